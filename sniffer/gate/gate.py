@@ -1,0 +1,207 @@
+"""The gate as Python sees it: give it a batch, get the few packets that may matter.
+
+In: batches, listed names, verdicts of the protocol code.  Out: :class:`~sniffer.model.Packet` objects, counts.
+Never: a Python object for a frame that does not pass.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sniffer.gate import decide, names, reasons, rows
+from sniffer.gate.flowtable import EVICTIONS, SWEEP_FLOWS, SWEEP_ONE_SIDED, SWEEP_WITH_PAYLOAD, FlowTable, sweep
+from sniffer.model import FRAME, Batch, Packet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+DEFAULT_FLOWS = 1 << 20
+
+
+class Gate:
+    """Compiled decision about every frame.
+
+    Args:
+        listed: ``(name, is_suffix)`` pairs that some rule looks for.
+        every_name: pass every name (some rule tests names by something other than a list).
+        flows: slots of the flow table, a power of two.
+        keys: three random 64-bit words; drawn afresh unless a test wants them fixed.
+    """
+
+    def __init__(
+        self,
+        listed: Iterable[tuple[str, bool]] = (),
+        *,
+        every_name: bool = False,
+        flows: int = DEFAULT_FLOWS,
+        keys: tuple[int, int, int] | None = None,
+    ) -> None:
+        self.keys = np.array(keys or [secrets.randbits(64) for _ in range(3)], dtype=np.uint64)
+        self.flows = FlowTable(flows)
+        self.counts: NDArray[Any] = np.zeros(len(reasons.REASONS), dtype=np.int64)
+        self.verdicts: NDArray[Any] = np.zeros(0, dtype=np.uint8)  # reason of each frame of the last batch
+        self._clock: NDArray[Any] = np.zeros(5, dtype=np.int64)
+        self._found: NDArray[Any] = np.zeros(1, dtype=rows.ROW)
+        self._labels: NDArray[Any] = np.zeros(names.MAX_LABELS, dtype=np.int64)
+        self._swept: NDArray[Any] = np.zeros(3, dtype=np.int64)
+        self.frames = 0
+        self.bytes = 0
+        self.list_names(listed, every_name=every_name)
+
+    def list_names(self, listed: Iterable[tuple[str, bool]], *, every_name: bool = False) -> None:
+        """Replace the listed names, between two batches."""
+        self.names = names.NameTable(listed, seed=int(self.keys[2]), everything=every_name)
+
+    def inspect(self, batch: Batch) -> Iterator[Packet]:
+        """Judge every frame of a batch, then yield those that pass, in order."""
+        passed = self.judge(batch)
+        return self._packets(batch, self._found[:passed]) if passed else iter(())
+
+    def judge(self, batch: Batch) -> int:
+        """Judge every frame of a batch; return how many pass (their rows are in ``_found``)."""
+        count = len(batch.frames)
+        if len(self._found) <= count:
+            self._found = np.zeros(count + 1, dtype=rows.ROW)
+            self.verdicts = np.zeros(count, dtype=np.uint8)
+        self.frames += count
+        self.bytes += int(batch.frames["length"].sum(dtype=np.int64))
+        return int(
+            decide.pass_batch(
+                batch.data,
+                batch.frames,
+                self._found,
+                self.verdicts,
+                self.counts,
+                self._clock,
+                self.flows.hashes,
+                self.flows.flows,
+                self.flows.evicted,
+                self.names.slots,
+                self.names.everything,
+                self.keys,
+                self._labels,
+            )
+        )
+
+    def _packets(self, batch: Batch, found: NDArray[Any]) -> Iterator[Packet]:
+        data = batch.data
+        frames = batch.frames[found["frame"]]
+        arrivals = zip(
+            frames["time"].tolist(), frames["interface"].tolist(), frames["length"].tolist(), strict=True
+        )
+        for row, (time, interface, length) in zip(found.tolist(), arrivals, strict=True):
+            (
+                flow_hash,
+                layers,
+                vlans,
+                start,
+                _frame,
+                source,
+                destination,
+                sequence,
+                acknowledgement,
+                payload,
+                payload_length,
+                missing,
+                slot,
+                source_port,
+                destination_port,
+                family,
+                protocol,
+                tcp_flags,
+                _reason,
+                depth,
+            ) = row
+            width = 4 if family == 4 else 16
+            yield Packet(
+                time,
+                data[source : source + width].tobytes(),
+                source_port,
+                data[destination : destination + width].tobytes(),
+                destination_port,
+                protocol,
+                tcp_flags,
+                sequence,
+                acknowledgement,
+                data[payload : payload + payload_length].tobytes(),
+                missing,
+                start,
+                slot,
+                flow_hash,
+                layer_names(layers, depth) if depth else (),
+                vlan_ids(layers, vlans, depth) if depth else (),
+                interface,
+                length,
+            )
+
+    def set_stage(self, slot: int, flow_hash: int, stage: int) -> None:
+        """Take back a verdict on a flow, if it is still in its slot."""
+        if slot >= 0 and int(self.flows.hashes[slot]) == flow_hash:
+            self.flows.flows[slot]["stage"] = stage
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds on the gate's own clock: packet time without its leaps."""
+        return int(self._clock[decide.CLOCK_NOW])
+
+    @property
+    def last_packet(self) -> int:
+        """Time of the last frame as its packet says, nanoseconds since 1970; 0 before the first."""
+        return int(self._clock[decide.CLOCK_LAST])
+
+    @property
+    def clock_jumps(self) -> int:
+        """How often packet time leapt."""
+        return int(self._clock[decide.CLOCK_JUMPS])
+
+    @property
+    def passed(self) -> int:
+        """Frames passed so far."""
+        return int(self.counts[: reasons.PASSING].sum())
+
+    def skipped(self) -> dict[str, int]:
+        """Frames skipped so far, by reason."""
+        return dict(zip(reasons.SKIP_NAMES, self.counts[reasons.PASSING :].tolist(), strict=True))
+
+    def undecoded(self) -> dict[str, int]:
+        """Frames that could not be decoded so far, by layer."""
+        layers = dict.fromkeys(reasons.LAYERS, 0)
+        for reason, count in zip(reasons.REASONS, self.counts.tolist(), strict=True):
+            if reason.layer:
+                layers[reason.layer] += count
+        return layers
+
+    def evicted(self) -> dict[str, int]:
+        """Flows that had to make room so far, by kind."""
+        return dict(zip(EVICTIONS, self.flows.evicted.tolist(), strict=True))
+
+    def sweep(self) -> tuple[int, float]:
+        """Forget idle flows; return how many are left and the share of those heard in one direction only."""
+        sweep(self.flows.hashes, self.flows.flows, self.now // decide.SECOND, self._swept)
+        with_payload = int(self._swept[SWEEP_WITH_PAYLOAD])
+        share = int(self._swept[SWEEP_ONE_SIDED]) / with_payload if with_payload else 0.0
+        return int(self._swept[SWEEP_FLOWS]), share
+
+
+def layer_names(layers: int, depth: int) -> tuple[str, ...]:
+    """Names of the wrappings in a row, from the outside in."""
+    return tuple(rows.LAYER_NAMES[(layers >> (8 * i)) & 0xFF] for i in reversed(range(depth)))
+
+
+def vlan_ids(layers: int, vlans: int, depth: int) -> tuple[int, ...]:
+    """VLAN identifiers in a row, from the outside in (at most the innermost four)."""
+    tags = sum((layers >> (8 * i)) & 0xFF in (rows.LAYER_VLAN, rows.LAYER_QINQ) for i in range(depth))
+    return tuple((vlans >> (16 * i)) & 0xFFFF for i in reversed(range(min(tags, 4))))
+
+
+def warm_up() -> None:
+    """Compile (or load from disk) every kernel for the types it will meet."""
+    gate = Gate([("a.example", True)], flows=8)
+    batch = Batch(np.zeros(64, dtype=np.uint8), np.zeros(1, dtype=FRAME))
+    list(gate.inspect(batch))
+    gate.sweep()

@@ -1,0 +1,339 @@
+"""Listed host names, tested by hash inside the gate.
+
+In: names from the rules; DNS messages, TLS ClientHellos and HTTP heads from the wire.
+Out: whether a name *may* be listed.  Python compares the exact name afterwards.
+Never: a decision that a name is mining; a read outside the payload; a loop without a bound.
+
+A name is hashed from its end to its start, one label after another; at each label boundary the hash so far
+is the hash of a suffix, and is looked up.  So the cost depends on the name, not on how many names are listed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sniffer.gate.compiled import kernel
+from sniffer.gate.hashing import MASK, NAME_MULTIPLIER, name_end, name_step
+from sniffer.gate.headers import u16
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+LISTED = 1
+UNLISTED = 2
+PARTIAL = 3  # the name is not (wholly) in this payload
+MALFORMED = 4
+ABSENT = 5  # read to the end, no name in it
+
+MAX_NAME = 255
+MAX_LABELS = 128
+MAX_POINTERS = 16
+MAX_PROBE = 64
+MAX_EXTENSIONS = 64
+MAX_RECORDS = 64
+HTTP_HEAD = 4096
+DOT = 0x2E
+COLON = 0x3A
+
+
+class NameTable:
+    """Hash table of listed names.
+
+    Args:
+        names: ``(name, is_suffix)`` pairs, lower case, no trailing dot.  A suffix entry also stands for every
+            name below it.
+        seed: random 64-bit word of this process.
+        everything: pass every name (a rule tests names by something other than a list).
+    """
+
+    def __init__(self, names: Iterable[tuple[str, bool]], *, seed: int, everything: bool = False) -> None:
+        hashes: dict[int, bool] = {}
+        for name, is_suffix in names:
+            h = hash_name(name.encode("ascii"), seed)
+            hashes[h] = hashes.get(h, False) or is_suffix
+        self.count = len(hashes)
+        self.everything = everything
+        self.seed = seed
+        self.slots = build(hashes)
+
+
+def hash_name(name: bytes, seed: int) -> int:
+    """Hash a whole name; the plain twin of what the kernels do step by step."""
+    h = seed
+    for byte in reversed(name.lower()):
+        h = ((h ^ byte) * NAME_MULTIPLIER) & MASK
+    return finish_name(h)
+
+
+def finish_name(h: int) -> int:
+    """Plain twin of :func:`sniffer.gate.hashing.name_end`."""
+    h ^= h >> 32
+    h = (h * 0xD6E8FEB86659FD93) & MASK
+    h ^= h >> 29
+    return (h | 2) & 0xFFFFFFFFFFFFFFFE
+
+
+def build(hashes: dict[int, bool]) -> NDArray[Any]:
+    """Lay hashes out for linear probing; the lowest bit of a slot says "suffix".  At most a quarter full."""
+    size = 64
+    while size < 4 * len(hashes):
+        size *= 2
+    slots = np.zeros(size, dtype=np.uint64)
+    for h, is_suffix in hashes.items():
+        for step in range(MAX_PROBE):
+            at = ((h >> 8) + step) & (size - 1)
+            if slots[at] == 0:
+                slots[at] = h | int(is_suffix)
+                break
+        else:  # at this load practically impossible; a larger table always has room
+            message = "name table too crowded"
+            raise AssertionError(message)
+    return slots
+
+
+@kernel
+def is_listed(slots, h, whole):  # type: ignore[no-untyped-def]
+    """Whether a finished hash is in the table, as a suffix or (if ``whole``) as an exact name."""
+    mask = np.int64(len(slots) - 1)
+    start = np.int64(h >> np.uint64(8)) & mask
+    for step in range(MAX_PROBE):
+        entry = slots[(start + step) & mask]
+        if entry == np.uint64(0):
+            return False
+        if entry & np.uint64(0xFFFFFFFFFFFFFFFE) == h:
+            return whole or (entry & np.uint64(1)) != np.uint64(0)
+    return False
+
+
+@kernel
+def lower(byte):  # type: ignore[no-untyped-def]
+    """ASCII lower case of one byte."""
+    return byte | 0x20 if 0x41 <= byte <= 0x5A else byte
+
+
+@kernel
+def test_text(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]
+    """Test the name written out in ``data[at:end]`` (server name, host)."""
+    if end > at and data[end - 1] == DOT:
+        end -= 1
+    if end <= at or end - at > MAX_NAME:
+        return MALFORMED
+    if everything:
+        return LISTED
+    h = seed
+    i = end - 1
+    while i >= at:
+        byte = lower(np.int64(data[i]))
+        if byte == DOT and is_listed(slots, name_end(h), False):
+            return LISTED
+        h = name_step(h, byte)
+        i -= 1
+    return LISTED if is_listed(slots, name_end(h), True) else UNLISTED
+
+
+# ── DNS (RFC 1035) ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@kernel
+def dns_skip(data, at, end):  # type: ignore[no-untyped-def]
+    """Offset behind the name that starts at ``at``, or -1."""
+    for _ in range(MAX_LABELS):
+        if at >= end:
+            return -1
+        length = np.int64(data[at])
+        if length == 0:
+            return at + 1
+        if length >= 0xC0:
+            return at + 2 if at + 2 <= end else -1
+        if length >= 0x40:
+            return -1
+        at += 1 + length
+    return -1
+
+
+@kernel
+def test_dns_name(data, message, at, end, slots, seed, everything, labels):  # type: ignore[no-untyped-def]
+    """Test the DNS name at ``at`` of the message that starts at ``message``.
+
+    Pointers must lead strictly backwards, at most 16 of them; at most 255 bytes in all.
+    ``labels`` is scratch space for the offsets of the labels, which are then hashed from the last to the first.
+    """
+    count = 0
+    size = 0
+    pointers = 0
+    limit = at  # the next pointer must lead before this offset
+    while True:
+        if at >= end:
+            return MALFORMED
+        length = np.int64(data[at])
+        if length == 0:
+            break
+        if length >= 0xC0:
+            if at + 2 > end:
+                return MALFORMED
+            target = message + (u16(data, at) & 0x3FFF)
+            pointers += 1
+            if pointers > MAX_POINTERS or target >= limit or target < message + 12:
+                return MALFORMED
+            at = target
+            limit = target
+            continue
+        size += 1 + length
+        if length >= 0x40 or at + 1 + length > end or size > MAX_NAME or count >= MAX_LABELS:
+            return MALFORMED
+        labels[count] = at
+        count += 1
+        at += 1 + length
+    if count == 0:
+        return UNLISTED  # the root
+    if everything:
+        return LISTED
+    h = seed
+    for label in range(count - 1, -1, -1):
+        start = labels[label] + 1
+        i = start + np.int64(data[labels[label]]) - 1
+        while i >= start:
+            h = name_step(h, lower(np.int64(data[i])))
+            i -= 1
+        if is_listed(slots, name_end(h), label == 0):
+            return LISTED
+        h = name_step(h, DOT)
+    return UNLISTED
+
+
+@kernel
+def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912
+    """Test the question of a DNS message and, in an answer, the names that CNAME records lead to."""
+    message = at
+    if at + 12 > end:
+        return MALFORMED
+    flags = u16(data, at + 2)
+    questions = u16(data, at + 4)
+    answers = u16(data, at + 6)
+    if (flags >> 11) & 0xF not in (0, 4, 5):  # query, notify, update
+        return MALFORMED
+    if questions == 0:
+        return UNLISTED
+    if questions != 1:
+        return MALFORMED
+    at += 12
+    verdict = test_dns_name(data, message, at, end, slots, seed, everything, labels)
+    if verdict != UNLISTED:
+        return verdict
+    at = dns_skip(data, at, end)
+    if at < 0 or at + 4 > end:
+        return MALFORMED
+    at += 4
+    if flags & 0x8000 == 0:
+        return UNLISTED
+    for _ in range(min(answers, MAX_RECORDS)):
+        at = dns_skip(data, at, end)
+        if at < 0 or at + 10 > end:
+            return UNLISTED  # cut by the snap length or by truncation: the question was read
+        kind = u16(data, at)
+        size = u16(data, at + 8)
+        at += 10
+        if kind == 5 and at + size <= end:
+            verdict = test_dns_name(data, message, at, end, slots, seed, everything, labels)
+            if verdict == LISTED:
+                return LISTED
+        at += size
+    return UNLISTED
+
+
+# ── TLS (RFC 8446 section 4.1.2, RFC 6066 section 3) ─────────────────────────────────────────────────────
+
+
+@kernel
+def is_client_hello(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether a TLS record with a ClientHello opens here, as far as bytes are present (at least 3)."""
+    if end - at < 3 or data[at] != 0x16 or data[at + 1] != 3 or data[at + 2] > 4:
+        return False
+    if end - at >= 5 and not 4 <= u16(data, at + 3) <= 0x4100:
+        return False
+    return end - at < 6 or data[at + 5] == 1
+
+
+@kernel
+def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912
+    """Test the server name of a ClientHello; ``PARTIAL`` where it may be in a later segment or record."""
+    if at + 9 > end:
+        return PARTIAL
+    record_end = at + 5 + u16(data, at + 3)
+    hello_end = at + 9 + ((np.int64(data[at + 6]) << 16) | u16(data, at + 7))
+    stop = min(end, record_end, hello_end)
+    short = stop < hello_end  # the rest is in another segment, or in another record of this one
+    at += 9 + 2 + 32
+    if at + 1 > stop:
+        return PARTIAL if short else MALFORMED
+    at += 1 + np.int64(data[at])  # session id
+    if at + 2 > stop:
+        return PARTIAL if short else MALFORMED
+    at += 2 + u16(data, at)  # cipher suites
+    if at + 1 > stop:
+        return PARTIAL if short else MALFORMED
+    at += 1 + np.int64(data[at])  # compression methods
+    if at == hello_end:
+        return ABSENT
+    if at + 2 > stop:
+        return PARTIAL if short else MALFORMED
+    at += 2  # length of all extensions: hello_end says the same
+    for _ in range(MAX_EXTENSIONS):
+        if at == hello_end:
+            return ABSENT
+        if at + 4 > stop:
+            return PARTIAL if short else MALFORMED
+        kind = u16(data, at)
+        size = u16(data, at + 2)
+        at += 4
+        if kind == 0:
+            if at + size > stop:
+                return PARTIAL if short else MALFORMED
+            if size < 5 or data[at + 2] != 0:
+                return MALFORMED
+            length = u16(data, at + 3)
+            if length + 5 > size:
+                return MALFORMED
+            return test_text(data, at + 5, at + 5 + length, slots, seed, everything)
+        at += size
+    return MALFORMED
+
+
+# ── HTTP/1 (RFC 9112) ────────────────────────────────────────────────────────────────────────────────────
+
+
+@kernel
+def test_http_host(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912
+    """Test the Host field of an HTTP request head; ``PARTIAL`` where the head goes on in a later segment."""
+    stop = min(end, at + HTTP_HEAD)
+    while at < stop:
+        if data[at] != 0x0A:
+            at += 1
+            continue
+        at += 1  # start of a line
+        if at < stop and (data[at] == 0x0A or data[at] == 0x0D):
+            return ABSENT  # end of the head
+        if at + 5 > stop:
+            break
+        if (
+            lower(np.int64(data[at])) != 0x68
+            or lower(np.int64(data[at + 1])) != 0x6F
+            or lower(np.int64(data[at + 2])) != 0x73
+            or lower(np.int64(data[at + 3])) != 0x74
+            or data[at + 4] != COLON
+        ):
+            continue
+        at += 5
+        while at < stop and (data[at] == 0x20 or data[at] == 0x09):
+            at += 1
+        start = at
+        while at < stop and data[at] > 0x20 and data[at] != COLON:
+            at += 1
+        if at >= stop:
+            break
+        return test_text(data, start, at, slots, seed, everything)
+    return PARTIAL if stop == end else MALFORMED

@@ -1,0 +1,69 @@
+"""The two tables the kernels write: what was found in a frame, and what is known of a flow.
+
+In: nothing.  Out: numpy record types, and the codes inside them.
+Never: work.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+ROW = np.dtype(
+    [
+        ("hash", "<u8"),  # keyed hash of the flow, the same for both directions
+        ("layers", "<u8"),  # wrappings, one byte each (LAYER_NAMES), outermost in the highest byte used
+        ("vlans", "<u8"),  # VLAN identifiers, 16 bits each, outermost in the highest 16 bits used
+        ("start", "<i8"),  # sequence number of this direction's first byte if its SYN was seen, else -1
+        ("frame", "<u4"),  # index into Batch.frames
+        ("source", "<u4"),  # offset of the source address in Batch.data
+        ("destination", "<u4"),
+        ("sequence", "<u4"),
+        ("acknowledgement", "<u4"),
+        ("payload", "<u4"),  # offset of the payload in Batch.data
+        ("payload_length", "<u4"),  # bytes captured
+        ("missing", "<u4"),  # bytes on the wire but not captured
+        ("slot", "<i4"),  # in the flow table, -1 where there is none
+        ("source_port", "<u2"),
+        ("destination_port", "<u2"),
+        ("family", "u1"),  # 4 or 6
+        ("protocol", "u1"),  # 6 TCP, 17 UDP
+        ("tcp_flags", "u1"),
+        ("reason", "u1"),  # index into reasons.REASONS
+        ("depth", "u1"),  # how many wrappings
+    ],
+    align=True,
+)
+"""What the gate found in one frame.  Rows of passing frames are what Python sees."""
+
+FLOW = np.dtype(
+    [
+        ("last_seen", "<u4"),  # seconds on the gate's own clock
+        ("start0", "<u4"),  # first sequence number of side 0 (valid with SYN0) and of side 1
+        ("start1", "<u4"),
+        ("stage", "u1"),
+        ("seen", "u1"),  # SEEN_ bits
+        ("probes", "<u2"),  # payloads looked at while the stage is FRESH
+    ]
+)
+"""What is known of one flow: 16 bytes, so that a bucket of eight is two cache lines."""
+
+# Stages of a flow.  Python's verdict moves a flow between them; so do SYN and a promising payload.
+FRESH: Final = 0  # nothing promising yet
+HTTP: Final = 1  # plain HTTP: every request is looked at, nothing else
+JUDGED: Final = 2  # found not to be mining
+WATCHED: Final = 3  # every packet passes
+MINING: Final = 4  # as WATCHED, and never evicted for a flow of a lower stage
+SETTLED: Final = 5  # as MINING, and the peer is known to answer: bare acknowledgements need not pass any more
+STAGES: Final = 6
+
+SEEN_SYN: Final = 1  # shifted left by the side: 1 for side 0, 2 for side 1
+SEEN_PAYLOAD: Final = 4  # 4 for side 0, 8 for side 1
+SEEN_CALL: Final = 16  # SYN without ACK, so this side is the client: 16 for side 0, 32 for side 1
+
+# Wrappings: one code each, used in ROW.layers.
+LAYER_NAMES: Final = ("", "vlan", "qinq")
+LAYER_VLAN: Final = 1
+LAYER_QINQ: Final = 2
+MAX_DEPTH: Final = 8

@@ -1,0 +1,251 @@
+"""The nouns that travel between the layers, and nothing that does work.
+
+    source ──Batch──▶ gate ──Packet──▶ flows ──Chunk──▶ protocols ──Facts──▶ ruleset ──Detection──▶ sinks
+
+In: nothing.  Out: plain records, each made by one layer and read by the next.
+Never: I/O, parsing, decisions.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+# ── Batch: made by capture/, read by gate/ ───────────────────────────────────────────────────────────────
+
+FRAME = np.dtype(
+    [
+        ("time", "<i8"),  # nanoseconds since 1970, UTC
+        ("offset", "<u4"),  # of the first byte of the frame in Batch.data
+        ("captured", "<u4"),  # bytes present in Batch.data
+        ("length", "<u4"),  # bytes the frame had on the wire
+        ("link", "<u2"),  # LINKTYPE_ number of the first header (tcpdump.org/linktypes.html)
+        ("interface", "<u2"),  # index into Source.interfaces
+        ("vlan", "<u2"),  # tag that the kernel took out of the frame (its TCI); valid when vlan_protocol is not 0
+        ("vlan_protocol", "<u2"),  # 0x8100 or 0x88a8 when the kernel took a tag out, else 0
+    ]
+)
+"""One row a frame.  32-byte rows keep two frames in a cache line."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """One memory area with many frames: a kernel ring block or a window of a capture file.
+
+    ``data`` is valid only until the source is asked for the next batch.
+    """
+
+    data: NDArray[np.uint8]
+    frames: NDArray[Any]  # dtype FRAME, exactly the frames of this batch
+
+
+# ── Packet: made by gate/, read by flows/ ────────────────────────────────────────────────────────────────
+
+
+class Packet(NamedTuple):
+    """One frame that may matter.  Addresses are the innermost, as packed bytes (4 or 16)."""
+
+    time: int  # nanoseconds since 1970
+    source: bytes
+    source_port: int
+    destination: bytes
+    destination_port: int
+    protocol: int  # IP protocol number: 6 TCP, 17 UDP
+    tcp_flags: int
+    sequence: int
+    acknowledgement: int
+    payload: bytes  # as captured
+    missing: int  # payload bytes that were on the wire but not captured
+    start: int  # sequence number of the first byte of this direction if its SYN was seen, else -1
+    slot: int  # of the gate's flow table, or -1: where the verdict goes back to
+    flow_hash: int  # what the gate wrote into that slot
+    layers: tuple[str, ...]  # wrappings from the outside in, e.g. ("vlan", "vlan")
+    vlans: tuple[int, ...]  # VLAN identifiers from the outside in
+    interface: int
+    frame_length: int
+
+
+class TcpFlag(enum.IntFlag):
+    """Bits of the TCP flags byte (RFC 9293, section 3.1)."""
+
+    FIN = 0x01
+    SYN = 0x02
+    RST = 0x04
+    PSH = 0x08
+    ACK = 0x10
+    URG = 0x20
+
+
+# ── Chunk: made by flows/, read by protocols/ ────────────────────────────────────────────────────────────
+
+
+class Data(NamedTuple):
+    """Bytes of one direction, in order."""
+
+    side: int  # 0 or 1: which end of the flow sent them (see flows.Flow.ends)
+    data: bytes
+    time: int  # when the last of these bytes was seen, nanoseconds
+    end: int  # sequence number just behind the last byte, -1 for datagrams
+
+
+class Gap(NamedTuple):
+    """``size`` bytes of one direction that the sensor did not get (0: unknown number)."""
+
+    side: int
+    size: int
+    time: int
+
+
+class End(NamedTuple):
+    """One direction will send no more (FIN, RST, new connection on the same ports, expiry)."""
+
+    side: int
+    time: int
+
+
+Chunk: TypeAlias = Data | Gap | End
+
+# ── Facts: made by protocols/, read by ruleset/ ──────────────────────────────────────────────────────────
+
+Value: TypeAlias = str | int | float | bool
+
+
+class Role(enum.Enum):
+    """Who sent a message: the side that mines or asks, or the side that serves."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+    @property
+    def other(self) -> Role:
+        """The opposite role."""
+        return Role.SERVER if self is Role.CLIENT else Role.CLIENT
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything one message on the wire said, named and typed.
+
+    ``values`` maps a fact's name (``stratum.method``) to what was seen (``mining.submit``).  Every name is
+    declared in ``protocols.FACTS``.
+    """
+
+    protocol: str  # family name, reference/protocols.md section 15, e.g. "stratum-v1"; "dns", "tls", "http" for names
+    message: str  # "mining.submit", "mining.subscribe.reply", "query", "client-hello"
+    sender: Role
+    values: dict[str, Value]
+    side: int  # which end of the flow sent it
+    time: int  # nanoseconds since 1970
+    end: int = -1  # sequence number just behind the message; -1 for datagrams
+    mining: bool = False  # a mining message was read, as opposed to a name or a hint
+
+
+# ── Detection: made by ruleset/ and engine, read by sinks/ ───────────────────────────────────────────────
+
+
+class Confidence(enum.IntEnum):
+    """How sure we are (design.md): what counts as proof, as likelihood, as a sign."""
+
+    SUSPECTED = 1
+    PROBABLE = 2
+    CONFIRMED = 3
+
+    @property
+    def label(self) -> str:
+        """As written in rules, events and metrics."""
+        return self.name.lower()
+
+
+class Severity(enum.IntEnum):
+    """How much a rule matters.  EVE counts the other way round: 1 is the most severe."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """As written in rules, events and metrics."""
+        return self.name.lower()
+
+    @property
+    def eve(self) -> int:
+        """Severity number of Suricata's EVE format."""
+        return 5 - self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A mining endpoint of ``rules/pools``: a name by which somebody offers mining work."""
+
+    domain: str  # lower case, no trailing dot
+    suffix: bool  # also every name below it
+    pool: str
+    strength: str  # strong | mixed | weak
+    category: str  # pool, solo_pool, devfee, browser_miner, proxy_malware, ...
+    status: str = "unknown"  # active | defunct | unknown
+    coins: tuple[str, ...] = ()
+    country: str = ""
+    ports_plain: tuple[int, ...] = ()
+    ports_tls: tuple[int, ...] = ()
+    seen_on: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule's answer to one message.  Truthy when it matched; carries the reasons either way."""
+
+    matched: bool
+    reasons: tuple[str, ...] = ()  # "stratum.method = mining.submit", the clauses that held
+    endpoint: Endpoint | None = None  # the list entry that a domain_in clause found
+
+    def __bool__(self) -> bool:
+        return self.matched
+
+
+class Answer(enum.Enum):
+    """What is known of the peer of a message's sender."""
+
+    AWAITED = "awaited"
+    GIVEN = "given"
+    ABSENT = "absent"
+
+
+class Place(NamedTuple):
+    """Where a message was seen: both ends as on the wire, and how it was wrapped."""
+
+    source: bytes
+    source_port: int
+    destination: bytes
+    destination_port: int
+    protocol: int
+    layers: tuple[str, ...]
+    vlans: tuple[int, ...]
+    interface: int
+
+
+@dataclass(slots=True)
+class Detection:
+    """A rule matched a message of a flow."""
+
+    rule: Any  # ruleset.Rule; Any keeps this module free of imports
+    facts: Facts
+    match: Match
+    place: Place
+    flow_id: int
+    confidence: Confidence
+    host: bytes  # the address that mines, packed
+    server: bytes | None
+    server_port: int
+    seen: str  # "client", "server" or "both": whose bytes the sensor has seen in this flow
+    count: int = 1  # matching messages of this (flow, rule) so far
+    session: Mapping[str, Value] = field(default_factory=dict)  # what earlier messages of the flow told

@@ -1,0 +1,45 @@
+"""Nonsense on the wire, by name: the closed list behind ``sniffer_oddities_total{kind}``.
+
+In: a kind from :data:`ODDITIES`.  Out: a count.
+Never: text from the wire, an exception for a packet's sake, a kind that is not declared here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ODDITIES: Final[dict[str, str]] = {
+    "clock_jump": "packet time leapt by more than a day forwards or a minute backwards",
+    "dns_malformed": "a DNS message that contradicts itself",
+    "duplicate_packet": "the same datagram twice within a moment (double mirroring)",
+    "flow_bytes_limit": "reassembly memory was full, the oldest flow lost its buffers",
+    "flow_evicted": "the table of followed flows was full, the oldest was dropped",
+    "http_limit": "an HTTP head longer than its limit",
+    "http_malformed": "an HTTP head that contradicts itself",
+    "id_table_limit": "more unanswered requests in one flow than are remembered",
+    "json_broken": "a line that opens like JSON and is not",
+    "json_depth": "JSON nested deeper than 16 levels",
+    "json_number": "a number of more than 32 characters",
+    "json_batch_limit": "more than 64 messages in one JSON array",
+    "layers_limit": "more than 3 protocols inside one another",
+    "line_too_long": "a line longer than 16 KiB, read by its head and tail only",
+    "number_out_of_range": "a difficulty, target or hashrate that cannot be",
+    "stream_conflict": "a retransmission that differs from the original",
+    "stream_gap": "bytes of a followed stream that the sensor did not get",
+    "stream_jump": "a sequence number far outside the window",
+    "stream_segments_limit": "more segments waiting for a gap to close than are kept",
+    "tls_malformed": "a TLS ClientHello that contradicts itself",
+}
+
+
+class Oddities:
+    """Counters for every declared kind, all present from the start."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = dict.fromkeys(ODDITIES, 0)
+
+    def count(self, kind: str) -> None:
+        """Add one to ``kind``, which must be declared in :data:`ODDITIES`."""
+        self.counts[kind] += 1

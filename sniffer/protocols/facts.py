@@ -1,0 +1,66 @@
+"""The vocabulary of facts: every name that protocol code may state and a rule may ask for.
+
+In: nothing.  Out: :data:`FACTS`, one row a fact.
+Never: meaning.  Code says what was seen; whether it matters is said in ``rules/``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class FactInfo:
+    """One kind of fact: its type, what it says, an example."""
+
+    type: type
+    says: str
+    example: str
+
+
+FACTS: Final[dict[str, FactInfo]] = {
+    # of every message, filled in from the flow
+    "client.ip": FactInfo(str, "address of the side that asks or mines", "10.0.0.7"),
+    "client.port": FactInfo(int, "port of the side that asks or mines", "51234"),
+    "server.ip": FactInfo(str, "address of the side that serves", "203.0.113.9"),
+    "server.port": FactInfo(int, "port of the side that serves", "3333"),
+    "flow.transport": FactInfo(str, "tcp or udp", "tcp"),
+    # of every mining message, whatever the dialect
+    "mining.protocol": FactInfo(str, "family name (reference: protocols.md, section 15)", "stratum-v1"),
+    "mining.message": FactInfo(str, "the method as decoded; a reply is <request>.reply", "mining.submit"),
+    "mining.agent": FactInfo(str, "mining program as it names itself", "cgminer/4.11.1"),
+    "mining.user": FactInfo(str, "account or wallet, raw", "bc1qexample.rig1"),
+    "mining.worker": FactInfo(str, "name of the machine within the account", "rig1"),
+    "mining.password": FactInfo(str, "password, often options for the pool", "d=65536"),
+    "mining.pool": FactInfo(str, "pool address that the message itself names", "eu1-zcash.flypool.org:3333"),
+    "mining.coin": FactInfo(str, "coin, where the message tells", "DOGE"),
+    "mining.algorithm": FactInfo(str, "hash algorithm, where the message tells", "rx/0"),
+    "mining.difficulty": FactInfo(float, "share difficulty that the message sets or asks for", "4096"),
+    "mining.hashes_per_share": FactInfo(float, "expected hashes behind one share", "17592186044416"),
+    "mining.hashrate": FactInfo(float, "hashrate the miner states itself, hashes a second", "30444129"),
+    "mining.accepted": FactInfo(bool, "the pool's verdict on a share", "true"),
+    "mining.hardware": FactInfo(str, "machine model that the agent gives away", "Antminer S9"),
+    # dialects
+    "stratum.method": FactInfo(str, "method of a mining.* request or notification, lower case", "mining.submit"),
+    "stratum.reply": FactInfo(str, "method that a recognised reply answers", "mining.subscribe"),
+    "cryptonote.method": FactInfo(str, "method of the CryptoNote family, with its parameters in shape", "login"),
+    "cryptonote.reply": FactInfo(str, "method that a recognised reply answers", "login"),
+    "ethereum.method": FactInfo(str, "method of the getwork-over-TCP family", "eth_submitWork"),
+    "ethereum.reply": FactInfo(str, "method that a recognised reply answers", "eth_submitLogin"),
+    "ethereum.work": FactInfo(str, "new work pushed or returned by the pool: its target", "0x00000000dbe6fece"),
+    # names
+    "dns.query": FactInfo(str, "name in a DNS question, lower case", "xmr.example.org"),
+    "dns.answer": FactInfo(str, "other name that a DNS answer leads to (CNAME), lower case", "pool.example.net"),
+    "dns.type": FactInfo(str, "type of the question", "A"),
+    "tls.server_name": FactInfo(str, "server name of a TLS ClientHello, lower case", "ws1.example.org"),
+    "tls.alpn": FactInfo(str, "first application protocol offered", "http/1.1"),
+    "http.method": FactInfo(str, "request method", "GET"),
+    "http.host": FactInfo(str, "host of an HTTP request, lower case, without port", "pool.example.org"),
+    "http.user_agent": FactInfo(str, "User-Agent of an HTTP request", "cpuminer/2.5.1"),
+    "connect.host": FactInfo(str, "host that a proxy is asked to reach (HTTP CONNECT)", "pool.example.org"),
+    "connect.port": FactInfo(int, "port that a proxy is asked to reach", "3333"),
+}
+
+NAME_FACTS: Final = ("dns.query", "dns.answer", "tls.server_name", "http.host", "connect.host")
+"""Facts that hold a host name.  The gate tests these by hash, so that only candidates reach Python."""
