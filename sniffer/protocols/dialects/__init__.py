@@ -1,0 +1,31 @@
+"""Mining dialects spoken in JSON lines: one module each, and one line here.
+
+In: one parsed message and what its session knows.  Out: a Reading, or None: not mine.
+Never: bytes, I/O, ports.
+
+A dialect answers two questions; the first dialect that knows a message wins, so the more specific come first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sniffer.protocols.dialects.cryptonote import Cryptonote
+from sniffer.protocols.dialects.eth_proxy import EthProxy
+from sniffer.protocols.dialects.stratum import Stratum
+
+if TYPE_CHECKING:
+    from sniffer.protocols.session import Answer, Call, Reading, Session
+
+
+class Dialect(Protocol):
+    """What a dialect must know."""
+
+    def call(self, call: Call, session: Session) -> Reading | None:
+        """Read a request or notification."""
+
+    def answer(self, answer: Answer, session: Session) -> Reading | None:
+        """Read a reply, by the request it belongs to or by its shape."""
+
+
+DIALECTS: Final[tuple[Dialect, ...]] = (Stratum(), Cryptonote(), EthProxy())

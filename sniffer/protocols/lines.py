@@ -1,0 +1,92 @@
+"""Lines out of one direction of a stream.
+
+In: bytes in order, gaps.  Out: whole lines, each with the number of bytes of the chunk that lie behind it.
+Never: more than MAX_TEXT bytes kept, the same byte scanned twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sniffer.protocols.json_text import MAX_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sniffer.oddities import Oddities
+
+HEAD: Final = 2_048
+TAIL: Final = 512
+
+
+class Line(NamedTuple):
+    """One line without its end.  Of a line longer than MAX_TEXT only the two ends are kept."""
+
+    text: bytes  # the whole line, or its first HEAD bytes
+    tail: bytes | None  # the last TAIL bytes of a long line, else None
+    behind: int  # bytes of the chunk behind the line's end
+
+
+class LineBuffer:
+    """Cuts one direction into lines."""
+
+    __slots__ = ("_head", "_kept", "_oddities", "_tail", "skipping")
+
+    def __init__(self, oddities: Oddities) -> None:
+        self._oddities = oddities
+        self._kept = bytearray()
+        self._head: bytes | None = None  # of a line that became too long
+        self._tail = b""
+        self.skipping = False  # the rest of a line whose beginning is missing
+
+    def feed(self, data: bytes) -> Iterator[Line]:
+        """Yield the lines that ``data`` completes."""
+        at = 0
+        while (end := data.find(b"\n", at)) >= 0:
+            piece = data[at:end]
+            at = end + 1
+            if self.skipping:
+                self.skipping = False
+                continue
+            if self._head is None and len(self._kept) + len(piece) <= MAX_TEXT:
+                if self._kept:
+                    self._kept += piece
+                    piece = bytes(self._kept)
+                    self._kept.clear()
+                yield Line(piece, None, len(data) - at)
+                continue
+            self._lengthen(piece)
+            head, tail = self._head or b"", self._tail
+            self._head, self._tail = None, b""
+            yield Line(head, tail, len(data) - at)
+        if at < len(data) and not self.skipping:
+            self._lengthen(data[at:])
+
+    def _lengthen(self, piece: bytes) -> None:
+        if self._head is None:
+            if len(self._kept) + len(piece) <= MAX_TEXT:
+                self._kept += piece
+                return
+            self._oddities.count("line_too_long")
+            whole = bytes(self._kept) + piece
+            self._kept.clear()
+            self._head, self._tail = whole[:HEAD], whole[-TAIL:]
+        else:
+            self._tail = (self._tail + piece)[-TAIL:]
+
+    @property
+    def unfinished(self) -> bytes:
+        """What has come of a line that has no end yet (empty for one that became too long)."""
+        return bytes(self._kept)
+
+    def take_unfinished(self) -> bytes:
+        """Treat what has come as a whole line; the rest, if any, is another."""
+        line = bytes(self._kept)
+        self._kept.clear()
+        return line
+
+    def lose(self) -> None:
+        """Bytes are missing here: what was begun is dropped, and so is everything up to the next line end."""
+        self._kept.clear()
+        self._head, self._tail = None, b""
+        self.skipping = True
