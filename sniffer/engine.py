@@ -15,6 +15,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from sniffer.flows.table import FlowTable
 from sniffer.gate import rows
 from sniffer.gate.gate import Gate
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sniffer.flows.table import Flow
-    from sniffer.model import Batch, Packet, Value
+    from sniffer.model import Batch, Chunk, Packet, Value
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Rule
 
@@ -58,6 +60,7 @@ class Waiting:
     """A hit that waits for the peer's answer."""
 
     detection: Detection
+    flow: Flow
     end: int  # sequence number that an acknowledgement must reach
     side: int
 
@@ -150,10 +153,14 @@ class Engine:
             self._release(reading, everything=True)
         if now >= self._next_expiry:
             self._next_expiry = now + 10 * SECOND
-            self.flows.expire(now)
+            self.flows.expire(self.gate.last_packet)
+        for flow, chunks in self.flows.due(self.gate.last_packet + self._idle):
+            self._read(flow, flow.state, chunks)
 
     def finish(self) -> None:
         """Let go of everything that waits: no more packets will come."""
+        for flow, chunks in self.flows.finish():
+            self._read(flow, flow.state, chunks)
         while self._waiting:
             self._release(self._waiting.popleft()[1], everything=True)
 
@@ -167,16 +174,20 @@ class Engine:
         reading = flow.state
         if reading is None:
             reading = flow.state = Reading(Conversation(self.oddities))
-        conversation = reading.conversation
-        for chunk in chunks:
-            side = chunk.side
-            if not flow.from_start[side] and not conversation.session.heard[side]:
-                conversation.join_midway(side)
-            for facts in conversation.read(chunk):
-                self._match_flow(flow, reading, facts)
+        self._read(flow, reading, chunks)
         if reading.waiting:
             self._release(reading)
         self._give_verdict(flow, reading, packet)
+
+    def _read(self, flow: Flow, reading: Reading, chunks: list[Chunk]) -> None:
+        conversation = reading.conversation
+        for chunk in chunks:
+            if not flow.from_start[chunk.side]:
+                conversation.join_midway(chunk.side)
+            for facts in conversation.read(chunk):
+                self._match_flow(flow, reading, facts)
+        if chunks:
+            self.flows.weigh(flow, conversation.held)
 
     def _give_verdict(self, flow: Flow, reading: Reading, packet: Packet) -> None:
         verdict = reading.conversation.verdict
@@ -185,15 +196,17 @@ class Engine:
             if stage < rows.MINING:
                 self.flows.promote(flow)
             stage = rows.SETTLED if reading.answered else rows.MINING
+        elif verdict is Verdict.HTTP or (verdict is Verdict.NO and stage == rows.HTTP):
+            # The gate looks at every request of such a flow and passes the next one that matters.
+            stage = rows.HTTP
+            reading.conversation = Conversation(self.oddities)
+            self.flows.restart(flow)
         elif verdict is Verdict.NO:
             stage = rows.JUDGED
-        elif verdict is Verdict.HTTP:
-            stage = rows.HTTP
+            self.flows.mute(flow)
         if stage != reading.stage:
             reading.stage = stage
             self.gate.set_stage(packet.slot, packet.flow_hash, stage)
-            if stage in (rows.JUDGED, rows.HTTP):
-                self.flows.forget(flow)
 
     def _datagram(self, packet: Packet) -> None:
         key = (packet.source, packet.source_port, packet.destination, packet.destination_port, packet.payload)
@@ -247,7 +260,7 @@ class Engine:
             if not facts.mining:
                 self._report(reading.reported, rule.id, detection)
                 continue
-            reading.waiting.append(Waiting(detection, facts.end, facts.side))
+            reading.waiting.append(Waiting(detection, flow, facts.end, facts.side))
             if len(reading.waiting) == 1:
                 self._waiting.append((self.now + self.settings.answer_wait, reading))
             if len(reading.waiting) > MAX_WAITING:
@@ -292,13 +305,11 @@ class Engine:
     def _release(self, reading: Reading, *, everything: bool = False) -> None:
         """Report the hits of a flow that are answered, or all of them."""
         waiting = reading.waiting
-        spoke = reading.conversation.session.spoke
+        at_once = everything or self.settings.one_sided
         while waiting:
-            first = waiting[0]
             if not reading.answered:
-                flow = first.detection
-                reading.answered = self.settings.one_sided is False and (all(spoke) or self._is_covered(first, flow))
-            if not (reading.answered or everything or self.settings.one_sided):
+                reading.answered = all(reading.conversation.session.spoke) or is_covered(waiting[0])
+            if not (reading.answered or at_once):
                 return
             self._report_waiting(reading, waiting.popleft())
 
@@ -323,3 +334,46 @@ class Engine:
             reported.confidence = max(detection.confidence, reported.confidence or detection.confidence)
             reported.time = now
             self._event(detection)
+
+    # ── books ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _count_interfaces(self, batch: Batch) -> None:
+        frames = batch.frames
+        if not len(frames):
+            return
+        first = int(frames["interface"][0])
+        groups = [first] if (frames["interface"] == first).all() else np.unique(frames["interface"]).tolist()
+        for index in groups:
+            mine = frames if len(groups) == 1 else frames[frames["interface"] == index]
+            books = self._by_interface.setdefault(int(index), InterfaceTotals())
+            books.packets += len(mine)
+            books.bytes += int(mine["length"].sum(dtype=np.int64))
+            books.last_packet = int(mine["time"][-1])
+
+    def totals(self) -> Totals:
+        """Counters since start, and the levels of now."""
+        gate = self.gate
+        flows, one_sided = gate.sweep()
+        oddities = dict(self.oddities.counts)
+        oddities["clock_jump"] += gate.clock_jumps
+        return Totals(
+            packets=gate.frames,
+            bytes=gate.bytes,
+            passed=gate.passed,
+            skipped=gate.skipped(),
+            undecoded=gate.undecoded(),
+            flows=flows,
+            flows_read=len(self.flows),
+            flows_evicted=gate.evicted(),
+            one_sided_ratio=one_sided,
+            facts=dict(self._facts),
+            oddities=oddities,
+            hits=self._hits,
+            interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
+        )
+
+
+def is_covered(one: Waiting) -> bool:
+    """Whether the peer acknowledged the message (sequence numbers wrap: RFC 9293, section 3.4)."""
+    acknowledged = one.flow.acked[one.side]
+    return acknowledged >= 0 and one.end >= 0 and (acknowledged - one.end) & 0xFFFFFFFF < 1 << 31

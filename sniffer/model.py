@@ -111,7 +111,16 @@ class End(NamedTuple):
     time: int
 
 
-Chunk: TypeAlias = Data | Gap | End
+class Alternative(NamedTuple):
+    """Another reading of bytes that were delivered already: whole lines, as a retransmission that differs has them."""
+
+    side: int
+    data: bytes
+    time: int
+    end: int
+
+
+Chunk: TypeAlias = Data | Gap | End | Alternative
 
 # ── Facts: made by protocols/, read by ruleset/ ──────────────────────────────────────────────────────────
 
@@ -210,14 +219,6 @@ class Match:
 
     def __bool__(self) -> bool:
         return self.matched
-
-
-class Answer(enum.Enum):
-    """What is known of the peer of a message's sender."""
-
-    AWAITED = "awaited"
-    GIVEN = "given"
-    ABSENT = "absent"
 
 
 class Place(NamedTuple):

@@ -10,9 +10,10 @@ then whole messages are read.  Both directions share one mining session, so repl
 from __future__ import annotations
 
 import enum
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from sniffer.model import Data, Facts, Gap, Role
+from sniffer.model import Alternative, Data, Facts, Gap, Role
 from sniffer.protocols import http, tls, wrapped
 from sniffer.protocols.dialects import DIALECTS
 from sniffer.protocols.json_text import BLANK, MAX_TEXT, methods, parse, skim
@@ -27,6 +28,7 @@ MAX_WRAPPINGS: Final = 3
 MAX_HEAD: Final = tls.MAX_HELLO + 1_024
 MAX_FOREIGN_LINES: Final = 64  # JSON lines that are not mining, before a flow is given up
 MAX_BROKEN_LINES: Final = 3
+RECENT_LINES: Final = 32  # remembered, to know which lines of another reading are the same
 MAX_EAGER: Final = 4  # attempts to read a line that has no end yet
 IGNORED: Final = BLANK + b"\0"  # before the first message: line ends, a keep-alive byte
 
@@ -51,7 +53,7 @@ class Kind(enum.Enum):
 class Direction:
     """What is known of one direction."""
 
-    __slots__ = ("broken", "eager", "foreign", "head", "kind", "lines", "midway", "wrappings")
+    __slots__ = ("broken", "eager", "foreign", "head", "kind", "lines", "midway", "recent", "wrappings")
 
     def __init__(self, oddities: Oddities) -> None:
         self.head = bytearray()
@@ -62,6 +64,7 @@ class Direction:
         self.foreign = 0
         self.broken = 0
         self.eager = 0
+        self.recent: deque[int] = deque(maxlen=RECENT_LINES)
 
 
 class Conversation:
@@ -85,6 +88,8 @@ class Conversation:
         if isinstance(chunk, Gap):
             self._lose(direction)
             return []
+        if isinstance(chunk, Alternative):
+            return self._read_alternative(direction, chunk)
         if not isinstance(chunk, Data) or direction.kind is Kind.DONE:
             return []
         if direction.kind is Kind.LINES:
@@ -256,12 +261,29 @@ class Conversation:
             if document is None:
                 return self._foreign(direction, broken=True)
             names = methods(text, document) if isinstance(document, dict) else []
+        direction.recent.append(hash(text))
         end = chunk.end if chunk.end < 0 else (chunk.end - behind) & 0xFFFFFFFF
         weak = self.session.weak
         out = self.session.read(document, names, chunk.side, chunk.time, end, cut=tail is not None)
         if not out and self.session.weak == weak:
             return self._foreign(direction, broken=False)
         return out
+
+    def _read_alternative(self, direction: Direction, chunk: Alternative) -> list[Facts]:
+        """Read the lines of another reading of the same bytes, except those that both readings share."""
+        if direction.kind is not Kind.LINES and not chunk.data.lstrip(IGNORED).startswith((b"{", b"[")):
+            return []
+        out: list[Facts] = []
+        for text in (line.strip(IGNORED) for line in chunk.data.split(b"\n")):
+            if text[:1] in (b"{", b"[") and len(text) <= MAX_TEXT and hash(text) not in direction.recent:
+                out += self._read_line(direction, text, None, Data(*chunk), 0)
+        self._conclude()
+        return out
+
+    @property
+    def held(self) -> int:
+        """Bytes of unfinished messages."""
+        return sum(len(each.head) + len(each.lines.unfinished) for each in self._directions)
 
     def _foreign(self, direction: Direction, *, broken: bool) -> list[Facts]:
         """Count a line that is not mining; give up a flow that has only such."""

@@ -1,0 +1,136 @@
+"""Writes rules/pools, the benign list, the port list and the host patterns from the reference tables.
+
+    python scripts/make_pools.py [REFERENCE] [--check]
+
+In: pools.csv, pool_ports.csv, pool_host_patterns.csv, benign_domains.csv in REFERENCE (default ../shared/reference).
+Out: YAML under rules/, the same bytes for the same tables.  ``--check`` writes nothing and says whether the files are
+up to date.  Never: an endpoint that the benign list names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+HEADER = "# Written by scripts/make_pools.py; change the tables it reads, not this file.\n"
+ROLES = {
+    "dev fee": "devfee",
+    "management": "miner_management",
+    "stratum proxy": "hashrate_market",
+}
+PORT_STRENGTHS = re.compile(r"^(strong|medium)")
+
+
+def rows(reference: Path, name: str) -> list[dict[str, str]]:
+    """Rows of one table."""
+    with (reference / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def ports(text: str) -> list[int]:
+    """Ports of a cell; ranges are written out, up to 256 ports."""
+    found: set[int] = set()
+    for part in re.split(r"[;,\s]+", text):
+        low, _, high = part.partition("-")
+        if low.isdecimal():
+            found.update(range(int(low), min(int(high or low), int(low) + 255) + 1))
+    return sorted(port for port in found if 0 < port < 65_536)
+
+
+def endpoint(row: dict[str, str]) -> dict[str, Any]:
+    """One endpoint as it stands in a pool file; empty values are left out."""
+    out: dict[str, Any] = {("host" if row["match"] == "exact" else "suffix"): row["domain"].lower().rstrip(".")}
+    out["strength"] = row["confidence"]
+    out["status"] = row["status"] or "unknown"
+    for key in ("ports_plain", "ports_tls"):
+        if ports(row[key]):
+            out[key] = ports(row[key])
+    coins = [coin for coin in re.split(r"[;,\s]+", row["coins"]) if coin]
+    if coins:
+        out["coins"] = coins
+    if row["source"]:
+        out["seen_on"] = row["source"]
+    return out
+
+
+def pool_files(reference: Path, benign: set[str]) -> dict[str, Any]:
+    """Pool files by path: one a category, pools by name."""
+    categories: dict[str, dict[tuple[str, str], list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows(reference, "pools.csv"):
+        if row["domain"].lower().rstrip(".") in benign:
+            continue
+        categories[row["category"]][row["pool"] or row["domain"], row["country"]].append(endpoint(row))
+    out: dict[str, Any] = {}
+    for category, pools in sorted(categories.items()):
+        entries = []
+        for (name, country), endpoints in sorted(pools.items()):
+            entry: dict[str, Any] = {"name": name}
+            if country:
+                entry["country"] = country
+            entry["endpoints"] = sorted(endpoints, key=lambda e: e.get("host", e.get("suffix")))
+            entries.append(entry)
+        out[f"pools/{category.replace('_', '-')}.yaml"] = {"category": category, "pools": entries}
+    return out
+
+
+def list_files(reference: Path, benign: set[str]) -> dict[str, Any]:
+    """The benign list, the ports and the host patterns by path."""
+    stratum: set[int] = set()
+    for row in rows(reference, "pool_ports.csv"):
+        if row["proto"] == "tcp" and PORT_STRENGTHS.match(row["evidence_strength"]) and "payload" not in row["evidence_strength"]:
+            stratum.update(ports(row["port"]))
+    patterns = []
+    for row in rows(reference, "pool_host_patterns.csv"):
+        one = {"base": row["base_domain"], "left": row["left_label_regex"], "strength": row["confidence"]}
+        if row["role"] in ROLES:
+            one["category"] = ROLES[row["role"]]
+        patterns.append(one)
+    return {
+        "lists/benign.yaml": {"benign": sorted(benign)},
+        "lists/stratum-ports.yaml": {
+            "name": "stratum-ports",
+            "title": "ports on which mining pools listen and few others do",
+            "values": sorted(stratum),
+        },
+        "lists/host-patterns.yaml": {"host_patterns": patterns},
+    }
+
+
+def main() -> int:
+    """Write the files, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reference", nargs="?", type=Path, default=ROOT / ".." / "shared" / "reference")
+    parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
+    arguments = parser.parse_args()
+    if not (arguments.reference / "pools.csv").exists():
+        print(f"error: {arguments.reference}: no pools.csv in this folder; name the folder of the tables", file=sys.stderr)
+        return 66
+    benign = {row["domain"].lower().rstrip(".") for row in rows(arguments.reference, "benign_domains.csv")}
+    files = {**pool_files(arguments.reference, benign), **list_files(arguments.reference, benign)}
+    stale = 0
+    for name, data in files.items():
+        text = HEADER + yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=False, width=110, default_flow_style=None)
+        path = ROOT / "rules" / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        if arguments.check:
+            print(f"{path.relative_to(ROOT)}: not up to date")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)}: written")
+    print(f"{len(files)} files, {stale} {'stale' if arguments.check else 'written'}")
+    return 1 if arguments.check and stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

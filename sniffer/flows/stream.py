@@ -1,0 +1,280 @@
+"""One direction of a TCP connection, put in order.
+
+In: segments as they were captured.  Out: chunks: data in order, honest gaps, other readings of ambiguous bytes.
+Never: a byte twice, more than WINDOW bytes kept, a decision that cannot be taken back by what is seen later.
+
+Positions are 64-bit offsets that do not wrap; sequence numbers are only their lower 32 bits (RFC 9293, 3.4).
+What to do with damaged streams follows protocols.md, section 1.2, and robustness.md, T3 and T4.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sniffer.model import Alternative, Chunk, Data, Gap
+
+if TYPE_CHECKING:
+    from sniffer.oddities import Oddities
+
+MILLISECOND: Final = 1_000_000
+WINDOW: Final = 65_536  # bytes that wait for a hole to close
+MAX_SEGMENTS: Final = 256
+HISTORY: Final = 4_096  # delivered bytes kept, to compare retransmissions with
+MAX_AHEAD: Final = 1 << 20
+MAX_BEHIND: Final = 1 << 16
+PATIENCE: Final = 3_000 * MILLISECOND  # how long a hole may stay open
+HOLD: Final = 1_000 * MILLISECOND  # how long a stream joined midway collects before it begins
+REORDER: Final = 100 * MILLISECOND  # an acknowledgement may overtake the segment it answers on the mirror
+MAX_ALTERNATIVES: Final = 16
+MAX_FORK: Final = 16_384
+JOINED_AT: Final = 1 << 40  # position of the first byte seen of a stream joined midway
+
+
+class Segment(NamedTuple):
+    """A segment that waits; sorts by position."""
+
+    position: int
+    arrival: int  # counts up: what came first is read first
+    data: bytes
+    time: int
+    missing: int
+
+
+class Stream:
+    """One direction."""
+
+    __slots__ = (
+        "_alternatives", "_arrivals", "_base", "_delivered", "_fork", "_history", "_jump", "_lowest", "_oddities",
+        "_waiting", "joined_midway", "opened", "position", "side", "start", "waiting_bytes",
+    )  # fmt: skip
+
+    def __init__(self, side: int, start: int, oddities: Oddities) -> None:
+        """Begin a direction: ``start`` is the sequence number of its first byte, or -1 when its SYN was not seen."""
+        self.side = side
+        self.start = start
+        self.joined_midway = start < 0
+        self.position = 0 if start >= 0 else -1  # of the next byte wanted; -1: no segment seen yet
+        self.opened = -1  # time at which the hole in front (or the collecting) began; -1: none
+        self.waiting_bytes = 0
+        self._base = start  # sequence number of position 0
+        self._oddities = oddities
+        self._waiting: list[Segment] = []
+        self._arrivals = 0
+        self._history = bytearray()
+        self._delivered = False
+        self._lowest = 0
+        self._jump: tuple[int, Segment] | None = None
+        self._fork: bytearray | None = None
+        self._alternatives = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory this direction holds."""
+        return self.waiting_bytes + len(self._history) + len(self._fork or b"")
+
+    def _locate(self, sequence: int) -> int:
+        """Position of a sequence number: the one nearest to where the stream is."""
+        reference = max(self.position, 0)
+        return reference + ((sequence - self._base - reference + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+    def _sequence(self, position: int) -> int:
+        return (self._base + position) & 0xFFFFFFFF
+
+    # ── segments ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def segment(self, sequence: int, data: bytes, missing: int, time: int) -> list[Chunk]:
+        """Take a segment with payload; ``missing`` bytes behind ``data`` were on the wire but not captured."""
+        if self.position < 0:
+            return self._join(sequence, data, missing, time)
+        position = self._locate(sequence)
+        if position == self.position and not self._waiting and self._fork is None:  # the ordinary case
+            return self._deliver(Segment(position, 0, data, time, missing))
+        if position > self.position + MAX_AHEAD or position < self.position - MAX_BEHIND:
+            return self._leap(sequence, Segment(position, 0, data, time, missing))
+        end = position + len(data) + missing
+        if end <= self.position:
+            return self._behind(position, data, time)
+        if position <= self.position and not self._collecting:
+            return self._deliver(Segment(position, 0, data, time, missing)) + self._drain()
+        return self._wait(Segment(position, self._arrivals, data, time, missing))
+
+    def _join(self, sequence: int, data: bytes, missing: int, time: int) -> list[Chunk]:
+        """Begin in the middle.
+
+        A segment that is whole lines by itself is read at once.  Others are collected for a moment, because the
+        first one seen need not be the first one sent.
+        """
+        self._base = (sequence - JOINED_AT) & 0xFFFFFFFF
+        self.position = self._lowest = JOINED_AT
+        first = Segment(JOINED_AT, 0, data, time, missing)
+        if is_whole(data) or missing:
+            return self._deliver(first)
+        self.opened = time
+        self._wait_for(first)
+        self.position = JOINED_AT - MAX_BEHIND  # earlier segments are welcome
+        return []
+
+    @property
+    def _collecting(self) -> bool:
+        return self.joined_midway and not self._delivered
+
+    def _wait_for(self, segment: Segment) -> None:
+        insort(self._waiting, segment)
+        self._arrivals += 1
+        self.waiting_bytes += len(segment.data)
+
+    def _wait(self, segment: Segment) -> list[Chunk]:
+        waiting = self._waiting
+        for other in waiting:
+            if other.position == segment.position and other.data == segment.data:
+                return []  # the same again
+        if self.opened < 0:
+            self.opened = segment.time
+        self._wait_for(segment)
+        if self.waiting_bytes > WINDOW or len(waiting) > MAX_SEGMENTS:
+            if not self._collecting:
+                self._oddities.count("stream_segments_limit")
+            return self.skip_hole(segment.time)
+        return []
+
+    def _deliver(self, segment: Segment) -> list[Chunk]:
+        """Hand out what a segment brings beyond the position; compare the rest with what was delivered."""
+        out: list[Chunk] = []
+        known = self.position - segment.position
+        data = segment.data
+        if known > 0:
+            out += self._compare(segment.position, data[:known], data[known:], segment.time)
+            data = data[known:]
+        elif self._fork is not None:
+            out += self._extend_fork(data, segment.time)
+        self._delivered = True
+        if data:
+            self.position += len(data)
+            self._history += data
+            if len(self._history) > 2 * HISTORY:
+                del self._history[:-HISTORY]
+            out.append(Data(self.side, data, segment.time, self._sequence(self.position)))
+        if segment.missing:
+            self.position += segment.missing
+            self._history.clear()
+            self._oddities.count("stream_gap")
+            out.append(Gap(self.side, segment.missing, segment.time))
+        return out
+
+    def _drain(self) -> list[Chunk]:
+        out: list[Chunk] = []
+        waiting = self._waiting
+        while waiting and waiting[0].position <= self.position:
+            segment = waiting.pop(0)
+            self.waiting_bytes -= len(segment.data)
+            if segment.position + len(segment.data) + segment.missing <= self.position:
+                out += self._behind(segment.position, segment.data, segment.time)
+            else:
+                out += self._deliver(segment)
+        self.opened = self.opened if waiting else -1
+        return out
+
+    # ── holes ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def acknowledged(self, sequence: int, time: int) -> list[Chunk]:
+        """The peer has everything up to ``sequence``: a hole before it is the sensor's own loss."""
+        if not self._waiting or self._collecting or self._locate(sequence) < self._waiting[0].position:
+            return []
+        if len(self._waiting) < 3 and time - self.opened < REORDER:
+            return []
+        return self.skip_hole(time)
+
+    def due(self, now: int) -> bool:
+        """Whether a hole (or the collecting) has lasted long enough."""
+        return self.opened >= 0 and now - self.opened >= (HOLD if self._collecting else PATIENCE)
+
+    def skip_hole(self, time: int) -> list[Chunk]:
+        """Go on behind the hole in front."""
+        if not self._waiting:
+            self.opened = -1
+            return []
+        first = self._waiting[0].position
+        out: list[Chunk] = []
+        if self._collecting:
+            self.position = self._lowest = first
+        elif first > self.position:
+            self._oddities.count("stream_gap")
+            out.append(Gap(self.side, first - self.position, time))
+            self.position = first
+            self._history.clear()
+            self._fork = None
+        out += self._drain()
+        if self._waiting:
+            self.opened = time
+        return out
+
+    def _leap(self, sequence: int, segment: Segment) -> list[Chunk]:
+        """A segment far outside the window: believed when a second one continues it."""
+        jump, self._jump = self._jump, ((sequence + len(segment.data) + segment.missing) & 0xFFFFFFFF, segment)
+        if jump is None or jump[0] != sequence:
+            self._oddities.count("stream_jump")
+            return []
+        self._jump = None
+        out: list[Chunk] = []
+        while self._waiting:
+            out += self.skip_hole(segment.time)
+        before = jump[1]
+        self._base = (sequence - len(before.data) - before.missing - JOINED_AT) & 0xFFFFFFFF
+        self.position = self._lowest = JOINED_AT
+        self._history.clear()
+        self._fork = None
+        self._oddities.count("stream_gap")
+        out.append(Gap(self.side, 0, segment.time))
+        out += self._deliver(before._replace(position=self.position))
+        return out + self._deliver(segment._replace(position=self.position))
+
+    # ── bytes that were delivered before ─────────────────────────────────────────────────────────────────
+
+    def _behind(self, position: int, data: bytes, time: int) -> list[Chunk]:
+        """A segment that brings nothing new: a duplicate, a keep-alive probe, another reading, or an early one."""
+        end = position + len(data)
+        if len(data) <= 1 and end == self.position:
+            return []  # keep-alive probe (protocols.md, 1.2)
+        if self.joined_midway and end == self._lowest and is_whole(data) and self._history.endswith(b"\n"):
+            # Whole lines from before the point at which the stream was joined: late, but not lost.
+            self._lowest = position
+            return [Data(self.side, data, time, self._sequence(end))]
+        return self._compare(position, data, b"", time)
+
+    def _compare(self, position: int, old: bytes, new: bytes, time: int) -> list[Chunk]:
+        """Compare bytes with the delivered ones at the same place; where they differ, follow both readings."""
+        oldest = self.position - len(self._history)
+        cut = max(0, oldest - position)
+        old = old[cut:]
+        position += cut
+        at = position - oldest
+        if not old or bytes(self._history[at : at + len(old)]) == old:
+            return self._extend_fork(new, time) if self._fork is not None else []
+        self._oddities.count("stream_conflict")
+        if self._alternatives >= MAX_ALTERNATIVES:
+            return []
+        self._alternatives += 1
+        line = self._history.rfind(b"\n", 0, at) + 1
+        rest = b"" if new else bytes(self._history[at + len(old) :])
+        self._fork = bytearray(self._history[line:at]) + old
+        return self._extend_fork(new or rest, time)
+
+    def _extend_fork(self, data: bytes, time: int) -> list[Chunk]:
+        """Lengthen the other reading; hand it out when its line is whole, let it go when it grows too long."""
+        fork = self._fork
+        if fork is None:
+            return []
+        fork += data
+        end = fork.rfind(b"\n") + 1
+        if not end:
+            if len(fork) > MAX_FORK:
+                self._fork = None
+            return []
+        self._fork = None
+        return [Alternative(self.side, bytes(fork[:end]), time, self._sequence(self.position + len(data)))]
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether a segment by itself is whole lines, or begins a message that does not need what came before."""
+    return data[:1] in (b"{", b"[") and data.rstrip(b" \r\n\0")[-1:] in (b"}", b"]") or data[:2] == b"\x16\x03"

@@ -1,0 +1,64 @@
+"""Named lists that rules refer to as ``@name``: pool endpoints by category and strength, ports, names, networks.
+
+In: what the files under ``rules/pools`` and ``rules/lists`` say.  Out: values by list name, the index of endpoints.
+Never: rules.
+
+Endpoint lists need not be written down: ``@pool.strong`` is every live endpoint of that category and strength,
+``@pool`` every live one of that category, ``@defunct`` every one that is known to be out of service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sniffer.ruleset.domains import STRENGTHS, DomainIndex, HostPattern
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sniffer.model import Endpoint
+
+DEFUNCT: Final = ("defunct", "")
+
+
+class Lists:
+    """Every named list of a rule set."""
+
+    def __init__(
+        self,
+        named: Mapping[str, Sequence[Any]],
+        endpoints: Sequence[Endpoint],
+        patterns: Sequence[HostPattern] = (),
+        benign: Sequence[str] = (),
+    ) -> None:
+        self.named = named
+        self.endpoints = endpoints
+        self.index = DomainIndex(endpoints, patterns, benign)
+        categories = {e.category for e in endpoints} | {p.category for p in patterns if p.base != "*"}
+        self.categories = frozenset(categories - {"defunct_pool"})
+
+    @staticmethod
+    def class_of(endpoint: Endpoint) -> tuple[str, str]:
+        """Category and strength of an endpoint; what is out of service is a class of its own."""
+        if endpoint.status == "defunct" or endpoint.category == "defunct_pool":
+            return DEFUNCT
+        return endpoint.category, endpoint.strength
+
+    def is_endpoint_list(self, name: str) -> bool:
+        """Whether a name stands for a class of endpoints."""
+        category, _, strength = name.partition(".")
+        return name not in self.named and (name == "defunct" or (category in self.categories and strength in ("", *STRENGTHS)))
+
+    def endpoint_classes(self, name: str) -> set[tuple[str, str]]:
+        """The classes of endpoints that a list name stands for."""
+        category, _, strength = name.partition(".")
+        if name == "defunct":
+            return {DEFUNCT}
+        return {(category, strength)} if strength else {(category, one) for one in STRENGTHS}
+
+    def values(self, name: str) -> Sequence[Any]:
+        """Members of a list that is written down; raise ValueError when there is none of this name."""
+        if name not in self.named:
+            known = ", ".join(sorted("@" + one for one in (*self.named, *self.categories))[:20])
+            raise ValueError(f"there is no list @{name} (known: {known})")
+        return self.named[name]

@@ -1,0 +1,172 @@
+"""Rule files into a rule set: everything, or every fault at once.
+
+In: folders with YAML.  Out: a RuleSet.
+Never: half a set; the old one stays in use until a new one is whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import re2
+
+from sniffer.errors import ConfigError, Problem
+from sniffer.ruleset.conditions import parse_condition
+from sniffer.ruleset.lists import Lists
+from sniffer.ruleset.matcher import RuleSet
+from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape, make_rule, signature_of
+from sniffer.strictyaml import Document, load_file, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from sniffer.model import Endpoint
+    from sniffer.ruleset.domains import HostPattern
+    from sniffer.ruleset.model import Rule
+
+MAX_FILES: Final = 2_000
+
+
+def load_rules(directories: Sequence[Path]) -> RuleSet:
+    """Read every YAML file below the folders, in order of their names.
+
+    Raises:
+        ConfigError: with each Problem of each file.
+    """
+    problems: list[Problem] = []
+    documents: list[Document] = []
+    for directory in directories:
+        if not directory.is_dir():
+            problems.append(Problem(str(directory), 1, 1, "missing", "no such folder of rules", "name one with --rules DIR"))
+            continue
+        files = sorted(path for path in directory.rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
+        if not files:
+            problems.append(Problem(str(directory), 1, 1, "empty", "no rule file (*.yaml) in this folder", "add one"))
+        for path in files[:MAX_FILES]:
+            try:
+                documents.append(load_file(path))
+            except ConfigError as error:
+                problems += error.problems
+    return _build(documents, problems)
+
+
+def restore(dump: bytes) -> RuleSet:
+    """Build a set again from :meth:`RuleSet.dump`; it was checked when it was first loaded."""
+    documents = [Document(file, data, {}) for file, data in msgspec.msgpack.decode(dump)]
+    return _build(documents, [])
+
+
+def _build(documents: Sequence[Document], problems: list[Problem]) -> RuleSet:
+    builder = _Builder(problems)
+    for document in documents:
+        builder.read(document)
+    lists = builder.lists()
+    rules = [rule for document in documents if isinstance(document.data, list) for rule in builder.rules(document, lists)]
+    if not problems and not rules:
+        problems.append(Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one"))
+    if problems:
+        raise ConfigError(problems)
+    return RuleSet(rules, lists, [(document.file, document.data) for document in documents])
+
+
+class _Builder:
+    """Collects lists first, then the rules that refer to them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        self._named: dict[str, list[Any]] = {}
+        self._endpoints: list[Endpoint] = []
+        self._patterns: list[HostPattern] = []
+        self._benign: list[str] = []
+        self._ids: dict[str, str] = {}
+        self._signatures: dict[int, str] = {}
+
+    def lists(self) -> Lists:
+        return Lists(self._named, self._endpoints, self._patterns, self._benign)
+
+    def read(self, document: Document) -> None:
+        """Take the lists of a document; the kind of a file is told by its keys."""
+        data = document.data
+        if isinstance(data, list):
+            return
+        if not isinstance(data, dict):
+            self._complain(document, (), "shape", "is neither a list of rules nor a list file", "begin a rule with - id:")
+            return
+        readers: dict[str, Callable[[Document], None]] = {
+            "pools": self._read_pools,
+            "benign": self._read_benign,
+            "host_patterns": self._read_patterns,
+            "values": self._read_list,
+        }
+        for key, reader in readers.items():
+            if key in data:
+                try:
+                    reader(document)
+                except ConfigError as error:
+                    self.problems += error.problems
+                return
+        known = ", ".join(readers)
+        self._complain(document, (), "shape", f"has none of the keys {known}", "rules are a list: begin with - id:")
+
+    def _complain(self, document: Document, place: tuple[str | int, ...], code: str, what: str, remedy: str = "") -> None:
+        self.problems.append(document.problem(place, code, what, remedy))
+
+    def _read_pools(self, document: Document) -> None:
+        self._endpoints += validate(document, PoolFile).endpoints()
+
+    def _read_benign(self, document: Document) -> None:
+        self._benign += validate(document, BenignFile).benign
+
+    def _read_patterns(self, document: Document) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        for number, pattern in enumerate(validate(document, PatternFile).patterns()):
+            try:
+                re2.compile(pattern.left, options)
+            except re2.error as error:
+                self._complain(document, ("host_patterns", number, "left"), "operand", f"is no regular expression: {error}")
+                continue
+            self._patterns.append(pattern)
+
+    def _read_list(self, document: Document) -> None:
+        found = validate(document, ListFile)
+        if found.name in self._named:
+            self._complain(document, ("name",), "repeated", f"there is a list @{found.name} already", "rename one")
+        self._named[found.name] = list(found.values)
+
+    def rules(self, document: Document, lists: Lists) -> list[Rule]:
+        """The rules of one file."""
+        out = []
+        for number in range(len(document.data)):
+            rule = self._rule(document, number, lists)
+            if rule is not None:
+                out.append(rule)
+        return out
+
+    def _rule(self, document: Document, number: int, lists: Lists) -> Rule | None:
+        place = (number,)
+        if not isinstance(document.data[number], dict):
+            self._complain(document, place, "shape", "a rule must be a mapping", "begin it with id:")
+            return None
+        try:
+            shape = validate(document, RuleShape, place)
+        except ConfigError as error:
+            self.problems += error.problems
+            shape = None
+        match = document.data[number].get("match")
+        condition = parse_condition(match, (*place, "match"), document, lists, self.problems) if match is not None else None
+        if shape is None or condition is None:
+            return None
+        line = document.position(place)[0]
+        if shape.id in self._ids:
+            self._complain(document, (*place, "id"), "repeated", f"rule {shape.id} is also in {self._ids[shape.id]}", "rename one")
+            return None
+        self._ids[shape.id] = f"{document.file}:{line}"
+        signature = shape.signature_id or signature_of(shape.id)
+        if signature in self._signatures:
+            what = f"rules {shape.id} and {self._signatures[signature]} share signature_id {signature}"
+            self._complain(document, (*place, "id"), "repeated", what, "give one of them a signature_id")
+        self._signatures[signature] = shape.id
+        return make_rule(shape, condition, document.file, line)

@@ -1,0 +1,125 @@
+"""A loaded rule set: which rules match the facts of one message.
+
+In: facts.  Out: the rules that match, with reasons.
+Never: files; flows; a count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from sniffer.protocols.facts import NAME_FACTS
+from sniffer.ruleset.domains import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sniffer.model import Endpoint, Match, Value
+    from sniffer.ruleset.conditions import Clause
+    from sniffer.ruleset.lists import Lists
+    from sniffer.ruleset.model import Rule
+
+NAMED_BY: Final = ("domain_in", "equals", "in")
+MINING_FACTS: Final = ("mining.", "stratum.", "cryptonote.", "ethereum.")
+
+
+class RuleSet:
+    """Rules, lists and the index over both."""
+
+    def __init__(self, rules: Sequence[Rule], lists: Lists, source: Sequence[Any]) -> None:
+        self.rules = tuple(rules)
+        self.lists = lists
+        self._source = source
+        self.version = hashlib.blake2s(msgspec.msgpack.encode(source), digest_size=5).hexdigest()
+        self._by_value: dict[str, dict[Value, list[int]]] = {}
+        self._by_fact: dict[str, list[int]] = {}
+        self._always: list[int] = []
+        for number, rule in enumerate(self.rules):
+            self._index(number, rule)
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """Every pool endpoint."""
+        return self.lists.endpoints
+
+    def _index(self, number: int, rule: Rule) -> None:
+        anchors = rule.condition.anchors()
+        if anchors is None:
+            self._always.append(number)
+            return
+        for fact, values in anchors:
+            if values is None:
+                self._by_fact.setdefault(fact, []).append(number)
+            else:
+                table = self._by_value.setdefault(fact, {})
+                for value in values:
+                    table.setdefault(value, []).append(number)
+
+    def match(self, facts: Mapping[str, Value]) -> list[tuple[Rule, Match]]:
+        """Rules that match, in order of the files."""
+        numbers = set(self._always)
+        for fact, value in facts.items():
+            if fact in self._by_fact:
+                numbers.update(self._by_fact[fact])
+            table = self._by_value.get(fact)
+            if table:
+                numbers.update(table.get(value, ()))
+        rules = self.rules
+        return [(rules[n], found) for n in sorted(numbers) if (found := rules[n].condition.match(facts))]
+
+    def match_plainly(self, facts: Mapping[str, Value]) -> list[tuple[Rule, Match]]:
+        """The same without the index: what :meth:`match` is held equal to."""
+        return [(rule, found) for rule in self.rules if (found := rule.condition.match(facts))]
+
+    # ── what the gate must let through ───────────────────────────────────────────────────────────────────
+
+    def gate_names(self) -> list[tuple[str, bool]]:
+        """Names that a rule may ask about, and whether names below them count, too."""
+        names: dict[str, bool] = {}
+        for name, below in self._names():
+            names[name] = names.get(name, False) or below
+        return sorted(names.items())
+
+    def _names(self) -> Iterator[tuple[str, bool]]:
+        with_endpoints = False
+        for clause in self._name_clauses():
+            operands = clause.operand if isinstance(clause.operand, list) else [clause.operand]
+            for operand in operands:
+                if not operand.startswith("@"):
+                    yield normalise(operand), clause.operator == "domain_in"
+                elif self.lists.is_endpoint_list(operand[1:]):
+                    with_endpoints = True
+                else:
+                    below = clause.operator == "domain_in"
+                    yield from ((normalise(str(name)), below) for name in self.lists.values(operand[1:]))
+        if with_endpoints:
+            yield from self.lists.index.names()
+
+    def _name_clauses(self) -> Iterator[Clause]:
+        for rule in self.rules:
+            for clause in rule.condition.clauses():
+                if clause.fact in NAME_FACTS and clause.operator in NAMED_BY:
+                    yield clause
+
+    @property
+    def wants_every_name(self) -> bool:
+        """Whether some rule asks about names, or what comes with them, without naming any: then all must pass."""
+        return any(self._is_open(rule) for rule in self.rules)
+
+    @staticmethod
+    def _is_open(rule: Rule) -> bool:
+        clauses = rule.condition.clauses()
+        if any(clause.fact in NAME_FACTS and clause.operator in NAMED_BY for clause in clauses):
+            return False
+        if any(clause.fact.startswith(MINING_FACTS) for clause in clauses):
+            return False
+        return any(clause.fact.startswith(("dns.", "tls.", "http.", "connect.")) for clause in clauses)
+
+    # ── hand-over to a worker ────────────────────────────────────────────────────────────────────────────
+
+    def dump(self) -> bytes:
+        """Everything needed to build the same set in another process."""
+        return msgspec.msgpack.encode(self._source)

@@ -1,0 +1,221 @@
+"""What a rule file, a pool file and a list file may say.
+
+In: plain data from :mod:`sniffer.strictyaml`.  Out: typed records.
+Never: the meaning of a condition; that is :mod:`sniffer.ruleset.conditions`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sniffer.model import Confidence, Endpoint, Severity
+from sniffer.ruleset.conditions import Condition
+from sniffer.ruleset.domains import HostPattern, normalise
+
+FIRST_SIGNATURE: Final = 9_000_000
+SIGNATURES: Final = 900_000
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Example(Strict):
+    """Something on the wire that a rule must hit, or must miss."""
+
+    client: str = Field("", description="what the client sends, as text; a line end is added")
+    server: str = Field("", description="what the server sends, as text; a line end is added")
+    client_hex: str = Field("", description="what the client sends, in hexadecimal")
+    server_hex: str = Field("", description="what the server sends, in hexadecimal")
+    dns: str = Field("", description="a name that is asked for")
+    tls: str = Field("", description="the server name of a TLS ClientHello")
+    http: str = Field("", description="the host of an HTTP request")
+    facts: dict[str, str | int | float | bool] = Field({}, description="facts by name")
+
+    @field_validator("client_hex", "server_hex")
+    @classmethod
+    def _hexadecimal(cls, text: str) -> str:
+        bytes.fromhex(text)
+        return text
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Example:
+        if not any((self.client, self.server, self.client_hex, self.server_hex, self.dns, self.tls, self.http, self.facts)):
+            raise ValueError("an example must show something")
+        return self
+
+    def client_bytes(self) -> bytes:
+        """Bytes of the client."""
+        return bytes.fromhex(self.client_hex) or wire(self.client)
+
+    def server_bytes(self) -> bytes:
+        """Bytes of the server."""
+        return bytes.fromhex(self.server_hex) or wire(self.server)
+
+
+def wire(text: str) -> bytes:
+    """Text as lines on the wire."""
+    return text.encode() + (b"\n" if text and not text.endswith("\n") else b"")
+
+
+class Examples(Strict):
+    """What a rule must hit and what it must miss; both are needed."""
+
+    hits: list[Example] = Field(min_length=1)
+    misses: list[Example] = Field(min_length=1)
+
+
+class RuleShape(Strict):
+    """One rule as written."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$", description="stable and unique")
+    title: str = Field(min_length=3, max_length=120)
+    severity: Literal["low", "medium", "high", "critical"]
+    confidence: Literal["suspected", "probable", "confirmed"] = Field(description="the most that a hit of this rule can claim")
+    category: str = Field("mining", pattern=r"^[a-z][a-z0-9-]{1,31}$")
+    rev: int = Field(1, ge=1)
+    signature_id: int | None = Field(None, ge=1, description="number in EVE events; derived from the id if not given")
+    match: dict[str, Any]
+    examples: Examples
+    sees: str = Field("", description="what the rule sees, in words")
+    misses: str = Field("", description="what it does not see")
+    references: list[str] = []
+
+
+class EndpointShape(Strict):
+    """One endpoint of a pool as written: a host, or a suffix with everything below it."""
+
+    host: str = ""
+    suffix: str = ""
+    strength: Literal["strong", "mixed", "weak"]
+    status: Literal["active", "defunct", "unknown"] = "unknown"
+    ports_plain: list[Port] = []
+    ports_tls: list[Port] = []
+    coins: list[str] = []
+    seen_on: str = ""
+
+    @model_validator(mode="after")
+    def _one_name(self) -> EndpointShape:
+        if bool(self.host) == bool(self.suffix):
+            raise ValueError("an endpoint needs either host or suffix")
+        return self
+
+
+class PoolShape(Strict):
+    """One pool as written."""
+
+    name: str
+    country: str = ""
+    endpoints: list[EndpointShape] = Field(min_length=1)
+
+
+class PoolFile(Strict):
+    """A file under ``rules/pools``."""
+
+    category: str = Field(pattern=r"^[a-z][a-z_]{1,31}$")
+    pools: list[PoolShape]
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every endpoint of the file."""
+        return [
+            Endpoint(
+                domain=normalise(one.host or one.suffix),
+                suffix=bool(one.suffix),
+                pool=pool.name,
+                strength=one.strength,
+                category=self.category,
+                status=one.status,
+                coins=tuple(one.coins),
+                country=pool.country,
+                ports_plain=tuple(one.ports_plain),
+                ports_tls=tuple(one.ports_tls),
+                seen_on=one.seen_on,
+            )
+            for pool in self.pools
+            for one in pool.endpoints
+        ]
+
+
+class ListFile(Strict):
+    """A named list: a file under ``rules/lists``."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,47}$")
+    title: str = ""
+    values: list[str | int] = Field(min_length=1)
+
+
+class BenignFile(Strict):
+    """Names that no pool list may match."""
+
+    benign: list[str] = Field(min_length=1)
+
+
+class PatternShape(Strict):
+    """What the labels left of a base domain tell."""
+
+    base: str
+    left: str
+    strength: Literal["strong", "mixed", "weak"]
+    category: str = "pool"
+
+
+class PatternFile(Strict):
+    """Patterns of host names below pools."""
+
+    host_patterns: list[PatternShape]
+
+    def patterns(self) -> list[HostPattern]:
+        """Every pattern of the file."""
+        return [HostPattern(p.base, p.left, p.strength, p.category) for p in self.host_patterns]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule ready to match."""
+
+    id: str
+    title: str
+    severity: Severity
+    confidence: Confidence
+    category: str
+    rev: int
+    signature_id: int
+    condition: Condition
+    examples: Examples
+    sees: str
+    misses: str
+    references: tuple[str, ...]
+    file: str
+    line: int
+
+
+def signature_of(identifier: str) -> int:
+    """A stable number for a rule that does not give one."""
+    return FIRST_SIGNATURE + zlib.crc32(identifier.encode()) % SIGNATURES
+
+
+def make_rule(shape: RuleShape, condition: Condition, file: str, line: int) -> Rule:
+    """Join a rule's shape and its condition."""
+    return Rule(
+        id=shape.id,
+        title=shape.title,
+        severity=Severity[shape.severity.upper()],
+        confidence=Confidence[shape.confidence.upper()],
+        category=shape.category,
+        rev=shape.rev,
+        signature_id=shape.signature_id or signature_of(shape.id),
+        condition=condition,
+        examples=shape.examples,
+        sees=shape.sees,
+        misses=shape.misses,
+        references=tuple(shape.references),
+        file=file,
+        line=line,
+    )
