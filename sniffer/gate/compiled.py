@@ -44,7 +44,7 @@ def cache_folder() -> Path:
 CACHE = cache_folder()
 numba.config.CACHE_DIR = str(CACHE)
 
-kernel = numba.njit(boundscheck=True, cache=True, nogil=True, error_model="numpy")
+kernel = numba.njit(boundscheck=True, cache=True, nogil=True, error_model="numpy", _nrt=False)
 """Bounds are checked on every access: the last line of defence on hostile bytes, measured to cost nothing."""
 
 

@@ -1,0 +1,274 @@
+"""The command line: options in, one library call, an exit status out.
+
+In: arguments.  Out: what the called part prints; errors as one readable line each on stderr.
+Never: work of its own; heavy imports before a command needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from sniffer import __version__
+from sniffer.errors import EXIT_FAILURE, EXIT_OK, ConfigError, SnifferError, UsageError
+
+if TYPE_CHECKING:
+    from sniffer.config import Config
+    from sniffer.ruleset import RuleSet
+
+app = typer.Typer(
+    name="sniffer",
+    help="Recognises cryptocurrency mining on a mirror port and counts hits per IP address for Prometheus.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+rules_app = typer.Typer(help="Check, list, test and explain rules.", no_args_is_help=True, rich_markup_mode=None)
+config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(rules_app, name="rules")
+app.add_typer(config_app, name="config")
+
+RulesOption = Annotated[
+    list[Path] | None, typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones.")
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; turn errors into lines and statuses."""
+    try:
+        status = app(standalone_mode=False)
+        sys.stdout.flush()
+    except SnifferError as error:
+        print("\n".join(error.lines()), file=sys.stderr)
+        status = error.exit_status
+    except typer.Exit as stop:
+        status = stop.exit_code
+    except typer.Abort:
+        status = 130
+    except BrokenPipeError:
+        # The reader of our output has gone; say nothing more to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_FAILURE
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # everything else that click raises knows how to show itself
+            raise
+        print(f"error: {error.format_message()}; see sniffer --help", file=sys.stderr)
+        status = UsageError.exit_status
+    sys.exit(status if isinstance(status, int) else EXIT_OK)
+
+
+def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> RuleSet:
+    """The rules that the command line, the configuration or the package names."""
+    from sniffer.paths import shipped_rules
+    from sniffer.ruleset import load_rules
+
+    return load_rules(rules or (list(config.rules.directories) if config else None) or [shipped_rules()])
+
+
+# ── scan ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def scan(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Capture files, folders, or - for a pipe.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Event lines, then one stats object; nothing else.")] = False,
+    rules: RulesOption = None,
+    config: ConfigOption = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Files scanned at the same time.")] = 1,
+    continuous: Annotated[bool, typer.Option("--continuous", help="The files are pieces of one capture.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Users, workers and passwords as keyed hashes.")] = False,
+    fail_on_hit: Annotated[bool, typer.Option("--fail-on-hit", help="Status 3 when something was found.")] = False,
+) -> int:
+    """Look for mining in capture files."""
+    from sniffer import report
+    from sniffer.capture.savefile import find_captures
+    from sniffer.config import load_config
+    from sniffer.scan import ScanSettings, exit_status, scan_files, stats
+    from sniffer.sinks.event import encode
+    from sniffer.sinks.privacy import Privacy
+
+    settings = load_config(config)
+    ruleset = load_ruleset(rules, settings)
+    paths = find_captures(files)
+    scan_settings = ScanSettings(
+        engine=settings.engine(),
+        sensor=settings.sensor.name,
+        privacy=Privacy(os.urandom(32) if private else None),
+        json=as_json,
+        continuous=continuous,
+        jobs=jobs,
+    )
+
+    def write(line: bytes) -> None:
+        sys.stdout.buffer.write(line)
+
+    with report.progress(len(paths), quiet=as_json and sys.stdout.isatty()) as advance:
+        result = scan_files(paths, ruleset, scan_settings, write, advance)
+    if as_json:
+        write(encode(stats(result)))
+        sys.stdout.buffer.flush()
+    else:
+        report.print_result(result)
+    for line in result.faults:
+        print(line, file=sys.stderr)
+    return exit_status(result, fail_on_hit=fail_on_hit)
+
+
+# ── run ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    interface: Annotated[
+        list[str] | None, typer.Option("--interface", "-i", metavar="NAME", help="Mirror port; repeatable.")
+    ] = None,
+    replay: Annotated[str | None, typer.Option("--replay", metavar="FILE", help="A capture file in place of a port.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Replay again and again.")] = False,
+    speed: Annotated[float, typer.Option("--speed", min=0, help="1 as recorded, 0 as fast as possible.")] = 0,
+    listen: Annotated[str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where /metrics is served.")] = None,
+    table: Annotated[bool, typer.Option("--table", help="Show offending addresses as they come.")] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="End after so long; 0: run until told to stop.")] = 0,
+    rules: RulesOption = None,
+) -> int:
+    """Watch a mirror port and serve metrics until told to stop."""
+    from sniffer.config import load_config
+    from sniffer.control.daemon import Options, run_daemon
+
+    if replay and interface:
+        raise UsageError("--replay and --interface exclude each other", remedy="choose one")
+    if loop and not replay:
+        raise UsageError("--loop needs --replay FILE")
+    settings = load_config(config)
+    options = Options(
+        config_file=config,
+        interfaces=tuple(interface or settings.capture.interfaces),
+        replay=replay,
+        loop=loop,
+        speed=speed,
+        listen=listen or settings.http.listen,
+        table=table,
+        seconds=seconds,
+        rules=tuple(rules or ()),
+    )
+    if not options.interfaces and not replay:
+        raise UsageError("no interface to watch", remedy="give --interface NAME, or capture.interfaces in the configuration")
+    return run_daemon(settings, options)
+
+
+# ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@rules_app.command("check")
+def rules_check(rules: RulesOption = None) -> int:
+    """Load rules and lists, and run every example: faults come with file, line and column."""
+    from sniffer.examples import check_examples
+
+    ruleset = load_ruleset(rules)
+    problems = check_examples(ruleset)
+    if problems:
+        raise ConfigError(problems)
+    count = sum(len(rule.examples.hits) + len(rule.examples.misses) for rule in ruleset.rules)
+    print(f"{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, {count} examples: no fault; version {ruleset.version}")
+    return EXIT_OK
+
+
+@rules_app.command("list")
+def rules_list(rules: RulesOption = None) -> int:
+    """Show every rule on a line."""
+    from sniffer import report
+
+    report.print_rules(load_ruleset(rules))
+    return EXIT_OK
+
+
+@rules_app.command("test")
+def rules_test(
+    identifier: Annotated[str | None, typer.Argument(metavar="[ID]", help="One rule; default: all.")] = None,
+    rules: RulesOption = None,
+) -> int:
+    """Run the examples of rules and show each result."""
+    from sniffer import report
+
+    return report.print_examples(load_ruleset(rules), identifier)
+
+
+@rules_app.command("explain")
+def rules_explain(
+    identifier: Annotated[str, typer.Argument(metavar="ID")],
+    rules: RulesOption = None,
+) -> int:
+    """Say what a rule asks, sees and misses."""
+    from sniffer import report
+
+    report.print_rule(load_ruleset(rules), identifier)
+    return EXIT_OK
+
+
+# ── config, schema, version ──────────────────────────────────────────────────────────────────────────────
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> int:
+    """Everything that run does, short of opening the interface."""
+    from sniffer.config import load_config
+    from sniffer.examples import check_examples
+
+    settings = load_config(file)
+    ruleset = load_ruleset(None, settings)
+    problems = check_examples(ruleset)
+    if problems:
+        raise ConfigError(problems)
+    print(f"configuration and {len(ruleset.rules)} rules: no fault")
+    return EXIT_OK
+
+
+@config_app.command("show")
+def config_show(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> int:
+    """Show the settings in effect."""
+    import yaml
+
+    from sniffer.config import load_config
+
+    print(yaml.safe_dump(load_config(file).model_dump(mode="json"), sort_keys=False, allow_unicode=False), end="")
+    return EXIT_OK
+
+
+@app.command()
+def schema(what: Annotated[str, typer.Argument(metavar="config|rules|event")]) -> int:
+    """Print a JSON Schema, for editors."""
+    print(json.dumps(schema_of(what), indent=2))
+    return EXIT_OK
+
+
+def schema_of(what: str) -> dict[str, Any]:
+    """The JSON Schema of one kind of file."""
+    if what == "config":
+        from sniffer.config import Config
+
+        return Config.model_json_schema()
+    if what == "rules":
+        from sniffer.ruleset.schema import rules_schema
+
+        return rules_schema()
+    if what == "event":
+        from sniffer.sinks.event import event_schema
+
+        return event_schema()
+    raise UsageError(f"there is no schema {what!r}", remedy="choose config, rules or event")
+
+
+@app.command()
+def version() -> int:
+    """Show the version of the program and of the shipped rules."""
+    print(f"sniffer {__version__}, rules {load_ruleset(None).version}")
+    return EXIT_OK

@@ -1,0 +1,159 @@
+"""What people see on a terminal: progress, tables, explanations.
+
+In: results, rules.  Out: text on stdout (tables) and stderr (progress).
+Never: a string from the wire unescaped; colour where NO_COLOR or a pipe forbids it (rich sees to that).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sniffer.errors import EXIT_OK, ConfigError, UsageError, printable
+from sniffer.examples import check_rule
+from sniffer.scan import ranked
+from sniffer.strictyaml import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sniffer.ruleset import RuleSet
+    from sniffer.ruleset.model import Rule
+    from sniffer.scan import Result
+
+STYLES = {"confirmed": "bold red", "probable": "yellow", "suspected": "dim"}
+SHOWN = 3
+WIDTH_OF_A_PIPE = 160
+
+
+def console() -> Console:
+    """Standard output; wide enough for tables when it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE, highlight=False)
+
+
+@contextlib.contextmanager
+def progress(files: int, *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar over files, on a terminal only."""
+    screen = Console(stderr=True)
+    if quiet or not screen.is_terminal:
+        yield lambda _path, _done, _size: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("scanning", total=files)
+        current = [0, ""]
+
+        def advance(path: str, done: int, size: int) -> None:
+            if path != current[1]:
+                current[0], current[1] = int(current[0]) + 1, path
+            part = done / size if size else 0.0
+            name = escape(printable(Path(path).name, 40))
+            bar.update(task, completed=int(current[0]) - 1 + min(part, 1.0), description=name)
+
+        yield advance
+
+
+def print_result(result: Result) -> None:
+    """The table that ``scan`` ends with."""
+    screen = console()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("address", "confidence", "hits", "protocols", "servers and names", "agents", "first and last (UTC)"):
+        table.add_column(heading, justify="right" if heading == "hits" else "left", overflow="fold")
+    for address, host in ranked(result):
+        label = host.confidence.label
+        table.add_row(
+            address,
+            f"[{STYLES[label]}]{label}[/]",
+            str(host.hits.total()),
+            some(host.protocols),
+            some(host.servers | host.names),
+            some(host.agents),
+            f"{moment(host.first)} … {moment(host.last)[11:]}",
+        )
+    if result.hosts:
+        screen.print(table)
+        screen.print()
+    totals = result.totals
+    skipped = totals.packets - totals.passed
+    screen.print(
+        f"{len(result.hosts)} addresses, {totals.hits} hits in {totals.packets} packets of {result.files} files "
+        f"({totals.passed} read, {skipped} not worth reading)"
+    )
+
+
+def some(names: set[str]) -> str:
+    """The first few of a set, escaped, and how many more there are."""
+    shown = [escape(printable(name, 48)) for name in sorted(names)[:SHOWN]]
+    more = f" +{len(names) - SHOWN}" if len(names) > SHOWN else ""
+    return ", ".join(shown) + more
+
+
+def moment(nanoseconds: int) -> str:
+    """Time to the second; empty when it cannot be shown."""
+    try:
+        return datetime.fromtimestamp(nanoseconds // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "?" * 19
+
+
+# ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def print_rules(ruleset: RuleSet) -> None:
+    """One line a rule."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("id", "severity", "confidence", "title"):
+        table.add_column(heading)
+    for rule in ruleset.rules:
+        table.add_row(rule.id, rule.severity.label, rule.confidence.label, escape(rule.title))
+    screen = console()
+    screen.print(table)
+    screen.print(f"\n{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, version {ruleset.version}")
+
+
+def find_rule(ruleset: RuleSet, identifier: str) -> Rule:
+    """A rule by its id."""
+    for rule in ruleset.rules:
+        if rule.id == identifier:
+            return rule
+    raise UsageError(f"there is no rule {identifier!r}", remedy=suggest(identifier, [rule.id for rule in ruleset.rules]))
+
+
+def print_examples(ruleset: RuleSet, identifier: str | None) -> int:
+    """Run examples and show each rule's result."""
+    chosen = [find_rule(ruleset, identifier)] if identifier else list(ruleset.rules)
+    problems = []
+    screen = console()
+    for rule in chosen:
+        found = list(check_rule(rule, ruleset))
+        problems += found
+        count = len(rule.examples.hits) + len(rule.examples.misses)
+        screen.print(f"{'[red]fail[/]' if found else '[green]ok[/]'}   {rule.id} ({count} examples)")
+    if problems:
+        raise ConfigError(problems)
+    return EXIT_OK
+
+
+def print_rule(ruleset: RuleSet, identifier: str) -> None:
+    """What a rule asks, sees and misses, and what its examples give."""
+    rule = find_rule(ruleset, identifier)
+    screen = console()
+    screen.print(f"[bold]{rule.id}[/]  {escape(rule.title)}")
+    screen.print(f"severity {rule.severity.label}, confidence at most {rule.confidence.label}, {escape(rule.file)}:{rule.line}")
+    screen.print("\nasks")
+    for clause in rule.condition.clauses():
+        screen.print(f"  {clause.fact} {clause.operator} {escape(str(clause.operand))}")
+    screen.print(f"\nsees    {escape(rule.sees)}\nmisses  {escape(rule.misses)}")
+    for kind in ("hits", "misses"):
+        screen.print(f"\nexamples that it {kind}")
+        for example in getattr(rule.examples, kind):
+            for name, value in example.model_dump(exclude_defaults=True).items():
+                screen.print(f"  {name}: {escape(printable(value, 140))}")

@@ -1,0 +1,330 @@
+"""``sniffer scan``: capture files through the pipeline, in this process or in several.
+
+In: paths and settings.  Out: event lines or a table, a ``stats`` object, an exit status.
+Never: state carried from one file to the next, unless they are said to be pieces of one capture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import multiprocessing
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sniffer.capture import savefile
+from sniffer.engine import Engine, EngineSettings
+from sniffer.errors import EXIT_HITS, EXIT_OK, InputError
+from sniffer.gate.gate import warm_up
+from sniffer.model import Confidence, Severity
+from sniffer.ruleset import RuleSet, restore
+from sniffer.sinks.event import encode, make_event
+from sniffer.sinks.privacy import Privacy
+from sniffer.totals import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sniffer.model import Detection
+
+MAX_HOSTS: Final = 100_000
+MAX_SERVERS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """What one scan needs to know."""
+
+    engine: EngineSettings = EngineSettings()
+    sensor: str = ""
+    privacy: Privacy = field(default_factory=lambda: Privacy(None))
+    json: bool = False
+    continuous: bool = False
+    jobs: int = 1
+
+
+@dataclass(slots=True)
+class Host:
+    """What was found about one address."""
+
+    hits: Counter[str] = field(default_factory=Counter)  # by rule
+    confidence: Confidence = Confidence.SUSPECTED
+    severity: Severity = Severity.LOW
+    protocols: set[str] = field(default_factory=set)
+    servers: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    agents: set[str] = field(default_factory=set)
+    first: int = 0
+    last: int = 0
+
+    def add(self, detection: Detection) -> None:
+        """Count a hit."""
+        self.hits[detection.rule.id] += 1
+        self.confidence = max(self.confidence, detection.confidence)
+        self.severity = max(self.severity, detection.rule.severity)
+        self.protocols.add(detection.facts.protocol)
+        if detection.server is not None:
+            _add(self.servers, f"{ipaddress.ip_address(detection.server)}:{detection.server_port}")
+        if detection.match.endpoint is not None:
+            _add(self.names, detection.match.endpoint.domain)
+        agent = detection.session.get("mining.agent")
+        if isinstance(agent, str):
+            _add(self.agents, agent)
+        time = detection.facts.time
+        self.first = min(self.first or time, time)
+        self.last = max(self.last, time)
+
+    def merge(self, other: Host) -> None:
+        """Add what another file said of the same address."""
+        self.hits.update(other.hits)
+        self.confidence = max(self.confidence, other.confidence)
+        self.severity = max(self.severity, other.severity)
+        for mine, theirs in (
+            (self.protocols, other.protocols),
+            (self.servers, other.servers),
+            (self.names, other.names),
+            (self.agents, other.agents),
+        ):
+            mine.update(theirs)
+        self.first = min(self.first or other.first, other.first)
+        self.last = max(self.last, other.last)
+
+
+def _add(names: set[str], name: str) -> None:
+    if len(names) < MAX_SERVERS:
+        names.add(name)
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one file, or of all of them."""
+
+    files: int = 0
+    totals: Totals = field(default_factory=Totals)
+    hosts: dict[bytes, Host] = field(default_factory=dict)
+    expected: int = 0  # bytes of the files
+    unreadable: int = 0  # bytes behind the fault of a damaged file
+    faults: list[str] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)  # by rule and confidence
+
+    def merge(self, other: Result) -> None:
+        """Add the result of another file."""
+        self.files += other.files
+        self.totals = add_totals(self.totals, other.totals)
+        for address, host in other.hosts.items():
+            mine = self.hosts.get(address)
+            if mine is not None:
+                mine.merge(host)
+            elif len(self.hosts) < MAX_HOSTS:
+                self.hosts[address] = host
+        self.expected += other.expected
+        self.unreadable += other.unreadable
+        self.faults += other.faults
+        self.hits.update(other.hits)
+
+
+def add_totals(one: Totals, other: Totals) -> Totals:
+    """Sum of two books; levels of now are taken from the later one."""
+
+    def summed(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
+        return {key: a.get(key, 0) + b.get(key, 0) for key in (*a, *(k for k in b if k not in a))}
+
+    return Totals(
+        packets=one.packets + other.packets,
+        bytes=one.bytes + other.bytes,
+        passed=one.passed + other.passed,
+        skipped=summed(one.skipped, other.skipped),
+        undecoded=summed(one.undecoded, other.undecoded),
+        flows=other.flows,
+        flows_read=other.flows_read,
+        flows_evicted=summed(one.flows_evicted, other.flows_evicted),
+        one_sided_ratio=other.one_sided_ratio,
+        facts=summed(one.facts, other.facts),
+        oddities=summed(one.oddities, other.oddities),
+        hits=one.hits + other.hits,
+    )
+
+
+class Scanner:
+    """Runs files through engines and keeps the result."""
+
+    def __init__(self, ruleset: RuleSet, settings: ScanSettings, write: Callable[[bytes], None] | None = None) -> None:
+        """Scan with a rule set; ``write`` gets each event line at once, else they are kept in the result."""
+        self.result = Result()
+        self._ruleset = ruleset
+        self._settings = settings
+        self._write = write or self.result.events.append
+        self._file = ""
+        self._engine: Engine | None = None
+        self._interfaces: list[str] = []
+
+    def scan(self, path: str, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
+        """Scan one file; a fault goes into the result, after everything readable."""
+        self.result.files += 1
+        try:
+            source = savefile.Savefile(path)
+        except InputError as error:
+            self.result.faults += error.lines()
+            return
+        self._file = "" if path == "-" else Path(path).name
+        self.result.expected += source.size
+        if self._engine is None or not self._settings.continuous:
+            self.finish()
+            self._interfaces = []
+            self._engine = Engine(
+                self._ruleset,
+                interfaces=self._interfaces,
+                settings=self._settings.engine,
+                hit=self._hit,
+                event=self._event,
+            )
+        first = len(self._interfaces)
+        try:
+            for batch in source.batches():
+                self._interfaces[first:] = source.interfaces
+                if first:
+                    batch.frames["interface"] += first
+                self._engine.process(batch)
+                progress(source.position, source.size)
+        except InputError as error:
+            self.result.faults += error.lines()
+            self.result.unreadable += source.unreadable
+        finally:
+            source.close()
+        if not self._settings.continuous:
+            self.finish()
+
+    def finish(self) -> None:
+        """Close the books of the engine in use."""
+        if self._engine is not None:
+            self._engine.finish()
+            self.result.totals = add_totals(self.result.totals, self._engine.totals())
+            self._engine = None
+
+    def _hit(self, detection: Detection) -> None:
+        result = self.result
+        result.hits[detection.rule.id, detection.confidence.label] += 1
+        host = result.hosts.get(detection.host)
+        if host is None:
+            if len(result.hosts) >= MAX_HOSTS:
+                return
+            host = result.hosts[detection.host] = Host()
+        host.add(detection)
+
+    def _event(self, detection: Detection) -> None:
+        if self._settings.json:
+            settings = self._settings
+            event = make_event(
+                detection,
+                sensor=settings.sensor,
+                interfaces=self._interfaces,
+                privacy=settings.privacy,
+                filename=self._file,
+            )
+            self._write(encode(event))
+
+
+def scan_files(
+    paths: Sequence[str],
+    ruleset: RuleSet,
+    settings: ScanSettings,
+    write: Callable[[bytes], None],
+    progress: Callable[[str, int, int], None] = lambda _path, _done, _all: None,
+) -> Result:
+    """Scan files in order and return what came of all of them."""
+    if settings.jobs > 1 and len(paths) > 1 and not settings.continuous:
+        return _scan_in_processes(paths, ruleset, settings, write, progress)
+    scanner = Scanner(ruleset, settings, write)
+    for path in paths:
+        scanner.scan(path, lambda done, size, path=path: progress(path, done, size))  # type: ignore[misc]
+    scanner.finish()
+    return scanner.result
+
+
+_process: dict[str, Any] = {}
+
+
+def _begin_process(dump: bytes, settings: ScanSettings) -> None:
+    _process["ruleset"], _process["settings"] = restore(dump), settings
+
+
+def _scan_one(path: str) -> Result:
+    scanner = Scanner(_process["ruleset"], _process["settings"])
+    scanner.scan(path)
+    scanner.finish()
+    return scanner.result
+
+
+def _scan_in_processes(
+    paths: Sequence[str],
+    ruleset: RuleSet,
+    settings: ScanSettings,
+    write: Callable[[bytes], None],
+    progress: Callable[[str, int, int], None],
+) -> Result:
+    warm_up()  # once here, so that the processes load the kernels from disk
+    whole = Result()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(settings.jobs, context, _begin_process, (ruleset.dump(), settings)) as pool:
+        for path, result in zip(paths, pool.map(_scan_one, paths), strict=True):
+            for line in result.events:
+                write(line)
+            whole.merge(result)
+            progress(path, 1, 1)
+    return whole
+
+
+def stats(result: Result) -> dict[str, Any]:
+    """The ``stats`` object that ends ``scan --json``."""
+    totals = result.totals
+    return {
+        "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "event_type": "stats",
+        "stats": {
+            "files": result.files,
+            "packets": totals.packets,
+            "bytes": totals.bytes,
+            "passed": totals.passed,
+            "skipped": totals.skipped,
+            "undecoded": totals.undecoded,
+            "drops": 0,
+            "flows": totals.flows,
+            "flows_evicted": totals.flows_evicted,
+            "facts": {name: count for name, count in totals.facts.items() if count},
+            "oddities": {name: count for name, count in totals.oddities.items() if count},
+            "hits": totals.hits,
+            "hits_by_rule": by_rule(result),
+            "hosts": len(result.hosts),
+            "expected": result.expected,
+            "unreadable": result.unreadable,
+            "faults": len(result.faults),
+        },
+    }
+
+
+def by_rule(result: Result) -> dict[str, int]:
+    """Hits of each rule."""
+    counts: Counter[str] = Counter()
+    for (rule, _), count in result.hits.items():
+        counts[rule] += count
+    return dict(sorted(counts.items()))
+
+
+def exit_status(result: Result, *, fail_on_hit: bool) -> int:
+    """Status of a scan: a damaged file counts more than what was found."""
+    if result.faults:
+        return InputError.exit_status
+    return EXIT_HITS if fail_on_hit and result.totals.hits else EXIT_OK
+
+
+def ranked(result: Result) -> Iterator[tuple[str, Host]]:
+    """Addresses and what was found about them, the surest and busiest first."""
+    hosts = sorted(result.hosts.items(), key=lambda item: (-item[1].confidence, -item[1].hits.total(), item[0]))
+    for address, host in hosts:
+        with contextlib.suppress(ValueError):
+            yield str(ipaddress.ip_address(address)), host
