@@ -254,7 +254,7 @@ class Engine:
                 host=client[0],
                 server=server[0],
                 server_port=server[1],
-                seen=self._seen(flow, client),
+                seen=seen_of(flow, facts),
                 session=reading.conversation.session.told,
             )
             if not facts.mining:
@@ -265,12 +265,6 @@ class Engine:
                 self._waiting.append((self.now + self.settings.answer_wait, reading))
             if len(reading.waiting) > MAX_WAITING:
                 self._report_waiting(reading, reading.waiting.popleft())
-
-    @staticmethod
-    def _seen(flow: Flow, client: tuple[bytes, int]) -> str:
-        if all(flow.seen):
-            return "both"
-        return "client" if flow.seen[0] == (flow.ends[0] == client) else "server"
 
     def _match_datagram(self, packet: Packet, facts: Facts) -> bool:
         source = (packet.source, packet.source_port)
@@ -316,6 +310,7 @@ class Engine:
     def _report_waiting(self, reading: Reading, one: Waiting) -> None:
         evidence = Confidence.CONFIRMED if reading.answered else Confidence.PROBABLE
         one.detection.confidence = min(one.detection.rule.confidence, evidence)
+        one.detection.seen = seen_of(one.flow, one.detection.facts)
         self._report(reading.reported, one.detection.rule.id, one.detection)
 
     def _report(self, table: dict[str, Reported], rule_id: str, detection: Detection) -> None:
@@ -324,11 +319,11 @@ class Engine:
         detection.count = reported.count
         self._hits += 1
         self._hit(detection)
-        now = self.now
+        now = detection.facts.time
         due = (
             reported.confidence is None
             or detection.confidence > reported.confidence
-            or now - reported.time >= self.settings.repeat_interval
+            or abs(now - reported.time) >= self.settings.repeat_interval
         )
         if due:
             reported.confidence = max(detection.confidence, reported.confidence or detection.confidence)
@@ -371,6 +366,13 @@ class Engine:
             hits=self._hits,
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
+
+
+def seen_of(flow: Flow, facts: Facts) -> str:
+    """Whose packets the sensor has seen of a flow: "both", "client" or "server"."""
+    if all(flow.seen):
+        return "both"
+    return facts.sender.value if flow.seen[facts.side] else facts.sender.other.value
 
 
 def is_covered(one: Waiting) -> bool:
