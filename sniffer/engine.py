@@ -184,7 +184,13 @@ class Engine:
         for chunk in chunks:
             if not flow.from_start[chunk.side]:
                 conversation.join_midway(chunk.side)
-            for facts in conversation.read(chunk):
+            try:
+                found = conversation.read(chunk)
+            except Exception:  # noqa: BLE001: one flow that trips a reader must not take the others with it
+                self.oddities.count("reader_failed")
+                conversation.verdict = Verdict.NO
+                return
+            for facts in found:
                 self._match_flow(flow, reading, facts)
         if chunks:
             self.flows.weigh(flow, conversation.held)

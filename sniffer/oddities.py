@@ -24,6 +24,7 @@ ODDITIES: Final[dict[str, str]] = {
     "layers_limit": "more than 3 protocols inside one another",
     "line_too_long": "a line longer than 16 KiB, read by its head and tail only",
     "number_out_of_range": "a difficulty, target or hashrate that cannot be",
+    "reader_failed": "a message that a reader could not cope with: a defect, the flow was given up",
     "stream_conflict": "a retransmission that differs from the original",
     "stream_gap": "bytes of a followed stream that the sensor did not get",
     "stream_jump": "a sequence number far outside the window",

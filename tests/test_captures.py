@@ -92,6 +92,7 @@ def test_other_captures(kind: str, ruleset: RuleSet) -> None:
     for name in files(kind):
         hits, totals, _ = read(name, ruleset)
         assert totals.packets == totals.passed + sum(totals.skipped.values()), name
+        assert not totals.oddities["reader_failed"], name
         accused += [(name, hit.rule.id) for hit in hits if hit.confidence >= Confidence.PROBABLE]
     if kind != "hostile":
         assert not accused

@@ -42,7 +42,7 @@ WEAK_METHODS: Final = frozenset({"client.reconnect", "client.show_message", "cli
 ETH2_METHODS: Final = frozenset({"mining.hello", "mining.noop", "mining.hashrate", "mining.bye", "mining.set"})
 
 LAST_GREETING: Final = 3  # subscribe, authorize and extranonce.subscribe have the first numbers
-SHARE_ERRORS: Final = frozenset({21, 22, 23})
+SHARE_ERRORS: Final = (21, 22, 23)
 SHARE_ERROR_TEXT = re.compile(r"stale|duplicate|low diff|job not found|above target|invalid (?:share|solution|nonce)", re.I)
 NAMED_METHOD = re.compile(r"""["'](mining\.[a-z_.]{3,30})["']""")
 AGENT = re.compile(r"[A-Za-z][\w.+ -]*?[/ -]v?\d[\w.+-]*")
