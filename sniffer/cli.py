@@ -29,13 +29,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-rules_app = typer.Typer(help="Check, list, test and explain rules.", no_args_is_help=True, rich_markup_mode=None)
-config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True, rich_markup_mode=None)
+rules_app = typer.Typer(
+    help="Check, list, test and explain rules.", no_args_is_help=True, rich_markup_mode=None
+)
+config_app = typer.Typer(
+    help="Check and show the configuration.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(rules_app, name="rules")
 app.add_typer(config_app, name="config")
 
 RulesOption = Annotated[
-    list[Path] | None, typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones.")
+    list[Path] | None,
+    typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones."),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")]
 
@@ -79,14 +84,24 @@ def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> Rule
 
 @app.command()
 def scan(
-    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Capture files, folders, or - for a pipe.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Event lines, then one stats object; nothing else.")] = False,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="Capture files, folders, or - for a pipe.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Event lines, then one stats object; nothing else.")
+    ] = False,
     rules: RulesOption = None,
     config: ConfigOption = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Files scanned at the same time.")] = 1,
-    continuous: Annotated[bool, typer.Option("--continuous", help="The files are pieces of one capture.")] = False,
-    private: Annotated[bool, typer.Option("--private", help="Users, workers and passwords as keyed hashes.")] = False,
-    fail_on_hit: Annotated[bool, typer.Option("--fail-on-hit", help="Status 3 when something was found.")] = False,
+    continuous: Annotated[
+        bool, typer.Option("--continuous", help="The files are pieces of one capture.")
+    ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Users, workers and passwords as keyed hashes.")
+    ] = False,
+    fail_on_hit: Annotated[
+        bool, typer.Option("--fail-on-hit", help="Status 3 when something was found.")
+    ] = False,
 ) -> int:
     """Look for mining in capture files."""
     from sniffer import report
@@ -132,12 +147,18 @@ def run(
     interface: Annotated[
         list[str] | None, typer.Option("--interface", "-i", metavar="NAME", help="Mirror port; repeatable.")
     ] = None,
-    replay: Annotated[str | None, typer.Option("--replay", metavar="FILE", help="A capture file in place of a port.")] = None,
+    replay: Annotated[
+        str | None, typer.Option("--replay", metavar="FILE", help="A capture file in place of a port.")
+    ] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Replay again and again.")] = False,
     speed: Annotated[float, typer.Option("--speed", min=0, help="1 as recorded, 0 as fast as possible.")] = 0,
-    listen: Annotated[str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where /metrics is served.")] = None,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where /metrics is served.")
+    ] = None,
     table: Annotated[bool, typer.Option("--table", help="Show offending addresses as they come.")] = False,
-    seconds: Annotated[float, typer.Option("--seconds", min=0, help="End after so long; 0: run until told to stop.")] = 0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0, help="End after so long; 0: run until told to stop.")
+    ] = 0,
     rules: RulesOption = None,
 ) -> int:
     """Watch a mirror port and serve metrics until told to stop."""
@@ -161,7 +182,10 @@ def run(
         rules=tuple(rules or ()),
     )
     if not options.interfaces and not replay:
-        raise UsageError("no interface to watch", remedy="give --interface NAME, or capture.interfaces in the configuration")
+        raise UsageError(
+            "no interface to watch",
+            remedy="give --interface NAME, or capture.interfaces in the configuration",
+        )
     return run_daemon(settings, options)
 
 
@@ -178,7 +202,9 @@ def rules_check(rules: RulesOption = None) -> int:
     if problems:
         raise ConfigError(problems)
     count = sum(len(rule.examples.hits) + len(rule.examples.misses) for rule in ruleset.rules)
-    print(f"{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, {count} examples: no fault; version {ruleset.version}")
+    print(
+        f"{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, {count} examples: no fault; version {ruleset.version}"
+    )
     return EXIT_OK
 
 
@@ -239,7 +265,10 @@ def config_show(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] =
 
     from sniffer.config import load_config
 
-    print(yaml.safe_dump(load_config(file).model_dump(mode="json"), sort_keys=False, allow_unicode=False), end="")
+    print(
+        yaml.safe_dump(load_config(file).model_dump(mode="json"), sort_keys=False, allow_unicode=False),
+        end="",
+    )
     return EXIT_OK
 
 

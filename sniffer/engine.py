@@ -186,7 +186,7 @@ class Engine:
                 conversation.join_midway(chunk.side)
             try:
                 found = conversation.read(chunk)
-            except Exception:  # noqa: BLE001: one flow that trips a reader must not take the others with it
+            except Exception:  # one flow that trips a reader must not take the others with it  # noqa: BLE001
                 self.oddities.count("reader_failed")
                 conversation.verdict = Verdict.NO
                 return

@@ -6,7 +6,7 @@ Never: the network, a capture file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dpkt
 
@@ -19,11 +19,12 @@ from sniffer.protocols.conversation import Conversation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sniffer.model import Value
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Example, Rule
 
-CLIENT = {"client.ip": "192.0.2.1", "client.port": 40_000}
-SERVER = {"server.ip": "198.51.100.1", "server.port": 3333}
+CLIENT: Final[dict[str, Value]] = {"client.ip": "192.0.2.1", "client.port": 40_000}
+SERVER: Final[dict[str, Value]] = {"server.ip": "198.51.100.1", "server.port": 3333}
 
 
 def facts_of(example: Example) -> Iterator[Facts]:
@@ -36,7 +37,7 @@ def facts_of(example: Example) -> Iterator[Facts]:
     if example.tls:
         yield Facts("pool-tls", "ClientHello", Role.CLIENT, {"tls.server_name": example.tls.lower()}, 0, 0)
     if example.http:
-        values = {"http.method": "GET", "http.host": example.http.lower()}
+        values: dict[str, Value] = {"http.method": "GET", "http.host": example.http.lower()}
         yield Facts("pool-http", "GET", Role.CLIENT, values, 0, 0)
     conversation = Conversation(Oddities())
     for side, data in ((0, example.client_bytes()), (1, example.server_bytes())):
@@ -46,7 +47,7 @@ def facts_of(example: Example) -> Iterator[Facts]:
 
 def rules_that_hit(example: Example, ruleset: RuleSet) -> set[str]:
     """Identifiers of the rules that match an example."""
-    defaults = {**CLIENT, **SERVER, "flow.transport": "udp" if example.dns else "tcp"}
+    defaults: dict[str, Value] = {**CLIENT, **SERVER, "flow.transport": "udp" if example.dns else "tcp"}
     return {rule.id for facts in facts_of(example) for rule, _ in ruleset.match({**defaults, **facts.values})}
 
 
@@ -63,6 +64,8 @@ def check_rule(rule: Rule, ruleset: RuleSet) -> Iterator[Problem]:
             if (rule.id in found) is wanted:
                 continue
             what = f"rule {rule.id}: example under {kind} " + (
-                f"does not hit (rules that do: {', '.join(sorted(found)) or 'none'})" if wanted else "hits all the same"
+                f"does not hit (rules that do: {', '.join(sorted(found)) or 'none'})"
+                if wanted
+                else "hits all the same"
             )
             yield Problem(rule.file, rule.line, 1, "example", what, "mend the example or the rule")

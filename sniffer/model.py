@@ -29,7 +29,10 @@ FRAME = np.dtype(
         ("length", "<u4"),  # bytes the frame had on the wire
         ("link", "<u2"),  # LINKTYPE_ number of the first header (tcpdump.org/linktypes.html)
         ("interface", "<u2"),  # index into Source.interfaces
-        ("vlan", "<u2"),  # tag that the kernel took out of the frame (its TCI); valid when vlan_protocol is not 0
+        (
+            "vlan",
+            "<u2",
+        ),  # tag that the kernel took out of the frame (its TCI); valid when vlan_protocol is not 0
         ("vlan_protocol", "<u2"),  # 0x8100 or 0x88a8 when the kernel took a tag out, else 0
     ]
 )

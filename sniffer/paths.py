@@ -19,4 +19,6 @@ def shipped_rules() -> Path:
     for folder in (beside, installed):
         if folder.is_dir():
             return folder
-    raise InputError("the shipped rules are missing", where=str(installed), remedy="name a folder with --rules DIR")
+    raise InputError(
+        "the shipped rules are missing", where=str(installed), remedy="name a folder with --rules DIR"
+    )

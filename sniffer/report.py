@@ -46,17 +46,22 @@ def progress(files: int, *, quiet: bool = False) -> Iterator[Callable[[str, int,
     if quiet or not screen.is_terminal:
         yield lambda _path, _done, _size: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("scanning", total=files)
-        current = [0, ""]
+        begun: list[str] = []
 
         def advance(path: str, done: int, size: int) -> None:
-            if path != current[1]:
-                current[0], current[1] = int(current[0]) + 1, path
+            if not begun or path != begun[-1]:
+                begun.append(path)
             part = done / size if size else 0.0
             name = escape(printable(Path(path).name, 40))
-            bar.update(task, completed=int(current[0]) - 1 + min(part, 1.0), description=name)
+            bar.update(task, completed=len(begun) - 1 + min(part, 1.0), description=name)
 
         yield advance
 
@@ -65,7 +70,15 @@ def print_result(result: Result) -> None:
     """The table that ``scan`` ends with."""
     screen = console()
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("address", "confidence", "hits", "protocols", "servers and names", "agents", "first and last (UTC)"):
+    for heading in (
+        "address",
+        "confidence",
+        "hits",
+        "protocols",
+        "servers and names",
+        "agents",
+        "first and last (UTC)",
+    ):
         table.add_column(heading, justify="right" if heading == "hits" else "left", overflow="fold")
     for address, host in ranked(result):
         label = host.confidence.label
@@ -116,7 +129,9 @@ def print_rules(ruleset: RuleSet) -> None:
         table.add_row(rule.id, rule.severity.label, rule.confidence.label, escape(rule.title))
     screen = console()
     screen.print(table)
-    screen.print(f"\n{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, version {ruleset.version}")
+    screen.print(
+        f"\n{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, version {ruleset.version}"
+    )
 
 
 def find_rule(ruleset: RuleSet, identifier: str) -> Rule:
@@ -124,7 +139,9 @@ def find_rule(ruleset: RuleSet, identifier: str) -> Rule:
     for rule in ruleset.rules:
         if rule.id == identifier:
             return rule
-    raise UsageError(f"there is no rule {identifier!r}", remedy=suggest(identifier, [rule.id for rule in ruleset.rules]))
+    raise UsageError(
+        f"there is no rule {identifier!r}", remedy=suggest(identifier, [rule.id for rule in ruleset.rules])
+    )
 
 
 def print_examples(ruleset: RuleSet, identifier: str | None) -> int:
@@ -147,7 +164,9 @@ def print_rule(ruleset: RuleSet, identifier: str) -> None:
     rule = find_rule(ruleset, identifier)
     screen = console()
     screen.print(f"[bold]{rule.id}[/]  {escape(rule.title)}")
-    screen.print(f"severity {rule.severity.label}, confidence at most {rule.confidence.label}, {escape(rule.file)}:{rule.line}")
+    screen.print(
+        f"severity {rule.severity.label}, confidence at most {rule.confidence.label}, {escape(rule.file)}:{rule.line}"
+    )
     screen.print("\nasks")
     for clause in rule.condition.clauses():
         screen.print(f"  {clause.fact} {clause.operator} {escape(str(clause.operand))}")

@@ -39,7 +39,7 @@ MAX_SERVERS: Final = 64
 class ScanSettings:
     """What one scan needs to know."""
 
-    engine: EngineSettings = EngineSettings()
+    engine: EngineSettings = field(default_factory=EngineSettings)
     sensor: str = ""
     privacy: Privacy = field(default_factory=lambda: Privacy(None))
     json: bool = False
@@ -153,7 +153,9 @@ def add_totals(one: Totals, other: Totals) -> Totals:
 class Scanner:
     """Runs files through engines and keeps the result."""
 
-    def __init__(self, ruleset: RuleSet, settings: ScanSettings, write: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self, ruleset: RuleSet, settings: ScanSettings, write: Callable[[bytes], None] | None = None
+    ) -> None:
         """Scan with a rule set; ``write`` gets each event line at once, else they are kept in the result."""
         self.result = Result()
         self._ruleset = ruleset
@@ -324,7 +326,9 @@ def exit_status(result: Result, *, fail_on_hit: bool) -> int:
 
 def ranked(result: Result) -> Iterator[tuple[str, Host]]:
     """Addresses and what was found about them, the surest and busiest first."""
-    hosts = sorted(result.hosts.items(), key=lambda item: (-item[1].confidence, -item[1].hits.total(), item[0]))
+    hosts = sorted(
+        result.hosts.items(), key=lambda item: (-item[1].confidence, -item[1].hits.total(), item[0])
+    )
     for address, host in hosts:
         with contextlib.suppress(ValueError):
             yield str(ipaddress.ip_address(address)), host

@@ -1,16 +1,21 @@
 """YAML as operators mean it: what looks like text is text, and nothing is silently dropped.
 
 In: YAML text.  Out: plain data with the line and column of every key and value; or every fault at once.
-Never: aliases, merge keys, tags (code, types), a repeated key, a second document, unbounded depth or size.
+Never: aliases, merge keys, tags (code, types), directives, a repeated key, a second document, unbounded depth or size,
+a device or pipe in the place of a file.
 
 PyYAML reads the events; the types are those of YAML 1.2's core schema (section 10.3.2) without octal and without the
-spellings that surprise: ``no`` is a word, ``010`` is text, ``12:30`` is text (robustness.md, finding 2 and T12).
+spellings that surprise: ``no`` is a word, ``010``, ``1_000`` and ``12:30`` are text.  Where a number is wanted, such
+text is a fault with a place, never another number.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
+import math
 import re
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -34,9 +39,14 @@ WORDS: Final[dict[str, bool | None]] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
-INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
-HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]{1,16}")
-REAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
+INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+REAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+MAX_NUMBER: Final = 32  # characters
+UNPRINTABLE = re.compile(
+    "[^\\t\\n\\r -~\\x85\\xa0-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
+)
+"""What a YAML file may not hold (YAML 1.2.2, section 5.1), and the byte order mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,41 +70,101 @@ class Document:
 
 
 def load_file(path: Path) -> Document:
-    """Read a file; raise ConfigError with everything that is wrong in it."""
+    """Read a file.
+
+    Raises:
+        ConfigError: with everything that is wrong in it.
+    """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            is_folder = path.is_dir()
+            code, what = (
+                ("directory", "is a folder, not a file") if is_folder else ("special", "is no regular file")
+            )
+            raise _refusal(path, code, what, "name a file")
         with path.open("rb") as file:
             raw = file.read(MAX_SIZE + 1)
-        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
-        raise _refuse(path, "missing", "no such file", "check the name") from None
-    except IsADirectoryError:
-        raise _refuse(path, "directory", "is a folder, not a file", "name a file") from None
-    except OSError as error:
-        raise _refuse(path, "unreadable", f"cannot be read ({error.strerror})", "check owner and mode") from None
+        raise _refusal(path, "missing", "no such file", "check the name") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise _refusal(path, "unreadable", f"cannot be read ({reason})", "check owner and mode") from None
+    if len(raw) > MAX_SIZE:
+        raise _too_large(str(path))
+    try:
+        text = raw.decode()
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
-        raise ConfigError([Problem(str(path), line, column, "encoding", "is not UTF-8", "save it as UTF-8")]) from None
+        start = raw.rfind(b"\n", 0, error.start) + 1
+        line, column = raw.count(b"\n", 0, error.start) + 1, len(raw[start : error.start].decode()) + 1
+        raise ConfigError(
+            [Problem(str(path), line, column, "encoding", "is not UTF-8", "save it as UTF-8")]
+        ) from None
     return load(text, str(path))
 
 
-def _refuse(path: Path, code: str, what: str, remedy: str) -> ConfigError:
+def _refusal(path: Path, code: str, what: str, remedy: str) -> ConfigError:
     return ConfigError([Problem(str(path), 1, 1, code, what, remedy)])
 
 
+def _too_large(file: str) -> ConfigError:
+    return ConfigError([Problem(file, 1, 1, "size", f"is larger than {MAX_SIZE >> 20} MiB", "split it")])
+
+
 def load(text: str, file: str) -> Document:
-    """Read text; raise ConfigError with everything that is wrong in it."""
+    """Read text.
+
+    Args:
+        text: one YAML document, at most 4 MiB.
+        file: what to call it in faults.
+
+    Raises:
+        ConfigError: with everything that is wrong in it.
+    """
     if len(text) > MAX_SIZE:
-        raise ConfigError([Problem(file, 1, 1, "size", f"is larger than {MAX_SIZE >> 20} MiB", "split it")])
+        raise _too_large(file)
+    foreign = _foreign_character(text, file)
+    if foreign:
+        raise ConfigError([foreign])
     reader = _Reader(text, file)
     data = reader.read()
+    if data is None and not reader.problems:
+        reader.problems.append(
+            Problem(file, 1, 1, "empty", "holds no data", "write something, or leave the file out")
+        )
     if reader.problems:
         raise ConfigError(reader.problems)
     return Document(file, data, reader.places)
 
 
-class _Stop(Exception):  # noqa: N818: control flow inside this module
+def _foreign_character(text: str, file: str) -> Problem | None:
+    """The first character that has no business in a YAML file."""
+    found = UNPRINTABLE.search(text)
+    at = found.start() if found else len(text)
+    carriage_return = text.find("\r", 0, at)
+    if (
+        carriage_return >= 0
+    ):  # libyaml would make another text of it, also inside examples of bytes on the wire
+        at, code, what = carriage_return, "line_end", "has line ends of another system (CR)"
+        remedy = "save it with LF line ends"
+    elif found is None:
+        return None
+    elif found[0] == "\ufeff":
+        code, what, remedy = "byte_order_mark", "holds a byte order mark", "save it as UTF-8 without one"
+    else:
+        code, what = "character", f"holds the control character U+{ord(found[0]):04X}"
+        remedy = 'remove it, or write it as an escape between double quotes ("\\x1b")'
+    line, column = text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
+    return Problem(file, line, column, code, what, remedy)
+
+
+class _StopError(Exception):
     """Nothing sensible can be read behind this fault."""
+
+
+def _place_of(event: yaml.Event) -> tuple[int, int]:
+    """Line and column of an event, from 1."""
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 class _Reader:
@@ -111,10 +181,14 @@ class _Reader:
             events = self._events()
             for event in events:
                 if isinstance(event, yaml.DocumentStartEvent):
+                    if event.version or event.tags:
+                        self._complain(
+                            event, "directive", "directives are not allowed", "remove the line with %"
+                        )
                     data = self._node(next(events), events, (), 0)
                     self._only_document(events)
                     return data
-        except _Stop:
+        except _StopError:
             pass
         return None
 
@@ -131,29 +205,38 @@ class _Reader:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.problems.append(Problem(self._file, line, column, "syntax", f"is not YAML: {what}", "mend the line, or the one before"))
-            raise _Stop from None
+            self.problems.append(
+                Problem(
+                    self._file,
+                    line,
+                    column,
+                    "syntax",
+                    f"is not YAML: {what}",
+                    "mend the line, or the one before",
+                )
+            )
+            raise _StopError from None
 
     def _complain(self, event: yaml.Event, code: str, what: str, remedy: str) -> None:
-        mark = event.start_mark
-        self.problems.append(Problem(self._file, mark.line + 1, mark.column + 1, code, what, remedy))
+        self.problems.append(Problem(self._file, *_place_of(event), code, what, remedy))
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], place: Place, depth: int) -> Any:
-        self.places.setdefault(place, (event.start_mark.line + 1, event.start_mark.column + 1))
+        self.places.setdefault(place, _place_of(event))
         self._nodes += 1
         if self._nodes > MAX_NODES:
             self._complain(event, "size", f"has more than {MAX_NODES} values", "split it")
-            raise _Stop
+            raise _StopError
         if depth > MAX_DEPTH:
             self._complain(event, "depth", f"is nested deeper than {MAX_DEPTH} levels", "flatten it")
-            raise _Stop
+            raise _StopError
         if isinstance(event, yaml.AliasEvent):
             self._complain(event, "alias", "aliases are not allowed", "write the value out")
             return None
         if getattr(event, "anchor", None):
             self._complain(event, "anchor", "anchors are not allowed", "write the value out")
-        if getattr(event, "tag", None):
-            self._complain(event, "tag", f"tags are not allowed ({event.tag})", "remove the tag")
+        tag = getattr(event, "tag", None)
+        if tag:
+            self._complain(event, "tag", f"tags are not allowed ({tag})", "remove the tag")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -162,17 +245,21 @@ class _Reader:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         text = event.value
-        if event.style is not None and event.style != "":
+        if not _is_plain(event):
             return text
         if text in WORDS:
             return WORDS[text]
-        if INTEGER.fullmatch(text):
-            return int(text)
-        if HEXADECIMAL.fullmatch(text):
-            return int(text, 16)
-        if REAL.fullmatch(text):
-            return float(text)
-        return text
+        is_whole, is_hexadecimal = INTEGER.fullmatch(text), HEXADECIMAL.fullmatch(text)
+        if not (is_whole or is_hexadecimal or REAL.fullmatch(text)):
+            return text
+        if len(text) <= MAX_NUMBER:
+            number = int(text, 16 if is_hexadecimal else 10) if is_whole or is_hexadecimal else float(text)
+            if math.isfinite(number) and (isinstance(number, float) or abs(number) < 1 << 63):
+                return number
+        self._complain(
+            event, "number", "is a number out of range", "use a smaller one, or put text between quotes"
+        )
+        return 0
 
     def _sequence(self, events: Iterator[yaml.Event], place: Place, depth: int) -> list[Any]:
         out: list[Any] = []
@@ -192,44 +279,90 @@ class _Reader:
                 self._node(event, events, (*place, "?"), depth + 1)
                 self._node(next(events), events, (*place, "?"), depth + 1)
                 continue
-            key = event.value
-            if key == "<<" and event.style in (None, ""):
-                self._complain(event, "merge", "merge keys are not allowed", "write the values out")
-            elif key in out:
-                self._complain(event, "repeated", f"key {key!r} is given twice", "keep one of them")
-            if event.tag or event.anchor:
-                self._complain(event, "tag", "keys take neither tags nor anchors", "remove it")
-            self.places.setdefault((*place, key), (event.start_mark.line + 1, event.start_mark.column + 1))
+            key = self._key(event, place, out)
+            self.places.setdefault((*place, key), _place_of(event))
             out[key] = self._node(next(events), events, (*place, key), depth + 1)
         return out
+
+    def _key(self, event: yaml.ScalarEvent, place: Place, known: dict[str, Any]) -> str:
+        key = event.value
+        if event.tag or event.anchor:
+            self._complain(event, "tag", "keys take neither tags nor anchors", "remove it")
+        if _is_plain(event) and key == "<<":
+            self._complain(event, "merge", "merge keys are not allowed", "write the values out")
+        elif _is_plain(event) and (key in WORDS or REAL.fullmatch(key)):
+            self._complain(
+                event,
+                "key",
+                f"a key must be text, not {key!r}",
+                "use a word as key, or put it between quotes",
+            )
+        elif key in known:
+            line = self.places[*place, key][0]
+            self._complain(
+                event, "repeated", f"key {key!r} is given twice, first in line {line}", "keep one of them"
+            )
+        return key
+
+
+def _is_plain(event: yaml.ScalarEvent) -> bool:
+    """Whether a scalar was written without quotes and not as a block."""
+    return not event.style
 
 
 # ── shapes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def validate(document: Document, model: type[Model], place: Place = ()) -> Model:
-    """Give data the shape of a model; raise ConfigError with every fault, each at its place."""
+    """Give data the shape of a model.
+
+    Nothing is converted on the way: ``"5"`` is no number and ``1`` no truth value.
+
+    Args:
+        document: what was read.
+        model: the shape.
+        place: the part of the document that must have it.
+
+    Raises:
+        ConfigError: with every fault, each at its place.
+    """
     data = document.data
     for step in place:
         data = data[step]
     try:
-        return model.model_validate(data if data is not None else {}, strict=False)
+        # Through JSON, because pydantic's strict mode then still takes text for enumerations, paths and addresses.
+        return model.model_validate_json(json.dumps(data if data is not None else {}), strict=True)
     except pydantic.ValidationError as error:
         known = sorted(field_names(model))
-        raise ConfigError([_problem(document, place, one, known) for one in error.errors(include_url=False)]) from None
+        raise ConfigError(
+            [_problem(document, place, one, known) for one in error.errors(include_url=False)]
+        ) from None
 
 
 def _problem(document: Document, place: Place, error: Any, known: list[str]) -> Problem:
     where = (*place, *error["loc"])
-    if error["type"] == "extra_forbidden":
-        return document.problem(where, "unknown_key", f"unknown key {error['loc'][-1]!r}", suggest(str(error["loc"][-1]), known))
-    if error["type"] == "missing":
-        return document.problem(where, "missing_key", f"key {error['loc'][-1]!r} is missing", "add it")
-    given = error.get("input")
-    got = f" (got {str(given)[:80]!r})" if isinstance(given, str | int | float | bool) else ""
-    message = error["msg"].removeprefix("Value error, ")
     name = ".".join(str(step) for step in error["loc"])
-    return document.problem(where, "value", f"{name}: {message}{got}", "")
+    last = str(error["loc"][-1]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        return document.problem(where, "unknown_key", f"unknown key {last!r}", suggest(last, known))
+    if error["type"] == "missing":
+        return document.problem(where, "missing_key", f"key {last!r} is missing", "add it")
+    given = error.get("input")
+    got = f' (got "{str(given)[:80]}")' if isinstance(given, str | int | float | bool) else ""
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return document.problem(
+        where, _code(error["type"]), f"{name}: {message}{got}" if name else f"{message}{got}"
+    )
+
+
+def _code(kind: str) -> str:
+    """Our word for a kind of fault of pydantic's."""
+    if kind.endswith(("_type", "_parsing", "_from_float")):
+        return "type"
+    if kind.startswith(("greater_than", "less_than", "too_", "string_too", "finite", "int_parsing_size")):
+        return "range"
+    return "value"
 
 
 def suggest(word: str, known: list[str]) -> str:

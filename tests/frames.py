@@ -26,7 +26,12 @@ def ip(source: str, destination: str, protocol: int, payload: bytes) -> bytes:
     """An IPv4 or IPv6 packet."""
     a, b = ipaddress.ip_address(source), ipaddress.ip_address(destination)
     if a.version == 4:
-        return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0) + a.packed + b.packed + payload
+        return (
+            struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0)
+            + a.packed
+            + b.packed
+            + payload
+        )
     return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + a.packed + b.packed + payload
 
 
@@ -35,7 +40,9 @@ def tcp(
     *, vlans: tuple[int, ...] = (),
 ) -> bytes:  # fmt: skip
     """A TCP segment in its frame."""
-    head = struct.pack("!HHIIBBHHH", source[1], destination[1], seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65_535, 0, 0)
+    head = struct.pack(
+        "!HHIIBBHHH", source[1], destination[1], seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65_535, 0, 0
+    )
     version = ipaddress.ip_address(source[0]).version
     return ethernet(ip(source[0], destination[0], 6, head + payload), vlans=vlans, version=version)
 
@@ -53,7 +60,13 @@ def batch(frames: list[tuple[int, bytes]], *, link: int = 1) -> Batch:
     rows = np.zeros(len(frames), dtype=FRAME)
     at = 0
     for row, (time, frame) in zip(rows, frames, strict=True):
-        row["time"], row["offset"], row["captured"], row["length"], row["link"] = time, at, len(frame), len(frame), link
+        row["time"], row["offset"], row["captured"], row["length"], row["link"] = (
+            time,
+            at,
+            len(frame),
+            len(frame),
+            link,
+        )
         at += len(frame)
     return Batch(data, rows)
 

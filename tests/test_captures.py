@@ -23,7 +23,9 @@ FAMILIES = {
     "cryptonote": "cryptonote",
     "eth-getwork-json": "eth-proxy",
 }
-pytestmark = pytest.mark.skipif(not CAPTURES.exists(), reason="the public captures are not beside this project")
+pytestmark = pytest.mark.skipif(
+    not CAPTURES.exists(), reason="the public captures are not beside this project"
+)
 
 
 def rows(name: str) -> list[dict[str, str]]:

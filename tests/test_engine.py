@@ -109,7 +109,10 @@ def test_event_lines(ruleset: RuleSet) -> None:
     talk.time += 700 * SECOND
     talk.send(0, SUBMIT)
     run = Run(ruleset).feed(talk)
-    assert run.events == [("stratum-v1-submit", Confidence.CONFIRMED, 1), ("stratum-v1-submit", Confidence.CONFIRMED, 4)]
+    assert run.events == [
+        ("stratum-v1-submit", Confidence.CONFIRMED, 1),
+        ("stratum-v1-submit", Confidence.CONFIRMED, 4),
+    ]
 
 
 def test_event_again_when_surer(ruleset: RuleSet) -> None:
@@ -119,9 +122,10 @@ def test_event_again_when_surer(ruleset: RuleSet) -> None:
     talk.time += 10 * SECOND
     talk.send(0, SUBMIT)
     run = Run(ruleset).feed(talk)
-    assert [confidence for _, confidence, _ in run.events] == [Confidence.PROBABLE, Confidence.CONFIRMED] or run.levels == [
-        Confidence.CONFIRMED
-    ] * 2
+    assert [confidence for _, confidence, _ in run.events] == [
+        Confidence.PROBABLE,
+        Confidence.CONFIRMED,
+    ] or run.levels == [Confidence.CONFIRMED] * 2
 
 
 def question(name: str) -> bytes:

@@ -10,8 +10,9 @@ then whole messages are read.  Both directions share one mining session, so repl
 from __future__ import annotations
 
 import enum
+import operator
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Alternative, Data, Facts, Gap, Role
 from sniffer.protocols import http, tls, wrapped
@@ -21,6 +22,8 @@ from sniffer.protocols.lines import LineBuffer
 from sniffer.protocols.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sniffer.model import Chunk, Value
     from sniffer.oddities import Oddities
 
@@ -110,12 +113,16 @@ class Conversation:
     def _conclude(self) -> None:
         if self.session.identified:
             self.verdict = Verdict.YES
-        elif self.verdict is Verdict.MORE and all(
-            direction.kind is Kind.DONE or not (direction.head or self.session.heard[side] or direction.wrappings)
-            for side, direction in enumerate(self._directions)
+        elif (
+            self.verdict is Verdict.MORE
+            and all(
+                direction.kind is Kind.DONE
+                or not (direction.head or self.session.heard[side] or direction.wrappings)
+                for side, direction in enumerate(self._directions)
+            )
+            and any(direction.kind is Kind.DONE for direction in self._directions)
         ):
-            if any(direction.kind is Kind.DONE for direction in self._directions):
-                self.verdict = Verdict.NO
+            self.verdict = Verdict.NO
 
     # ── the first bytes ──────────────────────────────────────────────────────────────────────────────────
 
@@ -123,7 +130,11 @@ class Conversation:
         direction.head += chunk.data
         out: list[Facts] = []
         while direction.kind is Kind.UNKNOWN:
-            head = bytes(direction.head.lstrip(IGNORED)) if direction.head[:1] != b"\0" else bytes(direction.head)
+            head = (
+                bytes(direction.head.lstrip(IGNORED))
+                if direction.head[:1] != b"\0"
+                else bytes(direction.head)
+            )
             if not head:
                 break
             wrapping = self._unwrap(direction, head)
@@ -146,7 +157,12 @@ class Conversation:
                 if not self._read_request(direction, head, chunk, out):
                     break
             elif not (direction.midway and self._resume_lines(direction, head, chunk, out)):
-                if direction.midway and direction.kind is Kind.UNKNOWN and b"\n" not in head and len(head) <= MAX_TEXT:
+                if (
+                    direction.midway
+                    and direction.kind is Kind.UNKNOWN
+                    and b"\n" not in head
+                    and len(head) <= MAX_TEXT
+                ):
                     break  # the tail of a line whose end has not come
                 direction.kind = Kind.DONE
         if direction.kind is not Kind.UNKNOWN:
@@ -174,10 +190,14 @@ class Conversation:
             return []
         host, port = wrapping.values["connect.host"], wrapping.values["connect.port"]
         self.session.told["mining.pool"] = f"{host}:{port}"
-        return [self._name_facts("pool-connect", wrapping.message, wrapping.values, chunk, len(direction.head))]
+        return [
+            self._name_facts("pool-connect", wrapping.message, wrapping.values, chunk, len(direction.head))
+        ]
 
     @staticmethod
-    def _name_facts(protocol: str, message: str, values: dict[str, Value], chunk: Data, behind: int) -> Facts:
+    def _name_facts(
+        protocol: str, message: str, values: Mapping[str, Value], chunk: Data, behind: int
+    ) -> Facts:
         end = chunk.end if chunk.end < 0 else (chunk.end - behind) & 0xFFFFFFFF
         return Facts(protocol, message, Role.CLIENT, dict(values), chunk.side, chunk.time, end)
 
@@ -252,7 +272,7 @@ class Conversation:
         if not text:
             return []
         if tail is not None:
-            document = skim(text, tail)
+            document: Any = skim(text, tail)
             names = [document["method"]] if isinstance(document.get("method"), str) else []
         elif text[0] not in b"{[":
             return self._foreign(direction, broken=not self.session.identified)

@@ -42,16 +42,24 @@ FACTS: Final[dict[str, FactInfo]] = {
     "mining.accepted": FactInfo(bool, "the pool's verdict on a share", "true"),
     "mining.hardware": FactInfo(str, "machine model that the agent gives away", "Antminer S9"),
     # dialects
-    "stratum.method": FactInfo(str, "method of a mining.* request or notification, lower case", "mining.submit"),
+    "stratum.method": FactInfo(
+        str, "method of a mining.* request or notification, lower case", "mining.submit"
+    ),
     "stratum.reply": FactInfo(str, "method that a recognised reply answers", "mining.subscribe"),
-    "cryptonote.method": FactInfo(str, "method of the CryptoNote family, with its parameters in shape", "login"),
+    "cryptonote.method": FactInfo(
+        str, "method of the CryptoNote family, with its parameters in shape", "login"
+    ),
     "cryptonote.reply": FactInfo(str, "method that a recognised reply answers", "login"),
     "ethereum.method": FactInfo(str, "method of the getwork-over-TCP family", "eth_submitWork"),
     "ethereum.reply": FactInfo(str, "method that a recognised reply answers", "eth_submitLogin"),
-    "ethereum.work": FactInfo(str, "new work pushed or returned by the pool: its target", "0x00000000dbe6fece"),
+    "ethereum.work": FactInfo(
+        str, "new work pushed or returned by the pool: its target", "0x00000000dbe6fece"
+    ),
     # names
     "dns.query": FactInfo(str, "name in a DNS question, lower case", "xmr.example.org"),
-    "dns.answer": FactInfo(str, "other name that a DNS answer leads to (CNAME), lower case", "pool.example.net"),
+    "dns.answer": FactInfo(
+        str, "other name that a DNS answer leads to (CNAME), lower case", "pool.example.net"
+    ),
     "dns.type": FactInfo(str, "type of the question", "A"),
     "tls.server_name": FactInfo(str, "server name of a TLS ClientHello, lower case", "ws1.example.org"),
     "tls.alpn": FactInfo(str, "first application protocol offered", "http/1.1"),

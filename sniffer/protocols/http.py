@@ -7,9 +7,10 @@ Never: bodies.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sniffer.model import Value
+if TYPE_CHECKING:
+    from sniffer.model import Value
 
 MAX_HEAD: Final = 16_384
 MAX_HEADERS: Final = 64

@@ -24,7 +24,9 @@ BLANK: Final = b" \t\r\n"
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 LONG_NUMBER = re.compile(rb"[0-9.eE+-]{%d}" % (MAX_NUMBER + 1))
 BRACKETS: Final = bytes(b for b in range(256) if b not in b"{}[]")
-MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*+)"[ \t\r\n]*:[ \t\r\n]*(?:"((?:[^"\\]|\\.)*+)"|(-?[0-9][0-9.eE+-]{0,31}))')
+MEMBER = re.compile(
+    rb'"((?:[^"\\]|\\.)*+)"[ \t\r\n]*:[ \t\r\n]*(?:"((?:[^"\\]|\\.)*+)"|(-?[0-9][0-9.eE+-]{0,31}))'
+)
 
 
 def depth_of(skeleton: bytes) -> int:
@@ -61,7 +63,9 @@ def _decode(text: bytes, oddities: Oddities) -> Any | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:  # lone surrogates, control characters, bytes that are not UTF-8: readable all the same
-        return json.loads(text.decode("utf-8", "surrogateescape"), strict=False, parse_constant=lambda _: None)
+        return json.loads(
+            text.decode("utf-8", "surrogateescape"), strict=False, parse_constant=lambda _: None
+        )
     except (ValueError, RecursionError):
         oddities.count("json_broken")
         return None
@@ -88,7 +92,7 @@ def methods(text: bytes, message: dict[str, Any]) -> list[str]:
         except (ValueError, RecursionError):
             return found
         given = [value for key, value in pairs if key == "method" and isinstance(value, str)]
-        found = given if given else found
+        found = given or found
     return found
 
 

@@ -79,7 +79,18 @@ class Held(NamedTuple):
 class Session:
     """The state of one conversation of JSON lines."""
 
-    __slots__ = ("_asked", "_dialects", "_held", "_oddities", "client", "heard", "protocol", "spoke", "told", "weak")
+    __slots__ = (
+        "_asked",
+        "_dialects",
+        "_held",
+        "_oddities",
+        "client",
+        "heard",
+        "protocol",
+        "spoke",
+        "told",
+        "weak",
+    )
 
     def __init__(self, dialects: Sequence[Dialect], oddities: Oddities) -> None:
         self._dialects = dialects
@@ -98,7 +109,9 @@ class Session:
         """Whether a strong message was read."""
         return bool(self.protocol)
 
-    def read(self, document: Any, names: Sequence[str], side: int, time: int, end: int, *, cut: bool) -> list[Facts]:
+    def read(
+        self, document: Any, names: Sequence[str], side: int, time: int, end: int, *, cut: bool
+    ) -> list[Facts]:
         """Read one line's document.
 
         Args:
@@ -190,10 +203,18 @@ class Session:
     def _facts(self, reading: Reading, side: int, time: int, end: int) -> Facts:
         self.told.update((name, reading.values[name]) for name in REMEMBERED if name in reading.values)
         family = reading.family
-        if self.protocol != family and family == "stratum-v1" and self.protocol.startswith(("stratum-", "ethstratum")):
+        if (
+            self.protocol != family
+            and family == "stratum-v1"
+            and self.protocol.startswith(("stratum-", "ethstratum"))
+        ):
             family = self.protocol
         sender = reading.sender
         if sender is None:
             sender = Role.CLIENT if self.client == side else Role.SERVER
-        values: dict[str, Value] = {"mining.protocol": family, "mining.message": reading.message, **reading.values}
+        values: dict[str, Value] = {
+            "mining.protocol": family,
+            "mining.message": reading.message,
+            **reading.values,
+        }
         return Facts(family, reading.message, sender, values, side, time, end, mining=True)

@@ -8,9 +8,10 @@ Source: RFC 8446, sections 4.1.2 and 5.1; RFC 6066, section 3; RFC 7301.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sniffer.model import Value
+if TYPE_CHECKING:
+    from sniffer.model import Value
 
 MAX_HELLO: Final = 32_768
 HANDSHAKE: Final = 0x16
@@ -29,7 +30,7 @@ def read_hello(head: bytes) -> dict[str, Value] | None:
     handshake = bytearray()
     at = 0
     while len(handshake) < 4 or len(handshake) < 4 + int.from_bytes(handshake[1:4], "big"):
-        if len(handshake) >= 1 and handshake[0] != CLIENT_HELLO or len(handshake) > MAX_HELLO:
+        if (len(handshake) >= 1 and handshake[0] != CLIENT_HELLO) or len(handshake) > MAX_HELLO:
             return {}
         if len(head) < at + 5:
             return None
@@ -69,7 +70,7 @@ def _extensions(body: bytes) -> list[tuple[int, bytes]]:
     at += 1 + body[at]  # compression
     end = min(len(body), at + 2 + int.from_bytes(body[at : at + 2], "big"))
     at += 2
-    out = []
+    out: list[tuple[int, bytes]] = []
     while at + 4 <= end and len(out) < 256:
         size = int.from_bytes(body[at + 2 : at + 4], "big")
         if at + 4 + size > end:

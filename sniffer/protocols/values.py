@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sniffer.model import Value
+if TYPE_CHECKING:
+    from sniffer.model import Value
 
 MAX_DIFFICULTY: Final = 1e18
 MAX_HASHRATE: Final = 1e24
@@ -62,10 +63,7 @@ def difficulty(value: Any) -> float | None:
 
 def hashrate(value: Any) -> float | None:
     """Hashes a second, a number or a hexadecimal string."""
-    if isinstance(value, str) and is_hex(value, 1, 64):
-        found = float(int(value, 16))
-    else:
-        found = number(value) or 0.0
+    found = float(int(value, 16)) if is_hex(value, 1, 64) else number(value) or 0.0
     return found if 0 < found <= MAX_HASHRATE else None
 
 

@@ -10,9 +10,13 @@ protocol specification version 1.
 from __future__ import annotations
 
 import ipaddress
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sniffer.model import Value
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sniffer.model import Value
 
 MAX_HEAD: Final = 16_384
 MAX_PROXY_LINE: Final = 107
@@ -24,7 +28,7 @@ class Wrapping(NamedTuple):
 
     length: int  # bytes of the head that belong to it
     message: str = ""  # "CONNECT", "SOCKS5", … of the client; "" where nothing is told
-    values: dict[str, Value] = {}  # noqa: RUF012: never written to
+    values: Mapping[str, Value] = MappingProxyType({})
 
 
 MORE: Final = Wrapping(-1)
@@ -48,7 +52,7 @@ def unwrap(head: bytes) -> Wrapping | None:
     return None
 
 
-def _target(message: str, host: str, port: int) -> dict[str, Value]:
+def _target(host: str, port: int) -> dict[str, Value]:
     name = host.rstrip(".").lower()[:MAX_HOST]
     return {"connect.host": name, "connect.port": port} if name and 0 < port < 65_536 else {}
 
@@ -69,7 +73,7 @@ def _address(head: bytes, at: int) -> tuple[str, int] | None:
     return (host, end + 2) if len(head) >= end + 2 else None
 
 
-def _socks5(head: bytes) -> Wrapping | None:  # noqa: PLR0911, C901, PLR0912
+def _socks5(head: bytes) -> Wrapping | None:
     if len(head) < 2:
         return MORE
     count = head[1]
@@ -99,7 +103,7 @@ def _socks5(head: bytes) -> Wrapping | None:  # noqa: PLR0911, C901, PLR0912
     if found is None:
         return MORE
     host, end = found
-    return Wrapping(end, "SOCKS5", _target("SOCKS5", host, int.from_bytes(head[end - 2 : end], "big")))
+    return Wrapping(end, "SOCKS5", _target(host, int.from_bytes(head[end - 2 : end], "big")))
 
 
 def _socks5_reply(head: bytes, at: int) -> Wrapping | None:
@@ -122,12 +126,12 @@ def _socks4(head: bytes) -> Wrapping | None:
     port = int.from_bytes(head[2:4], "big")
     if head[4:7] != b"\0\0\0" or head[7] == 0:
         host = str(ipaddress.ip_address(head[4:8]))
-        return Wrapping(user_end + 1, "SOCKS4", _target("SOCKS4", host, port))
+        return Wrapping(user_end + 1, "SOCKS4", _target(host, port))
     host_end = head.find(b"\0", user_end + 1)
     if host_end < 0:
         return MORE if len(head) < user_end + 1 + MAX_HOST else None
     host = head[user_end + 1 : host_end].decode("ascii", "replace")
-    return Wrapping(host_end + 1, "SOCKS4a", _target("SOCKS4a", host, port))
+    return Wrapping(host_end + 1, "SOCKS4a", _target(host, port))
 
 
 def _socks4_reply(head: bytes) -> Wrapping | None:
@@ -159,7 +163,7 @@ def _connect(head: bytes) -> Wrapping | None:
     host, colon, port = target.rpartition(":")
     if not colon or not port.isdecimal() or len(port) > 5:
         return None
-    return Wrapping(end, "CONNECT", _target("CONNECT", host.strip("[]"), int(port)))
+    return Wrapping(end, "CONNECT", _target(host.strip("[]"), int(port)))
 
 
 def _connect_reply(head: bytes) -> Wrapping | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def test_story(story: dict[str, Any]) -> None:
 def test_long_line_is_read_by_its_ends() -> None:
     """A notify of 100 kB is recognised, with the method first or last, in segments, and nothing is kept of it."""
     params = b'"params":["1","' + b"ab" * 50_000 + b'"]'
-    for line in (b'{"id":null,"method":"mining.notify",' + params + b"}\n", b"{" + params + b',"method":"mining.notify"}\n'):
+    for line in (
+        b'{"id":null,"method":"mining.notify",' + params + b"}\n",
+        b"{" + params + b',"method":"mining.notify"}\n',
+    ):
         oddities = Oddities()
         conversation = Conversation(oddities)
         found = []
@@ -65,7 +69,11 @@ def test_long_line_is_read_by_its_ends() -> None:
 
 def test_nested_method_of_a_long_line_is_not_the_message() -> None:
     """In a long line, too, only the top level counts."""
-    line = b'{"log":{"method":"mining.notify"},"text":"' + b"x" * 40_000 + b'","more":{"method":"mining.notify"}}\n'
+    line = (
+        b'{"log":{"method":"mining.notify"},"text":"'
+        + b"x" * 40_000
+        + b'","more":{"method":"mining.notify"}}\n'
+    )
     assert Conversation(Oddities()).read(Data(1, line, 0, 0)) == []
 
 
@@ -86,7 +94,16 @@ def test_other_reading_counts_only_what_differs() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 1), st.binary(max_size=200) | st.sampled_from([SUBSCRIBE, b"{", b"\n", b"[[", b"\x05\x01\x00", b"\x16\x03\x01"])), max_size=30))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.binary(max_size=200)
+            | st.sampled_from([SUBSCRIBE, b"{", b"\n", b"[[", b"\x05\x01\x00", b"\x16\x03\x01"]),
+        ),
+        max_size=30,
+    )
+)
 def test_nothing_on_the_wire_raises(pieces: list[tuple[int, bytes]]) -> None:
     """Arbitrary bytes in arbitrary pieces are read without an exception and within the bounds."""
     conversation = Conversation(Oddities())
@@ -96,12 +113,57 @@ def test_nothing_on_the_wire_raises(pieces: list[tuple[int, bytes]]) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["id", "method", "params", "result", "error", "job", "blob", "target", "login", "pass", "body"]) | st.text(max_size=4), inner, max_size=5), max_leaves=12), st.sampled_from(["mining.submit", "mining.notify", "mining.subscribe", "login", "job", "submit", "eth_submitWork", "mining.set_target", "mining.hello", "client.reconnect", "mining.set"]))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "id",
+                        "method",
+                        "params",
+                        "result",
+                        "error",
+                        "job",
+                        "blob",
+                        "target",
+                        "login",
+                        "pass",
+                        "body",
+                    ]
+                )
+                | st.text(max_size=4),
+                inner,
+                max_size=5,
+            )
+        ),
+        max_leaves=12,
+    ),
+    st.sampled_from(
+        [
+            "mining.submit",
+            "mining.notify",
+            "mining.subscribe",
+            "login",
+            "job",
+            "submit",
+            "eth_submitWork",
+            "mining.set_target",
+            "mining.hello",
+            "client.reconnect",
+            "mining.set",
+        ]
+    ),
+)
 def test_any_shape_of_message_is_read(value: Any, method: str) -> None:
     """Whatever stands in the place of parameters and results, no dialect trips over it."""
-    import json
-
-    for document in ({"id": 1, "method": method, "params": value}, {"id": 1, "result": value, "error": value}, value):
+    for document in (
+        {"id": 1, "method": method, "params": value},
+        {"id": 1, "result": value, "error": value},
+        value,
+    ):
         conversation = Conversation(Oddities())
         conversation.read(Data(0, SUBSCRIBE, 0, 0))
         for side in (0, 1):

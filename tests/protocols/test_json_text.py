@@ -39,7 +39,10 @@ def test_depth() -> None:
 def test_long_number_becomes_nothing() -> None:
     """A number of more than 32 characters is counted and left out; the rest of the line is read."""
     oddities = Oddities()
-    assert parse(b'{"b":' + b"2" * 60 + b',"method":"mining.notify"}', oddities) == {"b": None, "method": "mining.notify"}
+    assert parse(b'{"b":' + b"2" * 60 + b',"method":"mining.notify"}', oddities) == {
+        "b": None,
+        "method": "mining.notify",
+    }
     assert oddities.counts["json_number"] == 1
     assert parse(b'{"b":"' + b"2" * 60 + b'"}', oddities) == {"b": "2" * 60}
 

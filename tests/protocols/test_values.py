@@ -22,7 +22,15 @@ def test_difficulty(given: object, wanted: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("target", "hashes"),
-    [("b88d0600", 10_000), ("711b0d00", 5_000), ("ffffff00", 256), ("a4703d0ad7a30000", 102_400), ("00000000", None), ("b88d06", None), (7, None)],
+    [
+        ("b88d0600", 10_000),
+        ("711b0d00", 5_000),
+        ("ffffff00", 256),
+        ("a4703d0ad7a30000", 102_400),
+        ("00000000", None),
+        ("b88d06", None),
+        (7, None),
+    ],
 )
 def test_compact_target(target: object, hashes: float | None) -> None:
     """CryptoNote targets of four and eight bytes, little-endian (protocols.md, section 13)."""
@@ -44,7 +52,13 @@ def test_target(target: str, hashes: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("login", "worker"),
-    [("wallet.paymentid.rig", "rig"), ("wallet.rig", "rig"), ("wallet.50000", None), ("wallet", None), (".x", None)],
+    [
+        ("wallet.paymentid.rig", "rig"),
+        ("wallet.rig", "rig"),
+        ("wallet.50000", None),
+        ("wallet", None),
+        (".x", None),
+    ],
 )
 def test_cryptonote_worker(login: str, worker: str | None) -> None:
     """The last part names the worker, unless it is a difficulty."""
@@ -65,7 +79,10 @@ def test_ethereum_account(params: object, named: object, wanted: dict[str, str])
 
 def test_password_options() -> None:
     """Payout coin and start difficulty are read out of passwords."""
-    assert values.password_options("c=doge,mc=LTC/DOGE,d=65536,id=r") == {"mining.coin": "DOGE", "mining.difficulty": 65_536.0}
+    assert values.password_options("c=doge,mc=LTC/DOGE,d=65536,id=r") == {
+        "mining.coin": "DOGE",
+        "mining.difficulty": 65_536.0,
+    }
     assert values.password_options("x") == {}
 
 

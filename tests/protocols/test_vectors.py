@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ FAMILIES = {
 }  # fmt: skip
 OPENERS = {  # a strong line of the same family, for vectors that may need one
     "stratum-v1": b'{"id":null,"method":"mining.set_difficulty","params":[8]}\n',
-    "stratum-equihash": b'{"id":null,"method":"mining.set_target","params":["%s"]}\n' % (b"00" * 2 + b"ff" * 30),
-    "cryptonote": b'{"jsonrpc":"2.0","method":"job","params":{"blob":"%s","job_id":"1","target":"b88d0600"}}\n' % (b"10" * 76),
+    "stratum-equihash": b'{"id":null,"method":"mining.set_target","params":["%s"]}\n'
+    % (b"00" * 2 + b"ff" * 30),
+    "cryptonote": b'{"jsonrpc":"2.0","method":"job","params":{"blob":"%s","job_id":"1","target":"b88d0600"}}\n'
+    % (b"10" * 76),
 }
 FACT_OF = {
     "message": "mining.message", "agent": "mining.agent", "user": "mining.user", "worker": "mining.worker",
@@ -29,7 +32,9 @@ FACT_OF = {
     "pool": "mining.pool", "coin": "mining.coin", "algo": "mining.algorithm",
 }  # fmt: skip
 
-pytestmark = pytest.mark.skipif(not VECTORS.exists(), reason="the reference vectors are not beside this project")
+pytestmark = pytest.mark.skipif(
+    not VECTORS.exists(), reason="the reference vectors are not beside this project"
+)
 
 
 def vectors(*, mining: bool) -> list[Any]:
@@ -52,7 +57,9 @@ def payload(row: dict[str, Any]) -> bytes:
     return base64.b64decode(row["payload_b64"]) if "payload_b64" in row else row["payload_text"].encode()
 
 
-def deliver(row: dict[str, Any], pieces: list[bytes], *, midway: bool, opener: bytes = b"") -> tuple[list[Facts], Any]:
+def deliver(
+    row: dict[str, Any], pieces: list[bytes], *, midway: bool, opener: bytes = b""
+) -> tuple[list[Facts], Any]:
     """Read pieces as one direction of a flow; an opener comes first, from the server."""
     oddities = Oddities()
     conversation = Conversation(oddities)
@@ -75,7 +82,7 @@ def cuts(row: dict[str, Any]) -> dict[str, list[bytes]]:
     ways = {"whole": [data], "bytes": [data[i : i + 1] for i in range(len(data))]}
     if row.get("split_at"):
         marks = [0, *row["split_at"], len(data)]
-        ways["split"] = [data[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+        ways["split"] = [data[a:b] for a, b in itertools.pairwise(marks)]
     return ways
 
 
@@ -92,7 +99,11 @@ def merged(facts: list[Facts]) -> dict[str, Any]:
 def test_mining_vector(row: dict[str, Any]) -> None:
     """Each vector is recognised as mining, with its family, message and fields, however it is cut."""
     expect = row["expect"]
-    opener = OPENERS.get(expect["protocol"], b"") if "confidence" in row and "tags" not in row["confidence"] else b""
+    opener = (
+        OPENERS.get(expect["protocol"], b"")
+        if "confidence" in row and "tags" not in row["confidence"]
+        else b""
+    )
     if row.get("partial_tail") or row.get("optional") or row["id"] == "v1-s-fragment-tail":
         pytest.skip("recognition is optional: the vector is part of a line")
     for way, pieces in cuts(row).items():

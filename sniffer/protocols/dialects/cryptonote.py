@@ -95,7 +95,12 @@ def login(params: dict[str, Any], values: dict[str, Value]) -> Reading | None:
         if rate is not None:
             values["mining.algorithm"] = algorithms[0][:64]
             values["mining.hashrate"] = rate
-    strong = bool(agent) or isinstance(algorithms, list) or "rigid" in params or read.WALLET.match(user) is not None
+    strong = (
+        bool(agent)
+        or isinstance(algorithms, list)
+        or "rigid" in params
+        or read.WALLET.match(user) is not None
+    )
     return Reading(FAMILY, "login", Role.CLIENT, values, strong=strong)
 
 

@@ -24,10 +24,12 @@ METHODS: Final = {
 class EthProxy:
     """Reads the messages of the eth-proxy dialect."""
 
-    def call(self, call: Call, session: Session) -> Reading | None:  # noqa: ARG002: every dialect is asked alike
+    def call(self, call: Call, session: Session) -> Reading | None:  # every dialect is asked alike  # noqa: ARG002
         """Read a request."""
         name = METHODS.get(call.method)
-        if name is None or not (isinstance(call.params, list) or (name == "eth_getWork" and call.params is None)):
+        if name is None or not (
+            isinstance(call.params, list) or (name == "eth_getWork" and call.params is None)
+        ):
             return None
         values: dict[str, Value] = {"ethereum.method": call.method}
         params = call.params or []

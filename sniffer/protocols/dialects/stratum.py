@@ -25,25 +25,51 @@ ETH_OLD: Final = "ethstratum"  # the form of old pools: five parameters, three o
 
 CLIENT_METHODS: Final = frozenset(
     "mining." + name
-    for name in (
-        "subscribe authorize submit configure extranonce.subscribe suggest_difficulty suggest_target get_transactions "
-        "hello noop capabilities hashrate"
-    ).split()
+    for name in [
+        "subscribe",
+        "authorize",
+        "submit",
+        "configure",
+        "extranonce.subscribe",
+        "suggest_difficulty",
+        "suggest_target",
+        "get_transactions",
+        "hello",
+        "noop",
+        "capabilities",
+        "hashrate",
+    ]
 )
 SERVER_METHODS: Final = frozenset(
     "mining." + name
-    for name in (
-        "notify set_difficulty set_target set_extranonce set_version_mask set ping reconnect subscribed submitted "
-        "wait_for_work bye"
-    ).split()
+    for name in [
+        "notify",
+        "set_difficulty",
+        "set_target",
+        "set_extranonce",
+        "set_version_mask",
+        "set",
+        "ping",
+        "reconnect",
+        "subscribed",
+        "submitted",
+        "wait_for_work",
+        "bye",
+    ]
 )
-WITHOUT_PARAMETERS: Final = frozenset({"mining.noop", "mining.subscribe", "mining.bye", "mining.wait_for_work"})
+WITHOUT_PARAMETERS: Final = frozenset(
+    {"mining.noop", "mining.subscribe", "mining.bye", "mining.wait_for_work"}
+)
 WEAK_METHODS: Final = frozenset({"client.reconnect", "client.show_message", "client.get_version"})
-ETH2_METHODS: Final = frozenset({"mining.hello", "mining.noop", "mining.hashrate", "mining.bye", "mining.set"})
+ETH2_METHODS: Final = frozenset(
+    {"mining.hello", "mining.noop", "mining.hashrate", "mining.bye", "mining.set"}
+)
 
 LAST_GREETING: Final = 3  # subscribe, authorize and extranonce.subscribe have the first numbers
 SHARE_ERRORS: Final = (21, 22, 23)
-SHARE_ERROR_TEXT = re.compile(r"stale|duplicate|low diff|job not found|above target|invalid (?:share|solution|nonce)", re.I)
+SHARE_ERROR_TEXT = re.compile(
+    r"stale|duplicate|low diff|job not found|above target|invalid (?:share|solution|nonce)", re.IGNORECASE
+)
 NAMED_METHOD = re.compile(r"""["'](mining\.[a-z_.]{3,30})["']""")
 AGENT = re.compile(r"[A-Za-z][\w.+ -]*?[/ -]v?\d[\w.+-]*")
 EQUIHASH_HINT = re.compile(
@@ -119,7 +145,9 @@ def has_shape(call: Call) -> bool:
     if isinstance(params, dict):
         return bool(params) or call.method in WITHOUT_PARAMETERS
     if not isinstance(params, list):
-        return params is None and call.method in WITHOUT_PARAMETERS or (call.method == "mining.subscribe" and isinstance(params, str))
+        return (params is None and call.method in WITHOUT_PARAMETERS) or (
+            call.method == "mining.subscribe" and isinstance(params, str)
+        )
     match call.method:
         case "mining.notify":
             return len(params) >= 2 or (len(params) == 1 and isinstance(params[0], dict))
@@ -127,7 +155,12 @@ def has_shape(call: Call) -> bool:
             return len(params) >= 2
         case "mining.authorize":
             return bool(params) and isinstance(params[0], str)
-        case "mining.set_difficulty" | "mining.set_target" | "mining.suggest_difficulty" | "mining.suggest_target":
+        case (
+            "mining.set_difficulty"
+            | "mining.set_target"
+            | "mining.suggest_difficulty"
+            | "mining.suggest_target"
+        ):
             return len(params) >= 1 and isinstance(params[0], str | int | float)
         case "mining.configure":
             return bool(params) and isinstance(params[0], list)
@@ -148,7 +181,9 @@ def family_of(call: Call, session: Session) -> str:
             return family_of_subscribe(params)
         case "mining.authorize" if params and isinstance(params[0], str) and ZCASH_ADDRESS.match(params[0]):
             return EQUIHASH
-        case "mining.set_target" if params and read.is_hex(params[0], 64, 64) and not params[0].startswith("00000000"):
+        case "mining.set_target" if (
+            params and read.is_hex(params[0], 64, 64) and not params[0].startswith("00000000")
+        ):
             return EQUIHASH  # coins hashed by the billion have targets with eight zeros and more
         case "mining.notify":
             return family_of_notify(params)
@@ -163,14 +198,20 @@ def family_of_subscribe(params: list[Any]) -> str:
     version = params[1] if len(params) > 1 else None
     if isinstance(version, str) and version.startswith("EthereumStratum/"):
         return ETH2 if version.startswith("EthereumStratum/2") else ETH1
-    if len(params) >= 4 and any(isinstance(p, str) and EQUIHASH_HINT.search(p) for p in (params[0], params[2])):
+    if len(params) >= 4 and any(
+        isinstance(p, str) and EQUIHASH_HINT.search(p) for p in (params[0], params[2])
+    ):
         return EQUIHASH
     return FAMILY
 
 
 def family_of_notify(params: list[Any]) -> str:
     """Family by the parameters of ``mining.notify``."""
-    if len(params) >= 8 and params[1] in ("04000000", "00000004", "00000020") and read.is_hex(params[2], 64, 64):
+    if (
+        len(params) >= 8
+        and params[1] in ("04000000", "00000004", "00000020")
+        and read.is_hex(params[2], 64, 64)
+    ):
         return EQUIHASH
     if len(params) == 4 and read.is_hex(params[2], 1, 64):
         if read.is_hex(params[1], 64, 64) and isinstance(params[3], bool):
@@ -323,7 +364,13 @@ def put_pool(values: dict[str, Value], host: Any, port: Any) -> None:
     name = read.text(host)
     if not name or "." not in name or any(c.isspace() for c in name):
         return
-    number = port if isinstance(port, int) else int(port) if isinstance(port, str) and port.isdecimal() and len(port) < 6 else 0
+    number = (
+        port
+        if isinstance(port, int)
+        else int(port)
+        if isinstance(port, str) and port.isdecimal() and len(port) < 6
+        else 0
+    )
     values["mining.pool"] = f"{name}:{number}" if 0 < number < 65_536 and ":" not in name else name
 
 
@@ -379,7 +426,7 @@ def weak_by_shape(answer: Answer, session: Session) -> Reading | None:
     return Reading(known(session), f"{reply}.reply", None, values, strong=False)
 
 
-def weak_reply_to(answer: Answer) -> str | None:  # noqa: PLR0911
+def weak_reply_to(answer: Answer) -> str | None:
     """The request that a reply of a weak shape most likely belongs to."""
     result, error = answer.result, answer.error
     named = NAMED_METHOD.search(str(error)[:200]) if error else None
@@ -399,14 +446,18 @@ def weak_reply_to(answer: Answer) -> str | None:  # noqa: PLR0911
         if result[0] == "mining.notify" and read.is_hex(result[1]):
             return "mining.subscribe"
         first = result[0]
-        if (first in (None, "") or (read.is_hex(first) and first[:2] != "0x")) and read.is_hex(result[1], 2, 64):
+        if (first in (None, "") or (read.is_hex(first) and first[:2] != "0x")) and read.is_hex(
+            result[1], 2, 64
+        ):
             return "mining.subscribe"
     if isinstance(result, str) and AGENT.fullmatch(result) and error is None:
         return "client.get_version"
     # A bare verdict: of a share, where its request cannot have been seen and its number is not one of the greeting's.
     number = answer.message.get("id")
     greeting = isinstance(number, int) and number <= LAST_GREETING
-    return "mining.submit" if isinstance(result, bool) and answer.alone and not error and not greeting else None
+    return (
+        "mining.submit" if isinstance(result, bool) and answer.alone and not error and not greeting else None
+    )
 
 
 def version_reply(answer: Answer, session: Session) -> Reading | None:

@@ -1,0 +1,303 @@
+"""The configuration file: every key, its default and what it means.
+
+In: YAML through :mod:`sniffer.strictyaml`.  Out: a frozen :class:`Config`, or ConfigError with every fault at once.
+Never: environment overrides, secrets (those come from files), a key that does nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+
+from sniffer.errors import ConfigError, Problem
+from sniffer.strictyaml import load_file, validate
+
+if TYPE_CHECKING:
+    from sniffer.engine import EngineSettings
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+LISTEN: Final = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})")
+
+PRIVATE: Final = (
+    "10.0.0.0/8",  # RFC 1918
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",  # carrier-grade NAT, RFC 6598
+    "169.254.0.0/16",  # link-local, RFC 3927
+    "fc00::/7",  # unique local, RFC 4193
+    "fe80::/10",  # link-local, RFC 4291
+)
+"""What the word ``private`` stands for in a list of networks."""
+
+MIN_KEY: Final = 16
+MAX_KEY: Final = 4_096
+
+
+# ── kinds of values ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_duration(value: Any) -> float:
+    """Seconds from ``"10m"``, ``"1.5h"`` or a plain number of seconds.
+
+    Raises:
+        ValueError: neither.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    found = DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('expected a duration such as "30s", "10m" or "24h"')
+    return float(found[1]) * UNITS[found[2]]
+
+
+def read_network(value: Any) -> Network:
+    """A network from ``"10.0.0.0/8"`` or a single address.
+
+    Raises:
+        ValueError: not a network, or bits set behind its prefix.
+    """
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('expected a network such as "10.0.0.0/8"')  # noqa: TRY004  # pydantic wants ValueError
+    try:
+        return ipaddress.ip_network(value.strip())
+    except ValueError as error:
+        raise ValueError(f'expected a network such as "10.0.0.0/8": {error}') from None
+
+
+def expand_private(value: Any) -> Any:
+    """Replace the word ``private`` in a list of networks by the networks it stands for."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [part for entry in value for part in (PRIVATE if entry == "private" else (entry,))]
+
+
+Duration: TypeAlias = Annotated[
+    float,
+    BeforeValidator(read_duration),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["30s", "10m", "24h"]}),
+]
+NetworkText: TypeAlias = Annotated[
+    Network, BeforeValidator(read_network), WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8"]})
+]
+NetworkList: TypeAlias = Annotated[tuple[NetworkText, ...], BeforeValidator(expand_private)]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
+InterfaceName: TypeAlias = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[!-.0-~]+$")]
+
+
+class Section(BaseModel):
+    """A part of the file: no unknown keys, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ── sections ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Sensor(Section):
+    """Who we are and what the mirror shows."""
+
+    name: Name = Field(
+        default_factory=lambda: socket.gethostname()[:64] or "sniffer", description="sensor name in events"
+    )
+    one_sided: bool = Field(
+        default=False, description="the mirror shows one direction only, by design: do not wait for answers"
+    )
+
+
+class Capture(Section):
+    """How frames are taken from an interface."""
+
+    interfaces: tuple[InterfaceName, ...] = Field(
+        default=(), max_length=16, description="mirror ports to listen on"
+    )
+    ring_mib: int = Field(default=64, ge=1, le=1_024, description="kernel ring of each interface, MiB")
+    block_kib: Literal[64, 128, 256, 512, 1024, 2048, 4096] = Field(
+        default=1_024, description="block of the ring, KiB: the most that is handed over at once"
+    )
+    promiscuous: bool = Field(
+        default=True, description="take frames addressed to others, as a mirror port delivers"
+    )
+    snaplen: int = Field(default=262_144, ge=128, le=262_144, description="bytes kept of each frame")
+
+    @field_validator("interfaces")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError("an interface is named twice")
+        return names
+
+
+class Networks(Section):
+    """Whose addresses are monitored."""
+
+    inside: NetworkList | None = Field(
+        default=None,
+        max_length=65_536,
+        description='monitored networks; "private" stands for all private ranges; unset: every address',
+    )
+
+
+class Rules(Section):
+    """Where rules come from."""
+
+    directories: tuple[Path, ...] = Field(
+        default=(), description="folders with rule files; unset: the shipped rules"
+    )
+
+
+class Hosts(Section):
+    """The table of offending addresses."""
+
+    series_limit: int = Field(
+        default=10_000, ge=1, le=100_000, description="most series by address; more go to _overflow"
+    )
+    expire_after: Duration = Field(
+        default=86_400.0, ge=60, description="an address without hits for so long is dropped"
+    )
+    hold_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=3_600,
+        description="hold a new counter at 0 so long, for increase() to see its first hits",
+    )
+    ipv6_prefix: int = Field(
+        default=64, ge=1, le=128, description="IPv6 addresses count by prefixes of this length"
+    )
+
+
+class Tenant(Section):
+    """A customer, by networks."""
+
+    name: Name = Field(description="label value of the tenant")
+    networks: NetworkList = Field(min_length=1, description="networks of the tenant; the longest prefix wins")
+    contact: str = Field(default="", max_length=256, description="whom to tell; goes into events")
+
+
+class Events(Section):
+    """Event lines (Suricata EVE JSON)."""
+
+    file: str | None = Field(
+        default=None, min_length=1, description='file that lines are appended to; "-" is stdout; unset: none'
+    )
+    repeat_interval: Duration = Field(
+        default=600.0,
+        ge=1,
+        le=86_400,
+        description="a reminder line of a live (flow, rule) comes every so often",
+    )
+    clear_text: bool = Field(
+        default=False, description="write user, worker and password as they are, not as keyed hashes"
+    )
+    key_file: Path | None = Field(
+        default=None, description="file with the key of those hashes; unset: a new key at each start"
+    )
+
+
+class Http(Section):
+    """The metrics endpoint."""
+
+    listen: str = Field(default="127.0.0.1:9478", description="address and port")
+    reload: bool = Field(default=False, description="allow POST /-/reload")
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        found = LISTEN.fullmatch(text)
+        if found is None or int(found[3]) > 65_535:
+            raise ValueError('expected address and port such as "127.0.0.1:9478" or "[::1]:9478"')
+        return text
+
+
+class Log(Section):
+    """The operation log on stderr."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, else JSON"
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is written"
+    )
+
+
+class Config(Section):
+    """The whole file."""
+
+    sensor: Sensor = Field(default_factory=Sensor)
+    capture: Capture = Field(default_factory=Capture)
+    networks: Networks = Field(default_factory=Networks)
+    rules: Rules = Field(default_factory=Rules)
+    hosts: Hosts = Field(default_factory=Hosts)
+    tenants: tuple[Tenant, ...] = Field(default=(), max_length=10_000)
+    events: Events = Field(default_factory=Events)
+    http: Http = Field(default_factory=Http)
+    log: Log = Field(default_factory=Log)
+
+    def engine(self) -> EngineSettings:
+        """What of this concerns the engine."""
+        from sniffer.engine import EngineSettings  # noqa: PLC0415  # brings the compiler along
+
+        interval = int(self.events.repeat_interval * 1_000_000_000)
+        return EngineSettings(one_sided=self.sensor.one_sided, repeat_interval=interval)
+
+    @field_validator("tenants")
+    @classmethod
+    def _no_quarrel(cls, tenants: tuple[Tenant, ...]) -> tuple[Tenant, ...]:
+        names: set[str] = set()
+        owner: dict[Network, str] = {}
+        for tenant in tenants:
+            if tenant.name in names:
+                raise ValueError(f"tenant {tenant.name!r} is named twice")
+            names.add(tenant.name)
+            for network in tenant.networks:
+                if owner.setdefault(network, tenant.name) != tenant.name:
+                    raise ValueError(f"{network} belongs to {owner[network]!r} and to {tenant.name!r}")
+        return tenants
+
+
+# ── loading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def load_config(path: Path | str | None) -> Config:
+    """Read a configuration file; without a path, the defaults.
+
+    Raises:
+        ConfigError: with every Problem of the file.
+    """
+    if path is None:
+        return Config()
+    return validate(load_file(Path(path)), Config)
+
+
+def privacy_key(events: Events) -> bytes | None:
+    """Key of the hashes that stand for user, worker and password; None means clear text.
+
+    Raises:
+        ConfigError: the key file cannot be read or holds too little.
+    """
+    if events.clear_text:
+        return None
+    if events.key_file is None:
+        return secrets.token_bytes(32)
+    file = events.key_file
+    remedy = "head -c 32 /dev/urandom > FILE, readable by the daemon only"
+    try:
+        with file.open("rb") as stream:
+            key = stream.read(MAX_KEY + 1)
+    except OSError as error:
+        what = f"events.key_file cannot be read: {error.strerror}"
+        raise ConfigError([Problem(str(file), 1, 1, "key_file", what, remedy)]) from None
+    if not MIN_KEY <= len(key) <= MAX_KEY:
+        what = f"events.key_file holds {len(key)} bytes, wanted {MIN_KEY} to {MAX_KEY}"
+        raise ConfigError([Problem(str(file), 1, 1, "key_file", what, remedy)])
+    return key

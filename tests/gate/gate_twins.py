@@ -1,0 +1,87 @@
+"""The gate and its plain twin, side by side.
+
+In: frames.  Out: the reasons that both gave.
+Never: silence about a difference, be it in a verdict, a row, the flow table, the clock or a counter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from gate_frames import Seen, batch
+
+from sniffer.gate import reasons, rows
+from sniffer.gate.gate import Gate
+from sniffer.gate.plain import Found, PlainGate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sniffer.model import Batch
+
+KEYS = (0x0706050403020100, 0x0F0E0D0C0B0A0908, 0x1716151413121110)
+FIELDS = tuple(field.name for field in dataclasses.fields(Found))
+LISTED = [("pool.example", True), ("exact.example.org", False), ("xn--mner-0ra.example", True)]
+
+
+class Twins:
+    """Both gates, fed alike."""
+
+    def __init__(self, listed: Sequence[tuple[str, bool]] = tuple(LISTED), *, every_name: bool = False, flows: int = 1024) -> None:
+        self.gate = Gate(listed, every_name=every_name, flows=flows, keys=KEYS)
+        self.plain = PlainGate(listed, every_name=every_name, flows=flows, keys=KEYS)
+        self.passed: list[Found] = []  # of the last batch
+
+    def judge(self, frames: Iterable[Seen | bytes]) -> list[str]:
+        """Reasons for the frames, which are laid into one batch."""
+        return self.judge_batch(batch(frames))
+
+    def judge_batch(self, one: Batch) -> list[str]:
+        """Reasons for a batch, once both agree on everything."""
+        passed = self.gate.judge(one)
+        found = list(self.plain.judge(one))
+        verdicts = self.gate.verdicts[: len(one.frames)].tolist()
+        for each, verdict in zip(found, verdicts, strict=True):
+            assert reasons.REASONS[verdict].name == reasons.REASONS[each.reason].name, each
+        self.passed = [each for each in found if each.reason < reasons.PASSING]
+        table = self.gate._found[:passed]
+        columns = {name: table[name].tolist() for name in FIELDS}
+        for i, each in enumerate(self.passed):
+            row = {name: column[i] for name, column in columns.items()}
+            assert row == dataclasses.asdict(each)
+        assert passed == len(self.passed)
+        assert (self.gate.now, self.gate.clock_jumps) == (self.plain.now, self.plain.jumps)
+        assert self.gate.evicted() == self.plain.evicted
+        return [reasons.REASONS[each.reason].name for each in found]
+
+    def set_stage(self, each: Found, stage: int) -> None:
+        """Give a verdict to both."""
+        self.gate.set_stage(each.slot, each.hash, stage)
+        self.plain.set_stage(each.slot, each.hash, stage)
+
+    def compare_tables(self) -> None:
+        """Both flow tables hold the same."""
+        hashes = self.gate.flows.hashes.tolist()
+        assert {slot: h for slot, h in enumerate(hashes) if h} == {slot: flow.hash for slot, flow in self.plain.slots.items()}
+        for slot, flow in self.plain.slots.items():
+            assert described(self.gate.flows.flows[slot]) == {
+                "last_seen": flow.last_seen,
+                "stage": flow.stage,
+                "probes": flow.probes,
+                "starts": flow.starts,
+                "payload_from": flow.payload_from,
+            }
+
+
+def described(flow: Any) -> dict[str, Any]:
+    """A row of the flow table in the words of the plain twin."""
+    seen = int(flow["seen"])
+    starts = {side: int(flow[f"start{side}"]) for side in (0, 1) if seen & rows.SEEN_SYN << side}
+    return {
+        "last_seen": int(flow["last_seen"]),
+        "stage": int(flow["stage"]),
+        "probes": int(flow["probes"]),
+        "starts": starts,
+        "payload_from": {side for side in (0, 1) if seen & rows.SEEN_PAYLOAD << side},
+    }
