@@ -290,7 +290,7 @@ def schema_of(what: str) -> dict[str, Any]:
 
         return rules_schema()
     if what == "event":
-        from sniffer.sinks.event import event_schema
+        from sniffer.sinks.schema import event_schema
 
         return event_schema()
     raise UsageError(f"there is no schema {what!r}", remedy="choose config, rules or event")

@@ -1,0 +1,164 @@
+"""``sniffer scan`` as a user runs it: a process, its two outputs, its exit status."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import frames as build
+import jsonschema
+import pytest
+
+from sniffer.sinks.schema import event_schema
+
+SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
+AUTHORIZE = '{"id": 2, "method": "mining.authorize", "params": ["bc1qexample.rig1", "secret"]}\n'
+NOTIFY = '{"id":null,"method":"mining.set_difficulty","params":[4096]}\n'
+
+
+def sniffer(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run the command line."""
+    command = [sys.executable, "-c", "from sniffer.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, input=given, capture_output=True, timeout=120, check=False)
+
+
+def lines(done: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
+    """Standard output as JSON objects."""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def mining(tmp_path: Path) -> Path:
+    """A capture with one miner."""
+    talk = build.Conversation().open().send(0, SUBSCRIBE).send(0, AUTHORIZE).send(1, NOTIFY).close()
+    file = tmp_path / "mining.pcap"
+    file.write_bytes(build.pcap(talk.frames))
+    return file
+
+
+def test_json(mining: Path) -> None:
+    """Event lines, then one stats object whose books balance, and nothing else."""
+    done = sniffer("scan", "--json", mining)
+    assert (done.returncode, done.stderr) == (0, b"")
+    *events, stats = lines(done)
+    for event in events:
+        jsonschema.validate(event, event_schema())
+    assert [event["alert"]["rule"] for event in events] == [
+        "stratum-v1-subscribe",
+        "stratum-v1-authorize",
+        "stratum-v1-difficulty",
+    ]
+    mined = events[1]["mining"]
+    assert (mined["host_ip"], mined["server_ip"], mined["server_port"]) == ("10.0.0.7", "203.0.113.9", 3333)
+    assert (mined["protocol"], mined["confidence"], mined["seen"]) == ("stratum-v1", "confirmed", "both")
+    assert (mined["user"], mined["worker"], mined["agent"]) == ("bc1qexample.rig1", "rig1", "cgminer/4.11.1")
+    assert events[0]["pcap_filename"] == "mining.pcap"
+    books = stats["stats"]
+    assert books["packets"] == books["passed"] + sum(books["skipped"].values()) == 11
+    assert (books["hits"], books["hosts"], books["unreadable"]) == (3, 1, 0)
+    assert books["expected"] == mining.stat().st_size
+
+
+def test_table(mining: Path) -> None:
+    """By default a table with address, confidence and hits."""
+    done = sniffer("scan", mining)
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    assert "10.0.0.7" in text
+    assert "confirmed" in text
+    assert "1 addresses, 3 hits in 11 packets of 1 files" in text
+
+
+def test_damaged_file(mining: Path) -> None:
+    """A cut capture is read as far as it goes: what was found is printed, then one line of what is wrong, status 66."""
+    mining.write_bytes(mining.read_bytes()[:-7])
+    done = sniffer("scan", "--json", mining)
+    assert done.returncode == 66
+    assert lines(done)[-1]["stats"]["hits"] == 3
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"error: {mining}: offset ")
+    assert "cut_record" in line
+    assert "10 records processed" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["scan", "missing.pcap"], 66, "missing"),
+        (["scan"], 2, "error: "),
+        (["scan", "--jobs", "0", "x"], 2, "error: "),
+        (["scan", "--rules", "nowhere", "missing.pcap"], 78, "no such folder"),
+        (["scan", "--config", "nowhere.yaml", "missing.pcap"], 78, "no such file"),
+        (["rules", "explain", "stratum-v1-submi"], 2, "stratum-v1-submit"),
+        (["schema", "nothing"], 2, "config, rules or event"),
+        (["run"], 2, "no interface"),
+        (["run", "--loop", "--interface", "lo"], 2, "--loop needs"),
+        (["frobnicate"], 2, "error: "),
+    ],
+)
+def test_bad_use(arguments: list[str], status: int, text: str) -> None:
+    """Each mistake gives one readable line and its own status, never a traceback."""
+    done = sniffer(*arguments)
+    assert done.returncode == status
+    assert text in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_pipe_and_gzip(mining: Path) -> None:
+    """A capture from a pipe, packed or not, gives the same hits."""
+    plain = mining.read_bytes()
+    for given in (plain, gzip.compress(plain)):
+        done = sniffer("scan", "--json", "-", given=given)
+        assert done.returncode == 0, done.stderr
+        assert lines(done)[-1]["stats"]["hits"] == 3
+
+
+def test_jobs_and_folders(mining: Path) -> None:
+    """Several processes give the same events in the same order as one; a folder stands for its captures."""
+    for number in range(3):
+        (mining.parent / f"copy{number}.pcap").write_bytes(mining.read_bytes())
+    one, two = (sniffer("scan", "--json", "--jobs", jobs, mining.parent) for jobs in ("1", "2"))
+    strip = lambda done: [{**line, "flow_id": 0} for line in lines(done)[:-1]]  # noqa: E731
+    assert strip(one) == strip(two)
+    assert lines(two)[-1]["stats"]["hits"] == lines(one)[-1]["stats"]["hits"] == 12
+
+
+def test_pieces_of_one_capture(tmp_path: Path) -> None:
+    """With --continuous a session goes on from one file to the next; without, each file starts afresh."""
+    talk = build.Conversation().open().send(0, SUBSCRIBE + AUTHORIZE[:20])
+    (tmp_path / "a.pcap").write_bytes(build.pcap(talk.frames))
+    talk.frames.clear()
+    talk.send(0, AUTHORIZE[20:])
+    (tmp_path / "b.pcap").write_bytes(build.pcap(talk.frames))
+    assert lines(sniffer("scan", "--json", tmp_path))[-1]["stats"]["hits"] == 1
+    assert lines(sniffer("scan", "--json", "--continuous", tmp_path))[-1]["stats"]["hits"] == 2
+
+
+def test_fail_on_hit_and_private(mining: Path) -> None:
+    """Status 3 when something was found, and account names only as hashes."""
+    done = sniffer("scan", "--json", "--fail-on-hit", "--private", mining)
+    assert done.returncode == 3
+    assert b"bc1qexample" not in done.stdout
+    assert b"secret" not in done.stdout
+
+
+def test_rules_commands() -> None:
+    """The shipped rules pass their own check, are listed, and explain themselves."""
+    assert b"no fault" in sniffer("rules", "check").stdout
+    assert b"stratum-v1-submit" in sniffer("rules", "list").stdout
+    assert b"mining.submit" in sniffer("rules", "explain", "stratum-v1-submit").stdout
+    assert sniffer("rules", "test", "pool-dns").returncode == 0
+    assert b"rules" in sniffer("version").stdout
+
+
+@pytest.mark.parametrize("what", ["config", "rules", "event"])
+def test_schema(what: str) -> None:
+    """Each schema is a JSON object that a validator accepts."""
+    done = sniffer("schema", what)
+    assert done.returncode == 0, done.stderr
+    assert isinstance(json.loads(done.stdout), dict)
