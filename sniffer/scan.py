@@ -168,11 +168,7 @@ class Scanner:
     def scan(self, path: str, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
         """Scan one file; a fault goes into the result, after everything readable."""
         self.result.files += 1
-        try:
-            source = savefile.Savefile(path)
-        except InputError as error:
-            self.result.faults += error.lines()
-            return
+        source = savefile.Savefile(path)
         self._file = "" if path == "-" else Path(path).name
         self.result.expected += source.size
         if self._engine is None or not self._settings.continuous:

@@ -13,77 +13,94 @@ from sniffer.errors import InputError
 
 _AGAIN: Final = "copy or record the file again; what lies before the fault has been read"
 _REPAIR: Final = "what lies before the fault has been read; editcap or pcapfix may save some of the rest"
+_CONVERT: Final = "convert it with editcap -F pcapng"
 
 
-class Fault(NamedTuple):
-    """What is wrong, and what to do about it."""
+class Entry(NamedTuple):
+    """What is wrong, and what to do about it; ``{}`` stands for a detail."""
 
     says: str
     remedy: str
 
 
-FAULTS: Final[dict[str, Fault]] = {
+FAULTS: Final[dict[str, Entry]] = {
     # the file itself
-    "missing": Fault("no such file", "check the path"),
-    "permission": Fault("the file may not be read", "change its mode or owner, or run as a user who may read it"),
-    "directory": Fault("this is a directory", "name the files in it, or scan the directory"),
-    "unreadable": Fault("reading failed: {detail}", "check the disk and the path"),
-    "no_captures": Fault(
-        "no capture files in this directory", "name the files themselves; looked for are {detail} and .gz of these"
+    "missing": Entry("no such file", "check the path"),
+    "permission": Entry(
+        "the file may not be read", "change its mode or owner, or run as a user who may read it"
     ),
-    "empty": Fault("the file is empty", "record it again; the capturing program wrote nothing"),
-    "not_a_capture": Fault(
-        "the first bytes ({detail}) are neither pcap nor pcapng", "convert it with editcap -F pcapng, or check the path"
+    "directory": Entry("this is a directory", "name the files in it"),
+    "unreadable": Entry("reading failed ({})", "check the path and the disk"),
+    "no_captures": Entry(
+        "no capture file in this directory", "name the files themselves; looked for were {}"
     ),
-    "truncated_header": Fault("the file ends inside its header", "record or copy the file again"),
-    "version": Fault("format version {detail} is not known", "convert it with editcap -F pcapng"),
-    "byte_order": Fault("section header with byte-order magic {detail}", _REPAIR),
-    # compression
-    "compressed": Fault("the data are packed with {detail}", "unpack the file first: {tool}"),
-    "gzip_ratio": Fault(
-        "gzip data that unpack to more than {detail} times their size", "if you trust the file, unpack it with gunzip first"
+    "empty": Entry("the file is empty", "record it again; the capturing program wrote nothing"),
+    "not_a_capture": Entry(
+        "the first bytes ({}) are neither pcap nor pcapng", _CONVERT + ", or check the path"
     ),
-    "gzip_cut": Fault("the gzip data end too early", _AGAIN),
-    "gzip_broken": Fault("the gzip data are damaged ({detail})", _AGAIN),
+    "truncated_header": Entry("the file ends inside its header", _AGAIN),
+    "version": Entry("format version {} is not known", _CONVERT),
+    "byte_order": Entry("section header with the byte-order magic {}", _REPAIR),
+    # packed
+    "compressed": Entry("the data are packed with {}", "unpack them first"),
+    "gzip_ratio": Entry(
+        "the gzip data unpack to more than {} times their size", "if you trust the file, gunzip it first"
+    ),
+    "gzip_cut": Entry("the gzip data end too early", _AGAIN),
+    "gzip_broken": Entry("the gzip data are damaged ({})", _AGAIN),
     # records and blocks
-    "cut_record": Fault("the file ends inside a record", "usual after a crash or while still being written; " + _AGAIN),
-    "record_length": Fault("record of {detail} bytes, the most is 262144", _REPAIR),
-    "captured_beyond_length": Fault("more bytes captured than the frame had on the wire", _REPAIR),
-    "block_length": Fault("block length {detail} cannot be", _REPAIR),
-    "block_length_mismatch": Fault("the block's two lengths differ", _REPAIR),
-    "captured_beyond_block": Fault("more bytes captured than the block holds", _REPAIR),
-    "option_length": Fault("an option reaches beyond its block", _REPAIR),
+    "cut_record": Entry("the file ends inside a record", "usual after a crash or a full disk; " + _AGAIN),
+    "record_length": Entry("a packet of {} bytes, 262144 is the most", _REPAIR),
+    "captured_beyond_length": Entry("more bytes captured than the packet had on the wire", _REPAIR),
+    "captured_beyond_block": Entry("more bytes captured than the block holds", _REPAIR),
+    "block_length": Entry("a block of {} bytes cannot be", _REPAIR),
+    "block_length_mismatch": Entry("the lengths at the block's start and end differ", _REPAIR),
+    "option_length": Entry("an option reaches beyond its block", _REPAIR),
     # interfaces
-    "no_interface": Fault("a packet before any interface was described", _REPAIR),
-    "unknown_interface": Fault("a packet of interface {detail}, which was not described", _REPAIR),
-    "too_many_interfaces": Fault("more than {detail} interfaces", "split the file with editcap or tcpdump"),
-    "time_resolution": Fault("time stamps in units of {detail} s", "convert it with editcap -F nsecpcap"),
-    "link_type": Fault(
-        "link type {detail} is not read", "capture on Ethernet, Linux cooked, BSD loopback or raw IP (tcpdump -y)"
+    "no_interface": Entry("a packet before any interface was described", _REPAIR),
+    "unknown_interface": Entry("a packet of interface {}, which was not described", _REPAIR),
+    "too_many_interfaces": Entry("more than {} interfaces", "write fewer capture files into one"),
+    "time_resolution": Entry("time stamps in units of {} seconds", "convert it with editcap -F nsecpcap"),
+    "link_type": Entry(
+        "link type {} is not read", "capture Ethernet, Linux cooked, BSD loopback or raw IP (tcpdump -y)"
     ),
 }
 
 
-def fault(
-    code: str, path: str, *, offset: int = 0, record: int = 1, detail: object = "", tool: str = "", packed: bool = False
-) -> InputError:
-    """Make the exception for ``code``.
+class Fault(Exception):  # noqa: N818 - becomes an InputError where file and record are known
+    """A fault of a capture file, on its way to where the place is known.
 
     Args:
         code: a key of :data:`FAULTS`.
+        detail: what the sentence, or else the remedy, asks for.
+        remedy: one that fits better than the usual.
+        offset: where it is, if not at the next unread byte.
+    """
+
+    def __init__(
+        self, code: str, detail: object = "", *, remedy: str = "", offset: int | None = None
+    ) -> None:
+        super().__init__(code)
+        self.code, self.detail, self.remedy, self.offset = code, detail, remedy, offset
+
+
+def input_error(
+    fault: Fault, path: str, *, offset: int = 0, record: int = 1, packed: bool = False
+) -> InputError:
+    """Tell an operator of a fault.
+
+    Args:
+        fault: what is wrong.
         path: the file as the operator named it.
-        offset: bytes before the faulty record, of the unpacked data if ``packed``.
-        record: number of the faulty packet record, counted from 1; all before it have been delivered.
-        detail: number or words that the sentence asks for.
-        tool: command line that the remedy asks for.
+        offset: bytes before the faulty record, in the unpacked data if ``packed``.
+        record: number of the faulty packet record, from 1; all before it have been delivered.
         packed: the file is read through gzip.
     """
-    says, remedy = FAULTS[code]
-    sentence = says.format(detail=detail)
-    unpacked = " (offset in the unpacked data)" if packed else ""
+    entry = FAULTS[fault.code]
+    where = f"offset {offset if fault.offset is None else fault.offset}{' unpacked' if packed else ''}"
     processed = f"{record - 1} record{'' if record == 2 else 's'} processed"
     return InputError(
-        f"offset {offset} (record {record}): {code} {sentence}{unpacked}; {processed}",
+        f"{where} (record {record}): {fault.code} {entry.says.format(fault.detail)}; {processed}",
         where=path,
-        remedy=remedy.format(detail=detail, tool=tool),
+        remedy=fault.remedy or entry.remedy.format(fault.detail),
     )

@@ -25,20 +25,30 @@ class Frame(NamedTuple):
     interface: int = 0
 
 
-def pcap_header(order: str = "<", magic: int = MICRO, link: int = 1, version: tuple[int, int] = (2, 4)) -> bytes:
+def pcap_header(
+    order: str = "<", magic: int = MICRO, link: int = 1, version: tuple[int, int] = (2, 4)
+) -> bytes:
     """The 24 bytes before the first record."""
     return struct.pack(order + "IHHiIII", magic, *version, 0, 0, 262_144, link)
 
 
 def pcap_record(
-    data: bytes, seconds: int = 1, fraction: int = 2, length: int = WHOLE, order: str = "<", *, modified: bool = False
+    data: bytes,
+    seconds: int = 1,
+    fraction: int = 2,
+    length: int = WHOLE,
+    order: str = "<",
+    *,
+    modified: bool = False,
 ) -> bytes:
     """A record; the modified format has eight more bytes of header."""
     head = struct.pack(order + "IIII", seconds, fraction, len(data), len(data) if length == WHOLE else length)
     return head + (struct.pack(order + "IHBx", 3, 0x800, 0) if modified else b"") + data
 
 
-def block(kind: int, body: bytes, order: str = "<", *, length: int | None = None, trailer: int | None = None) -> bytes:
+def block(
+    kind: int, body: bytes, order: str = "<", *, length: int | None = None, trailer: int | None = None
+) -> bytes:
     """A pcapng block; ``length`` and ``trailer`` lie if given."""
     body += bytes(-len(body) % 4)
     total = 12 + len(body) if length is None else length
