@@ -36,18 +36,16 @@ def rows(reference: Path, name: str) -> list[dict[str, str]]:
 
 
 def ports(text: str) -> list[int]:
-    """Ports of a cell; ranges are written out, up to 256 ports."""
-    found: set[int] = set()
-    for part in re.split(r"[;,\s]+", text):
-        low, _, high = part.partition("-")
-        if low.isdecimal():
-            found.update(range(int(low), min(int(high or low), int(low) + 255) + 1))
+    """Ports of a cell."""
+    found = {int(part) for part in re.split(r"[;,\s]+", text) if part.isdecimal()}
     return sorted(port for port in found if 0 < port < 65_536)
 
 
 def endpoint(row: dict[str, str]) -> dict[str, Any]:
     """One endpoint as it stands in a pool file; empty values are left out."""
-    out: dict[str, Any] = {("host" if row["match"] == "exact" else "suffix"): row["domain"].lower().rstrip(".")}
+    out: dict[str, Any] = {
+        ("host" if row["match"] == "exact" else "suffix"): row["domain"].lower().rstrip(".")
+    }
     out["strength"] = row["confidence"]
     out["status"] = row["status"] or "unknown"
     for key in ("ports_plain", "ports_tls"):
@@ -81,12 +79,25 @@ def pool_files(reference: Path, benign: set[str]) -> dict[str, Any]:
     return out
 
 
-def list_files(reference: Path, benign: set[str]) -> dict[str, Any]:
-    """The benign list, the ports and the host patterns by path."""
-    stratum: set[int] = set()
+def port_list(reference: Path) -> str:
+    """The ports of mining, each with the strength of its evidence as a comment."""
+    lines = [
+        "name: stratum-ports",
+        "type: ports",
+        "title: ports on which mining pools listen and few others do",
+        "values:",
+    ]
     for row in rows(reference, "pool_ports.csv"):
-        if row["proto"] == "tcp" and PORT_STRENGTHS.match(row["evidence_strength"]) and "payload" not in row["evidence_strength"]:
-            stratum.update(ports(row["port"]))
+        evidence = row["evidence_strength"]
+        if row["proto"] == "tcp" and PORT_STRENGTHS.match(evidence) and "payload" not in evidence:
+            port = f'"{row["port"]}"' if "-" in row["port"] else row["port"]
+            meaning = row["meaning"].encode("ascii", "replace").decode()
+            lines.append(f"- {port}  # {evidence}: {meaning}")
+    return "\n".join(lines) + "\n"
+
+
+def list_files(reference: Path, benign: set[str]) -> dict[str, Any]:
+    """The benign list and the host patterns by path."""
     patterns = []
     for row in rows(reference, "pool_host_patterns.csv"):
         one = {"base": row["base_domain"], "left": row["left_label_regex"], "strength": row["confidence"]}
@@ -95,29 +106,43 @@ def list_files(reference: Path, benign: set[str]) -> dict[str, Any]:
         patterns.append(one)
     return {
         "lists/benign.yaml": {"benign": sorted(benign)},
-        "lists/stratum-ports.yaml": {
-            "name": "stratum-ports",
-            "title": "ports on which mining pools listen and few others do",
-            "values": sorted(stratum),
-        },
         "lists/host-patterns.yaml": {"host_patterns": patterns},
     }
 
 
+def as_yaml(data: Any) -> str:
+    """Plain data as YAML, the same text for the same data."""
+    return yaml.dump(
+        data,
+        Dumper=yaml.CSafeDumper,
+        sort_keys=False,
+        allow_unicode=False,
+        width=110,
+        default_flow_style=None,
+    )
+
+
 def main() -> int:
     """Write the files, or check them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("reference", nargs="?", type=Path, default=ROOT / ".." / "shared" / "reference")
     parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
     arguments = parser.parse_args()
     if not (arguments.reference / "pools.csv").exists():
-        print(f"error: {arguments.reference}: no pools.csv in this folder; name the folder of the tables", file=sys.stderr)
+        print(
+            f"error: {arguments.reference}: no pools.csv in this folder; name the folder of the tables",
+            file=sys.stderr,
+        )
         return 66
     benign = {row["domain"].lower().rstrip(".") for row in rows(arguments.reference, "benign_domains.csv")}
-    files = {**pool_files(arguments.reference, benign), **list_files(arguments.reference, benign)}
+    data = {**pool_files(arguments.reference, benign), **list_files(arguments.reference, benign)}
+    files = {name: as_yaml(one) for name, one in data.items()}
+    files["lists/stratum-ports.yaml"] = port_list(arguments.reference)
     stale = 0
-    for name, data in files.items():
-        text = HEADER + yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=False, width=110, default_flow_style=None)
+    for name, body in files.items():
+        text = HEADER + body
         path = ROOT / "rules" / name
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

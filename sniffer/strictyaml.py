@@ -205,6 +205,9 @@ class _Reader:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            last = self._text.count("\n") + 1
+            if line > last:  # the parser puts the end of an unfinished last line on a line that is not there
+                line, column = last, len(self._text) - (self._text.rfind("\n") + 1) + 1
             self.problems.append(
                 Problem(
                     self._file,

@@ -6,16 +6,22 @@ Never: a look at anything but facts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sniffer.errors import Problem, printable
 from sniffer.model import Endpoint, Match, Value
-from sniffer.protocols.facts import FACTS
-from sniffer.ruleset.lists import Lists
-from sniffer.ruleset.operators import OPERATORS, Test
+from sniffer.protocols.facts import FACTS, NAME_FACTS
+from sniffer.ruleset.domains import normalise
+from sniffer.ruleset.operators import LOWER_FACTS, OPERATORS, operator_for
 from sniffer.strictyaml import Document, Place, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sniffer.ruleset.lists import Lists
+    from sniffer.ruleset.operators import Test
 
 MAX_REASON: Final = 120
 LATER: Final = {
@@ -23,6 +29,10 @@ LATER: Final = {
     "payload": "rules on raw bytes are not supported by this version",
 }
 NOTHING: Final = Match(False)
+JOINTS: Final = ("all", "any", "not")
+NAMED_BY: Final = ("domain_in", "equals", "in")
+LITERAL: Final = ("equals", "in", "starts_with", "ends_with", "contains")
+MINING_FACTS: Final = ("mining.", "stratum.", "cryptonote.", "ethereum.")
 
 Anchors: TypeAlias = list[tuple[str, frozenset[Value] | None]] | None
 """Facts of which one must be present for a condition to hold (with one of these values, if any); None: not known."""
@@ -37,8 +47,11 @@ class Condition(Protocol):
     def anchors(self) -> Anchors:
         """What must be present."""
 
+    def ways(self) -> Sequence[Clause] | None:
+        """Clauses of which one must hold, as narrow as the gate can be told; None: not known."""
+
     def clauses(self) -> Sequence[Clause]:
-        """Every clause below."""
+        """Every clause below that can give a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +72,13 @@ class Clause:
         answer = self.test(value)
         if not answer:
             return NOTHING
-        shown = value if isinstance(value, str | bool) else f"{value:g}" if isinstance(value, float) else value
+        shown = (
+            value if isinstance(value, str | bool) else f"{value:g}" if isinstance(value, float) else value
+        )
         reason = f"{self.fact} = {shown}"
-        if self.operator in ("domain_in", "network_in"):
+        if self.operator in ("domain_in", "network_in") or (
+            isinstance(self.operand, str) and self.operator == "in"
+        ):
             reason = f"{self.fact} in {_names(self.operand)} ({shown})"
         elif self.operator not in ("equals", "in", "exists"):
             reason = f"{self.fact} {self.operator} {_names(self.operand)} ({shown})"
@@ -77,6 +94,15 @@ class Clause:
             return [(self.fact, frozenset(self.operand))]
         return [(self.fact, None)]
 
+    def ways(self) -> Sequence[Clause] | None:
+        """This one, unless it asks for absence."""
+        return None if self.operator == "exists" and self.operand is False else (self,)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the gate can tell which packets this may concern: by opening bytes, or by a listed name."""
+        return self.fact.startswith(MINING_FACTS) or (self.fact in NAME_FACTS and self.operator in NAMED_BY)
+
     def clauses(self) -> Sequence[Clause]:
         """This one."""
         return (self,)
@@ -84,7 +110,7 @@ class Clause:
 
 def _names(operand: Any) -> str:
     parts = operand if isinstance(operand, list) else [operand]
-    return ", ".join(str(part) for part in parts[:3]) + (", …" if len(parts) > 3 else "")
+    return ", ".join(str(part) for part in parts[:3]) + (", ..." if len(parts) > 3 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +135,11 @@ class All:
         """Those of the part that says most."""
         known = [anchors for part in self.parts if (anchors := part.anchors()) is not None]
         return min(known, key=lambda a: (any(values is None for _, values in a), len(a)), default=None)
+
+    def ways(self) -> Sequence[Clause] | None:
+        """Those of the narrowest part."""
+        known = [ways for part in self.parts if (ways := part.ways()) is not None]
+        return min(known, key=lambda ways: not all(clause.is_narrow for clause in ways), default=None)
 
     def clauses(self) -> Sequence[Clause]:
         """Those of every part."""
@@ -139,6 +170,11 @@ class AnyOf:
             out += anchors
         return out
 
+    def ways(self) -> Sequence[Clause] | None:
+        """Those of all parts together, if each has some."""
+        known = [part.ways() for part in self.parts]
+        return None if None in known else [clause for ways in known if ways for clause in ways]
+
     def clauses(self) -> Sequence[Clause]:
         """Those of every part."""
         return [clause for part in self.parts for clause in part.clauses()]
@@ -158,45 +194,64 @@ class Not:
         """Nothing must be present for something not to hold."""
         return None
 
+    def ways(self) -> Sequence[Clause] | None:
+        """Any packet may lack something."""
+        return None
+
     def clauses(self) -> Sequence[Clause]:
         """None that must hold."""
         return ()
 
 
-def parse_condition(data: Any, place: Place, document: Document, lists: Lists, problems: list[Problem]) -> Condition | None:
+Complain: TypeAlias = "Callable[[Place, str, str, str], None]"
+
+
+def parse_condition(
+    data: Any, place: Place, document: Document, lists: Lists, problems: list[Problem]
+) -> Condition | None:
     """Build the tree; add each fault to ``problems``."""
 
     def complain(where: Place, code: str, what: str, remedy: str = "") -> None:
         problems.append(document.problem(where, code, what, remedy))
 
+    return _parse(data, place, lists, complain)
+
+
+def _parse(data: Any, place: Place, lists: Lists, complain: Complain) -> Condition | None:
     if not isinstance(data, dict) or not data:
-        complain(place, "condition", "a condition must be a mapping", "write {fact: …, equals: …}, or all, any, not")
+        remedy = "write {fact: ..., equals: ...}, or all, any, not"
+        complain(place, "condition", "a condition must be a mapping", remedy)
         return None
     for word, why in LATER.items():
         if word in data:
             complain((*place, word), "unsupported", why, "leave it out")
             return None
-    joined = [word for word in ("all", "any", "not") if word in data]
-    if joined:
-        word = joined[0]
-        for other in data:
-            if other != word:
-                complain((*place, other), "condition", f"{other!r} stands beside {word!r}", "nest one inside the other")
-        if word == "not":
-            part = parse_condition(data[word], (*place, word), document, lists, problems)
-            return Not(part) if part else None
-        if not isinstance(data[word], list) or not data[word]:
-            complain((*place, word), "condition", f"{word!r} needs a list of conditions")
-            return None
-        parts = [parse_condition(one, (*place, word, i), document, lists, problems) for i, one in enumerate(data[word])]
-        whole = tuple(part for part in parts if part is not None)
-        if len(whole) < len(parts):
-            return None
-        return All(whole) if word == "all" else AnyOf(whole)
-    return _clause(data, place, lists, complain)
+    joined = [word for word in JOINTS if word in data]
+    if not joined:
+        return _clause(data, place, lists, complain)
+    word = joined[0]
+    others = [other for other in data if other != word]
+    for other in others:
+        complain(
+            (*place, other), "condition", f"{other!r} stands beside {word!r}", "nest one inside the other"
+        )
+    if word == "not":
+        part = _parse(data[word], (*place, word), lists, complain)
+        return Not(part) if part and not others else None
+    if not isinstance(data[word], list) or not data[word]:
+        complain(
+            (*place, word), "condition", f"{word!r} needs a list of conditions", "write one with - for each"
+        )
+        return None
+    parts = [_parse(one, (*place, word, i), lists, complain) for i, one in enumerate(data[word])]
+    whole = tuple(part for part in parts if part is not None)
+    if len(whole) < len(parts) or others:
+        return None
+    return All(whole) if word == "all" else AnyOf(whole)
 
 
-def _clause(data: dict[str, Any], place: Place, lists: Lists, complain: Any) -> Clause | None:
+def _clause(data: dict[str, Any], place: Place, lists: Lists, complain: Complain) -> Clause | None:
+    """One question, if its fact, its operator and the number of both are right."""
     fact = data.get("fact")
     if not isinstance(fact, str):
         complain(place, "condition", "names no fact", "write fact: <name>")
@@ -207,20 +262,40 @@ def _clause(data: dict[str, Any], place: Place, lists: Lists, complain: Any) -> 
     words = [word for word in data if word != "fact"]
     unknown = [word for word in words if word not in OPERATORS]
     for word in unknown:
-        complain((*place, word), "unknown_operator", f"there is no operator {word!r}", suggest(word, sorted(OPERATORS)))
+        what = f"there is no operator {word!r}"
+        complain((*place, word), "unknown_operator", what, suggest(word, sorted(OPERATORS)))
     if unknown:
         return None
     if len(words) != 1:
-        complain(place, "condition", f"asks {len(words)} questions about {fact}, not one", "use all: with one clause each")
+        what = f"asks {len(words)} questions about {fact}, not one"
+        complain(place, "condition", what, "use all: with one clause each")
         return None
-    word = words[0]
-    operator, kind = OPERATORS[word], FACTS[fact].type
-    if kind not in operator.types:
-        complain((*place, word), "type", f"{word!r} cannot ask about {fact}, which is of type {kind.__name__}")
-        return None
+    return _question(fact, words[0], data[words[0]], lists, partial(complain, (*place, words[0])))
+
+
+def _question(
+    fact: str, word: str, operand: Any, lists: Lists, complain: Callable[[str, str, str], None]
+) -> Clause | None:
+    """One question, if its operator suits the fact and its operand the operator."""
+    kind = FACTS[fact].type
     try:
-        test = operator.make(data[word], kind, lists)
+        name = operator_for(word, operand, lists)
+        operator = OPERATORS[name]
+        if kind not in operator.types or (operator.facts and fact not in operator.facts):
+            suited = (
+                ", ".join(operator.facts)
+                or f"facts of type {', '.join(one.__name__ for one in operator.types)}"
+            )
+            what = f"{name!r} cannot ask about {fact}, which is of type {kind.__name__}"
+            complain("type", what, f"it asks about {suited}")
+            return None
+        for text in operand if isinstance(operand, list) else [operand]:
+            if name in LITERAL and fact in LOWER_FACTS and isinstance(text, str) and text[:1] != "@":
+                usual = text.lower() if name not in NAMED_BY else normalise(text)
+                if text != usual:
+                    complain("operand", f"{fact} is never {text!r}", f"write it as the fact is: {usual!r}")
+                    return None
+        return Clause(fact, name, operand, operator.make(operand, kind, lists))
     except ValueError as error:
-        complain((*place, word), "operand", f"{word}: {error}")
+        complain("operand", f"{word}: {error}", "")
         return None
-    return Clause(fact, word, data[word], test)

@@ -4,12 +4,15 @@ In: endpoints, patterns for host names below them, names that must not match.  O
 Never: a match inside a label (``notf2pool.com`` is not below ``f2pool.com``), a question to the network.
 
 From the most specific to the least: the name itself, then each parent.  At the same place a benign entry wins over
-an endpoint, and a pattern over both, because it says more.
+an endpoint, and a pattern over both, because it says more.  ``www.`` and its like are web sites whatever the pool's own
+patterns say, except below hosts that only machines talk to.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import re2
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 STRENGTHS: Final = ("weak", "mixed", "strong")
 MAX_NAME: Final = 255
+LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+MACHINES: Final = ("devfee", "miner_management")
+"""Categories whose ``api.`` and ``static.`` hosts are asked by mining programs, not by people."""
 
 
 class HostPattern(NamedTuple):
@@ -43,22 +49,57 @@ def normalise(name: str) -> str:
     return name
 
 
+def checked(name: str) -> str:
+    """A name as :func:`normalise` gives it.
+
+    Raises:
+        ValueError: it is no host name of two labels or more (a whole top-level domain cannot be listed).
+    """
+    found = normalise(name)
+    labels = found.split(".")
+    if len(found) > MAX_NAME - 2 or len(labels) < 2 or not all(LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{name[:80]!r} is no domain name of two labels or more")
+    if is_address(found):
+        raise ValueError(f"{name[:80]!r} is an address, not a name")
+    return found
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 class DomainIndex:
     """Finds the endpoint of a name in a few dictionary look-ups."""
 
-    def __init__(self, endpoints: Iterable[Endpoint], patterns: Iterable[HostPattern] = (), benign: Iterable[str] = ()) -> None:
+    def __init__(
+        self, endpoints: Iterable[Endpoint], patterns: Iterable[HostPattern] = (), benign: Iterable[str] = ()
+    ) -> None:
         self._exact: dict[str, Endpoint] = {}
         self._below: dict[str, Endpoint] = {}
         for endpoint in endpoints:
             (self._below if endpoint.suffix else self._exact)[endpoint.domain] = endpoint
         self._benign = {normalise(name) for name in benign}
         self._patterns: dict[str, list[tuple[re2._Regexp, HostPattern]]] = {}
+        self._last: tuple[str, Endpoint | None] = (
+            "",
+            None,
+        )  # every clause of every rule asks for the same name
         for pattern in patterns:
             self._patterns.setdefault(pattern.base, []).append((re2.compile(pattern.left), pattern))
+        self._general_patterns = self._patterns.pop("*", [])
 
     def find(self, name: str) -> Endpoint | None:
         """The endpoint that a name belongs to; its strength is that of the name, not of the entry."""
-        name = normalise(name)
+        if self._last[0] != name:
+            self._last = (name, self._find(normalise(name)))
+        return self._last[1]
+
+    def _find(self, name: str) -> Endpoint | None:
         if name in self._benign:
             return None
         found = self._exact.get(name)
@@ -79,26 +120,36 @@ class DomainIndex:
     def _told(self, left: str, base: str, endpoint: Endpoint | None) -> Endpoint | None:
         """What a pattern of this very base says."""
         for regex, pattern in self._patterns.get(base, ()):
-            if regex.search(left):
+            if regex.search(left) and (pattern.category in MACHINES or not self._is_web(left)):
                 if endpoint is not None:
                     return dataclasses.replace(endpoint, strength=pattern.strength)
                 return Endpoint(base, True, base, pattern.strength, pattern.category)
         return None
 
+    def _is_web(self, left: str) -> bool:
+        """Whether the labels left of a pool's domain, or the first of them, are those of web sites."""
+        first = left.partition(".")[0]
+        weak = [regex for regex, pattern in self._general_patterns if pattern.strength == "weak"]
+        return any(regex.search(left) or regex.search(first) for regex in weak)
+
     def _general(self, left: str, endpoint: Endpoint) -> Endpoint:
         """What the patterns of every pool say: a web label weakens, a mining label lifts a weak entry to mixed."""
-        for regex, pattern in self._patterns.get("*", ()):
-            if regex.search(left):
-                if pattern.strength == "weak":
-                    return dataclasses.replace(endpoint, strength="weak")
-                if STRENGTHS.index(pattern.strength) > STRENGTHS.index(endpoint.strength):
-                    return dataclasses.replace(endpoint, strength=pattern.strength)
+        if endpoint.category not in MACHINES and self._is_web(left):
+            return dataclasses.replace(endpoint, strength="weak")
+        rank = STRENGTHS.index
+        for regex, pattern in self._general_patterns:
+            if rank(pattern.strength) > rank(endpoint.strength) and regex.search(left):
+                return dataclasses.replace(endpoint, strength=pattern.strength)
         return endpoint
+
+    def is_benign(self, name: str) -> bool:
+        """Whether this very name is listed as one that must not match."""
+        return normalise(name) in self._benign
 
     def names(self) -> Iterator[tuple[str, bool]]:
         """Every name that can lead to an endpoint, and whether names below it can, too."""
         yield from ((name, False) for name in self._exact)
-        yield from ((name, True) for name in {*self._below, *self._patterns} - {"*"})
+        yield from ((name, True) for name in {*self._below, *self._patterns})
 
 
 def splits(name: str) -> Iterator[tuple[str, str]]:
@@ -108,8 +159,3 @@ def splits(name: str) -> Iterator[tuple[str, str]]:
     while at >= 0:
         yield name[:at], name[at + 1 :]
         at = name.find(".", at + 1)
-
-
-def is_below(name: str, domain: str) -> bool:
-    """Whether a name is a domain or lies below it, by whole labels."""
-    return name == domain or name.endswith("." + domain)

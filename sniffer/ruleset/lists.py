@@ -9,7 +9,7 @@ Endpoint lists need not be written down: ``@pool.strong`` is every live endpoint
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sniffer.ruleset.domains import STRENGTHS, DomainIndex, HostPattern
 
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
 DEFUNCT: Final = ("defunct", "")
 
 
+class NamedList(NamedTuple):
+    """A list that is written down."""
+
+    type: str  # domains | ports | networks | strings
+    values: Sequence[Any]
+
+
 class Lists:
     """Every named list of a rule set."""
 
     def __init__(
         self,
-        named: Mapping[str, Sequence[Any]],
+        named: Mapping[str, NamedList],
         endpoints: Sequence[Endpoint],
         patterns: Sequence[HostPattern] = (),
         benign: Sequence[str] = (),
@@ -47,7 +54,9 @@ class Lists:
     def is_endpoint_list(self, name: str) -> bool:
         """Whether a name stands for a class of endpoints."""
         category, _, strength = name.partition(".")
-        return name not in self.named and (name == "defunct" or (category in self.categories and strength in ("", *STRENGTHS)))
+        return name not in self.named and (
+            name == "defunct" or (category in self.categories and strength in ("", *STRENGTHS))
+        )
 
     def endpoint_classes(self, name: str) -> set[tuple[str, str]]:
         """The classes of endpoints that a list name stands for."""
@@ -61,4 +70,11 @@ class Lists:
         if name not in self.named:
             known = ", ".join(sorted("@" + one for one in (*self.named, *self.categories))[:20])
             raise ValueError(f"there is no list @{name} (known: {known})")
-        return self.named[name]
+        return self.named[name].values
+
+    def type_of(self, name: str) -> str:
+        """What a list holds; endpoint lists hold domains.  Raises ValueError when there is no such list."""
+        if self.is_endpoint_list(name):
+            return "domains"
+        self.values(name)
+        return self.named[name].type

@@ -6,16 +6,25 @@ Never: half a set; the old one stays in use until a new one is whole.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import re2
 
 from sniffer.errors import ConfigError, Problem
 from sniffer.ruleset.conditions import parse_condition
-from sniffer.ruleset.lists import Lists
+from sniffer.ruleset.lint import endpoint_faults, example_faults, rule_faults
+from sniffer.ruleset.lists import Lists, NamedList
 from sniffer.ruleset.matcher import RuleSet
-from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape, make_rule, signature_of
+from sniffer.ruleset.model import (
+    BenignFile,
+    ListFile,
+    PatternFile,
+    PoolFile,
+    RuleShape,
+    make_rule,
+    signature_of,
+)
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
@@ -39,17 +48,41 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
     documents: list[Document] = []
     for directory in directories:
         if not directory.is_dir():
-            problems.append(Problem(str(directory), 1, 1, "missing", "no such folder of rules", "name one with --rules DIR"))
+            problems.append(
+                Problem(
+                    str(directory), 1, 1, "missing", "no such folder of rules", "name one with --rules DIR"
+                )
+            )
             continue
-        files = sorted(path for path in directory.rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
+        files = rule_files(directory)
         if not files:
-            problems.append(Problem(str(directory), 1, 1, "empty", "no rule file (*.yaml) in this folder", "add one"))
+            problems.append(
+                Problem(str(directory), 1, 1, "empty", "no rule file (*.yaml) in this folder", "add one")
+            )
+        if len(files) > MAX_FILES:
+            problems.append(
+                Problem(str(directory), 1, 1, "size", f"more than {MAX_FILES} rule files", "join some")
+            )
+        home = directory.resolve()
         for path in files[:MAX_FILES]:
+            if not path.resolve().is_relative_to(home):
+                problems.append(
+                    Problem(str(path), 1, 1, "outside", "leads out of its folder", "copy the file")
+                )
+                continue
             try:
                 documents.append(load_file(path))
             except ConfigError as error:
                 problems += error.problems
     return _build(documents, problems)
+
+
+def rule_files(directory: Path) -> list[Path]:
+    """YAML files below a folder by name; nothing hidden (editors and volume mounts keep copies there)."""
+    found = (path for path in directory.rglob("*") if path.suffix in (".yaml", ".yml"))
+    return sorted(
+        path for path in found if not any(part[0] == "." for part in path.relative_to(directory).parts)
+    )
 
 
 def restore(dump: bytes) -> RuleSet:
@@ -63,9 +96,17 @@ def _build(documents: Sequence[Document], problems: list[Problem]) -> RuleSet:
     for document in documents:
         builder.read(document)
     lists = builder.lists()
-    rules = [rule for document in documents if isinstance(document.data, list) for rule in builder.rules(document, lists)]
+    problems += endpoint_faults(documents, lists)
+    rules = [
+        rule
+        for document in documents
+        if isinstance(document.data, list)
+        for rule in builder.rules(document, lists)
+    ]
     if not problems and not rules:
-        problems.append(Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one"))
+        problems.append(
+            Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
+        )
     if problems:
         raise ConfigError(problems)
     return RuleSet(rules, lists, [(document.file, document.data) for document in documents])
@@ -76,7 +117,7 @@ class _Builder:
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
-        self._named: dict[str, list[Any]] = {}
+        self._named: dict[str, NamedList] = {}
         self._endpoints: list[Endpoint] = []
         self._patterns: list[HostPattern] = []
         self._benign: list[str] = []
@@ -92,7 +133,9 @@ class _Builder:
         if isinstance(data, list):
             return
         if not isinstance(data, dict):
-            self._complain(document, (), "shape", "is neither a list of rules nor a list file", "begin a rule with - id:")
+            self._complain(
+                document, (), "shape", "is neither a list of rules nor a list file", "begin a rule with - id:"
+            )
             return
         readers: dict[str, Callable[[Document], None]] = {
             "pools": self._read_pools,
@@ -108,9 +151,13 @@ class _Builder:
                     self.problems += error.problems
                 return
         known = ", ".join(readers)
-        self._complain(document, (), "shape", f"has none of the keys {known}", "rules are a list: begin with - id:")
+        self._complain(
+            document, (), "shape", f"has none of the keys {known}", "rules are a list: begin with - id:"
+        )
 
-    def _complain(self, document: Document, place: tuple[str | int, ...], code: str, what: str, remedy: str = "") -> None:
+    def _complain(
+        self, document: Document, place: tuple[str | int, ...], code: str, what: str, remedy: str = ""
+    ) -> None:
         self.problems.append(document.problem(place, code, what, remedy))
 
     def _read_pools(self, document: Document) -> None:
@@ -126,15 +173,22 @@ class _Builder:
             try:
                 re2.compile(pattern.left, options)
             except re2.error as error:
-                self._complain(document, ("host_patterns", number, "left"), "operand", f"is no regular expression: {error}")
+                self._complain(
+                    document,
+                    ("host_patterns", number, "left"),
+                    "operand",
+                    f"is no regular expression: {error}",
+                )
                 continue
             self._patterns.append(pattern)
 
     def _read_list(self, document: Document) -> None:
         found = validate(document, ListFile)
         if found.name in self._named:
-            self._complain(document, ("name",), "repeated", f"there is a list @{found.name} already", "rename one")
-        self._named[found.name] = list(found.values)
+            self._complain(
+                document, ("name",), "repeated", f"there is a list @{found.name} already", "rename one"
+            )
+        self._named[found.name] = NamedList(found.type, found.values)
 
     def rules(self, document: Document, lists: Lists) -> list[Rule]:
         """The rules of one file."""
@@ -156,12 +210,22 @@ class _Builder:
             self.problems += error.problems
             shape = None
         match = document.data[number].get("match")
-        condition = parse_condition(match, (*place, "match"), document, lists, self.problems) if match is not None else None
+        condition = (
+            parse_condition(match, (*place, "match"), document, lists, self.problems)
+            if match is not None
+            else None
+        )
         if shape is None or condition is None:
             return None
         line = document.position(place)[0]
         if shape.id in self._ids:
-            self._complain(document, (*place, "id"), "repeated", f"rule {shape.id} is also in {self._ids[shape.id]}", "rename one")
+            self._complain(
+                document,
+                (*place, "id"),
+                "repeated",
+                f"rule {shape.id} is also in {self._ids[shape.id]}",
+                "rename one",
+            )
             return None
         self._ids[shape.id] = f"{document.file}:{line}"
         signature = shape.signature_id or signature_of(shape.id)
@@ -169,4 +233,9 @@ class _Builder:
             what = f"rules {shape.id} and {self._signatures[signature]} share signature_id {signature}"
             self._complain(document, (*place, "id"), "repeated", what, "give one of them a signature_id")
         self._signatures[signature] = shape.id
-        return make_rule(shape, condition, document.file, line)
+        rule = make_rule(shape, condition, document.file, line)
+        for fault in rule_faults(rule):
+            self._complain(document, (*place, "match"), "condition", fault, "leave one of them out")
+        for where, fault, remedy in example_faults(rule):
+            self._complain(document, (*place, "examples", *where), "example", fault, remedy)
+        return rule

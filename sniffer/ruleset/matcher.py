@@ -7,11 +7,12 @@ Never: files; flows; a count.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sniffer.protocols.facts import NAME_FACTS
+from sniffer.ruleset.conditions import NAMED_BY
 from sniffer.ruleset.domains import normalise
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
 
-NAMED_BY: Final = ("domain_in", "equals", "in")
-MINING_FACTS: Final = ("mining.", "stratum.", "cryptonote.", "ethereum.")
-
 
 class RuleSet:
     """Rules, lists and the index over both."""
@@ -33,7 +31,9 @@ class RuleSet:
         self.rules = tuple(rules)
         self.lists = lists
         self._source = source
-        self.version = hashlib.blake2s(msgspec.msgpack.encode(source), digest_size=5).hexdigest()
+        self.version = hashlib.blake2s(
+            msgspec.msgpack.encode([data for _, data in source]), digest_size=5
+        ).hexdigest()
         self._by_value: dict[str, dict[Value, list[int]]] = {}
         self._by_fact: dict[str, list[int]] = {}
         self._always: list[int] = []
@@ -86,8 +86,7 @@ class RuleSet:
     def _names(self) -> Iterator[tuple[str, bool]]:
         with_endpoints = False
         for clause in self._name_clauses():
-            operands = clause.operand if isinstance(clause.operand, list) else [clause.operand]
-            for operand in operands:
+            for operand in clause.operand if isinstance(clause.operand, list) else [clause.operand]:
                 if not operand.startswith("@"):
                     yield normalise(operand), clause.operator == "domain_in"
                 elif self.lists.is_endpoint_list(operand[1:]):
@@ -106,17 +105,12 @@ class RuleSet:
 
     @property
     def wants_every_name(self) -> bool:
-        """Whether some rule asks about names, or what comes with them, without naming any: then all must pass."""
-        return any(self._is_open(rule) for rule in self.rules)
-
-    @staticmethod
-    def _is_open(rule: Rule) -> bool:
-        clauses = rule.condition.clauses()
-        if any(clause.fact in NAME_FACTS and clause.operator in NAMED_BY for clause in clauses):
-            return False
-        if any(clause.fact.startswith(MINING_FACTS) for clause in clauses):
-            return False
-        return any(clause.fact.startswith(("dns.", "tls.", "http.", "connect.")) for clause in clauses)
+        """Whether some rule can match a message without mining in it and without a listed name: then all must pass."""
+        for rule in self.rules:
+            ways = rule.condition.ways()
+            if ways is None or not all(clause.is_narrow for clause in ways):
+                return True
+        return False
 
     # ── hand-over to a worker ────────────────────────────────────────────────────────────────────────────
 

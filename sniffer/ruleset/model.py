@@ -6,15 +6,19 @@ Never: the meaning of a condition; that is :mod:`sniffer.ruleset.conditions`.
 
 from __future__ import annotations
 
+import ipaddress
 import zlib
+from collections.abc import Callable, Iterator  # noqa: TC003 -- pydantic reads the annotations of this module
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from sniffer.model import Confidence, Endpoint, Severity
-from sniffer.ruleset.conditions import Condition
-from sniffer.ruleset.domains import HostPattern, normalise
+from sniffer.ruleset.domains import HostPattern, checked
+
+if TYPE_CHECKING:
+    from sniffer.ruleset.conditions import Condition
 
 FIRST_SIGNATURE: Final = 9_000_000
 SIGNATURES: Final = 900_000
@@ -47,8 +51,21 @@ class Example(Strict):
 
     @model_validator(mode="after")
     def _says_something(self) -> Example:
-        if not any((self.client, self.server, self.client_hex, self.server_hex, self.dns, self.tls, self.http, self.facts)):
+        if not any(
+            (
+                self.client,
+                self.server,
+                self.client_hex,
+                self.server_hex,
+                self.dns,
+                self.tls,
+                self.http,
+                self.facts,
+            )
+        ):
             raise ValueError("an example must show something")
+        if (self.client and self.client_hex) or (self.server and self.server_hex):
+            raise ValueError("an example gives the bytes of one side either as text or in hexadecimal")
         return self
 
     def client_bytes(self) -> bytes:
@@ -78,10 +95,14 @@ class RuleShape(Strict):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$", description="stable and unique")
     title: str = Field(min_length=3, max_length=120)
     severity: Literal["low", "medium", "high", "critical"]
-    confidence: Literal["suspected", "probable", "confirmed"] = Field(description="the most that a hit of this rule can claim")
+    confidence: Literal["suspected", "probable", "confirmed"] = Field(
+        description="the most that a hit of this rule can claim"
+    )
     category: str = Field("mining", pattern=r"^[a-z][a-z0-9-]{1,31}$")
     rev: int = Field(1, ge=1)
-    signature_id: int | None = Field(None, ge=1, description="number in EVE events; derived from the id if not given")
+    signature_id: int | None = Field(
+        None, ge=1, description="number in EVE events; derived from the id if not given"
+    )
     match: dict[str, Any]
     examples: Examples
     sees: str = Field("", description="what the rule sees, in words")
@@ -100,6 +121,11 @@ class EndpointShape(Strict):
     ports_tls: list[Port] = []
     coins: list[str] = []
     seen_on: str = ""
+
+    @field_validator("host", "suffix")
+    @classmethod
+    def _name(cls, text: str) -> str:
+        return checked(text) if text else text
 
     @model_validator(mode="after")
     def _one_name(self) -> EndpointShape:
@@ -126,7 +152,7 @@ class PoolFile(Strict):
         """Every endpoint of the file."""
         return [
             Endpoint(
-                domain=normalise(one.host or one.suffix),
+                domain=one.host or one.suffix,
                 suffix=bool(one.suffix),
                 pool=pool.name,
                 strength=one.strength,
@@ -143,12 +169,56 @@ class PoolFile(Strict):
         ]
 
 
+def _port(value: str | int) -> Iterator[str | int]:
+    """A port, or each port of a range ``first-last``."""
+    low, dash, high = (str(value)).partition("-")
+    ends = [int(end) for end in ((low, high) if dash else (low, low)) if end.isdecimal() and len(end) <= 5]
+    if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= 65_535:
+        raise ValueError(f"{str(value)[:80]!r} is neither a port nor a range of ports")
+    yield from range(ends[0], ends[1] + 1)
+
+
+def _network(value: str | int) -> Iterator[str | int]:
+    """A network; bits behind its prefix are a fault."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a network")  # noqa: TRY004 -- pydantic turns only ValueError into a fault
+    yield str(ipaddress.ip_network(value))
+
+
+def _domain(value: str | int) -> Iterator[str | int]:
+    """A domain name."""
+    yield checked(str(value))
+
+
+def _string(value: str | int) -> Iterator[str | int]:
+    """Text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text; put it between quotes")  # noqa: TRY004 -- as above
+    yield value
+
+
+ListType = Literal["domains", "ports", "networks", "strings"]
+MEMBERS: Final[dict[str, Callable[[str | int], Iterator[str | int]]]] = {
+    "domains": _domain,
+    "ports": _port,
+    "networks": _network,
+    "strings": _string,
+}
+
+
 class ListFile(Strict):
     """A named list: a file under ``rules/lists``."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,47}$")
+    type: ListType = "strings"
     title: str = ""
-    values: list[str | int] = Field(min_length=1)
+    values: list[str | int] = Field(min_length=1, max_length=100_000)
+
+    @field_validator("values")
+    @classmethod
+    def _members(cls, values: list[str | int], info: ValidationInfo) -> list[str | int]:
+        check = MEMBERS.get(info.data.get("type", ""))
+        return [member for value in values for member in check(value)] if check else values
 
 
 class BenignFile(Strict):
@@ -156,14 +226,24 @@ class BenignFile(Strict):
 
     benign: list[str] = Field(min_length=1)
 
+    @field_validator("benign")
+    @classmethod
+    def _names(cls, names: list[str]) -> list[str]:
+        return [checked(name) for name in names]
+
 
 class PatternShape(Strict):
     """What the labels left of a base domain tell."""
 
     base: str
-    left: str
+    left: str = Field(min_length=1, max_length=1_024)
     strength: Literal["strong", "mixed", "weak"]
     category: str = "pool"
+
+    @field_validator("base")
+    @classmethod
+    def _base(cls, text: str) -> str:
+        return text if text == "*" else checked(text)
 
 
 class PatternFile(Strict):

@@ -10,13 +10,29 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import re2
 
 from sniffer.model import Endpoint, Value
-from sniffer.ruleset.domains import is_below, normalise
-from sniffer.ruleset.lists import Lists
+from sniffer.protocols.facts import NAME_FACTS
+from sniffer.ruleset.domains import checked, normalise, splits
+
+if TYPE_CHECKING:
+    from sniffer.ruleset.lists import Lists
+
+ADDRESS_FACTS: Final = ("client.ip", "server.ip")
+LOWER_FACTS: Final = (
+    *NAME_FACTS,
+    "stratum.method",
+    "stratum.reply",
+    "cryptonote.method",
+    "cryptonote.reply",
+    "ethereum.method",
+    "ethereum.reply",
+)
+"""Facts that are lower case whatever the wire said."""
+MAX_REGEX: Final = 1_024
 
 Answer: TypeAlias = bool | Endpoint
 Test: TypeAlias = Callable[[Value], Answer]
@@ -28,20 +44,21 @@ class Operator(NamedTuple):
     make: Callable[[Any, type, Lists], Test]
     types: tuple[type, ...]  # of facts it can ask about
     says: str
+    facts: tuple[str, ...] = ()  # if not empty: the only facts it can ask about
 
 
 def _scalar(operand: Any, kind: type) -> Value:
     if kind is float and isinstance(operand, int) and not isinstance(operand, bool):
         return float(operand)
-    if isinstance(operand, kind) and not (kind is int and isinstance(operand, bool)):
-        return operand  # type: ignore[no-any-return]
+    if isinstance(operand, str | int | float | bool) and type(operand) is kind:
+        return operand
     raise ValueError(f"expects a value of type {kind.__name__}")
 
 
 def _number(operand: Any) -> float:
     if isinstance(operand, bool) or not isinstance(operand, int | float):
-        raise ValueError("expects a number")
-    return operand
+        raise ValueError("expects a number")  # noqa: TRY004 -- every wrong operand is a ValueError
+    return float(operand)
 
 
 def _text(operand: Any) -> str:
@@ -84,10 +101,15 @@ def _contains(operand: Any, _kind: type, _lists: Lists) -> Test:
 def _matches(operand: Any, _kind: type, _lists: Lists) -> Test:
     options = re2.Options()
     options.log_errors = False
+    if len(_text(operand)) > MAX_REGEX:
+        raise ValueError(f"expects at most {MAX_REGEX} characters")
     try:
-        regex = re2.compile(_text(operand), options)
+        regex = re2.compile(operand, options)
     except re2.error as error:
-        raise ValueError(f"is no regular expression of RE2: {error}") from None
+        reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
+        raise ValueError(f"is no regular expression of RE2: {reason}") from None
+    if regex.search(""):
+        raise ValueError("matches every value, even an empty one")
     return lambda value: regex.search(str(value)) is not None
 
 
@@ -117,16 +139,16 @@ def _domain_in(operand: Any, _kind: type, lists: Lists) -> Test:
     for entry in entries:
         text = _text(entry)
         if not text.startswith("@"):
-            domains.add(normalise(text))
+            domains.add(checked(text))
         elif lists.is_endpoint_list(text[1:]):
             wanted |= lists.endpoint_classes(text[1:])
         else:
-            domains.update(normalise(_text(member)) for member in lists.values(text[1:]))
+            domains.update(checked(_text(member)) for member in lists.values(text[1:]))
     index = lists.index
 
     def test(value: Value) -> Answer:
         name = normalise(str(value))
-        if domains and any(is_below(name, domain) for domain in domains):
+        if domains and any(base in domains for _, base in splits(name)):
             return True
         endpoint = index.find(name) if wanted else None
         return endpoint if endpoint is not None and lists.class_of(endpoint) in wanted else False
@@ -157,7 +179,7 @@ def _network_in(operand: Any, _kind: type, lists: Lists) -> Test:
 
 def _exists(operand: Any, _kind: type, _lists: Lists) -> Test:
     if not isinstance(operand, bool):
-        raise ValueError("expects true or false")
+        raise ValueError("expects true or false")  # noqa: TRY004 -- as above
     return lambda _value: operand
 
 
@@ -171,7 +193,22 @@ OPERATORS: Final[dict[str, Operator]] = {
     "at_least": Operator(_at_least, (int, float), "is this number or more"),
     "at_most": Operator(_at_most, (int, float), "is this number or less"),
     "between": Operator(_between, (int, float), "lies between two numbers, both included"),
-    "domain_in": Operator(_domain_in, (str,), "is one of these domains or below one; or belongs to a named list"),
-    "network_in": Operator(_network_in, (str,), "is an address in one of these networks"),
+    "domain_in": Operator(
+        _domain_in, (str,), "is one of these domains or below one; or belongs to a named list", NAME_FACTS
+    ),
+    "network_in": Operator(_network_in, (str,), "is an address in one of these networks", ADDRESS_FACTS),
     "exists": Operator(_exists, (str, int, float, bool), "was seen at all (false: was not)"),
 }
+
+LIST_OPERATORS: Final = {"domains": "domain_in", "networks": "network_in"}
+
+
+def operator_for(word: str, operand: Any, lists: Lists) -> str:
+    """The operator that is meant: ``in`` a list of networks or domains asks what such a list is for.
+
+    Raises:
+        ValueError: there is no such list.
+    """
+    if word == "in" and isinstance(operand, str) and operand.startswith("@"):
+        return LIST_OPERATORS.get(lists.type_of(operand[1:]), word)
+    return word

@@ -1,54 +1,52 @@
-"""JSON Schema of rule files, for editors.
+"""JSON Schema of the files under ``rules/``, for editors.
 
-In: the models and the registry of operators.  Out: a schema.
-Never: the last word; loading checks more than a schema can say.
+In: nothing.  Out: a JSON Schema (draft 2020-12).
+Never: a check; what is checked at load is more than a schema can say.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from sniffer.protocols.facts import FACTS
-from sniffer.ruleset.model import RuleShape
+from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape
 from sniffer.ruleset.operators import OPERATORS
+
+CONDITION: Final = {"$ref": "#/$defs/Condition"}
 
 
 def rules_schema() -> dict[str, Any]:
-    """The schema of a rule file: a list of rules, with the conditions spelled out."""
-    schema: dict[str, Any] = TypeAdapter(list[RuleShape]).json_schema()
-    definitions = schema.setdefault("$defs", {})
-    definitions["Condition"] = {
-        "anyOf": [
-            {"$ref": "#/$defs/Clause"},
-            *(
-                {
-                    "type": "object",
-                    "properties": {word: {"type": "array", "items": {"$ref": "#/$defs/Condition"}, "minItems": 1}},
-                    "required": [word],
-                    "additionalProperties": False,
-                }
-                for word in ("all", "any")
-            ),
-            {
-                "type": "object",
-                "properties": {"not": {"$ref": "#/$defs/Condition"}},
-                "required": ["not"],
-                "additionalProperties": False,
-            },
-        ]
+    """The schema of a rule file, a pool file and a list file in one."""
+    adapter: TypeAdapter[Any] = TypeAdapter(list[RuleShape] | PoolFile | ListFile | BenignFile | PatternFile)
+    schema = adapter.json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Rules, pool endpoints and lists of sniffer"
+    schema["$defs"]["RuleShape"]["properties"]["match"] = {**CONDITION, "description": "what must hold"}
+    schema["$defs"]["Condition"] = condition_schema()
+    return schema
+
+
+def condition_schema() -> dict[str, Any]:
+    """A tree of all, any and not over questions about facts."""
+    parts = {"type": "array", "minItems": 1, "items": CONDITION}
+    words: dict[str, Any] = {"all": parts, "any": parts, "not": CONDITION}
+    joined = [
+        {"type": "object", "properties": {word: shape}, "required": [word], "additionalProperties": False}
+        for word, shape in words.items()
+    ]
+    fact = {
+        "enum": sorted(FACTS),
+        "description": "; ".join(f"{name}: {info.says}" for name, info in FACTS.items()),
     }
-    definitions["Clause"] = {
+    questions = {name: {"description": operator.says} for name, operator in OPERATORS.items()}
+    clause = {
         "type": "object",
-        "properties": {
-            "fact": {"enum": list(FACTS), "description": "what was seen on the wire"},
-            **{name: {"description": operator.says} for name, operator in OPERATORS.items()},
-        },
+        "properties": {"fact": fact, **questions},
         "required": ["fact"],
-        "additionalProperties": False,
         "minProperties": 2,
         "maxProperties": 2,
+        "additionalProperties": False,
     }
-    definitions["RuleShape"]["properties"]["match"] = {"$ref": "#/$defs/Condition"}
-    return schema
+    return {"anyOf": [*joined, clause]}

@@ -1,0 +1,62 @@
+"""Named lists: classes of endpoints, and lists that are written down."""
+
+from __future__ import annotations
+
+import pytest
+
+from sniffer.model import Endpoint
+from sniffer.ruleset.lists import Lists, NamedList
+
+
+def endpoint(domain: str, strength: str, category: str = "pool", status: str = "unknown") -> Endpoint:
+    """An endpoint."""
+    return Endpoint(domain, suffix=True, pool="p", strength=strength, category=category, status=status)
+
+
+LISTS = Lists(
+    {"own-ports": NamedList("ports", [1]), "pool": NamedList("strings", ["x"])},
+    [
+        endpoint("a.example", "strong"),
+        endpoint("b.example", "weak", "devfee"),
+        endpoint("c.example", "strong", "devfee", "defunct"),
+        endpoint("d.example", "mixed", "defunct_pool"),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("devfee", True), ("devfee.strong", True), ("devfee.weak", True), ("devfee.best", False), ("defunct", True),
+        ("defunct_pool", False), ("own-ports", False), ("nothing", False), ("pool.strong", True), ("", False),
+        ("pool", False),
+    ],
+)  # fmt: skip
+def test_endpoint_lists_need_not_be_written(name: str, *, expected: bool) -> None:
+    """A category, alone or with a strength, is a list; one that is written down under this name goes before it."""
+    assert LISTS.is_endpoint_list(name) is expected
+
+
+def test_what_is_out_of_service_is_a_class_of_its_own() -> None:
+    """A closed endpoint belongs to @defunct, not to its category."""
+    assert [LISTS.class_of(one) for one in LISTS.endpoints] == [
+        ("pool", "strong"),
+        ("devfee", "weak"),
+        ("defunct", ""),
+        ("defunct", ""),
+    ]
+    assert LISTS.endpoint_classes("defunct") == {("defunct", "")}
+    assert LISTS.endpoint_classes("devfee") == {("devfee", "weak"), ("devfee", "mixed"), ("devfee", "strong")}
+    assert LISTS.endpoint_classes("devfee.weak") == {("devfee", "weak")}
+
+
+def test_types_and_values() -> None:
+    """A list knows what it holds; one that is not there is named with those that are."""
+    assert (LISTS.type_of("own-ports"), LISTS.type_of("devfee.strong"), LISTS.type_of("pool")) == (
+        "ports",
+        "domains",
+        "strings",
+    )
+    assert LISTS.values("own-ports") == [1]
+    with pytest.raises(ValueError, match=r"no list @own-port .*@own-ports"):
+        LISTS.values("own-port")
