@@ -19,6 +19,7 @@ from rich.table import Table
 
 from sniffer.errors import EXIT_OK, ConfigError, UsageError, printable
 from sniffer.examples import check_rule
+from sniffer.ruleset.explain import explain
 from sniffer.scan import ranked
 from sniffer.strictyaml import suggest
 
@@ -163,14 +164,7 @@ def print_rule(ruleset: RuleSet, identifier: str) -> None:
     """What a rule asks, sees and misses, and what its examples give."""
     rule = find_rule(ruleset, identifier)
     screen = console()
-    screen.print(f"[bold]{rule.id}[/]  {escape(rule.title)}")
-    screen.print(
-        f"severity {rule.severity.label}, confidence at most {rule.confidence.label}, {escape(rule.file)}:{rule.line}"
-    )
-    screen.print("\nasks")
-    for clause in rule.condition.clauses():
-        screen.print(f"  {clause.fact} {clause.operator} {escape(str(clause.operand))}")
-    screen.print(f"\nsees    {escape(rule.sees)}\nmisses  {escape(rule.misses)}")
+    screen.print(escape(explain(rule)))
     for kind in ("hits", "misses"):
         screen.print(f"\nexamples that it {kind}")
         for example in getattr(rule.examples, kind):

@@ -9,7 +9,7 @@ What to do with damaged streams follows protocols.md, section 1.2, and robustnes
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.model import Alternative, Chunk, Data, Gap
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MILLISECOND: Final = 1_000_000
 WINDOW: Final = 65_536  # bytes that wait for a hole to close
 MAX_SEGMENTS: Final = 256
+MAX_MERGED: Final = 1_460  # up to here neighbours are joined, or one-byte segments would fill the list
+SEGMENT_COST: Final = 224  # bytes of memory that a waiting segment takes beside its data
+MAX_GIVEN_UP: Final = 16  # holes remembered after they were skipped
 HISTORY: Final = 4_096  # delivered bytes kept, to compare retransmissions with
 MAX_AHEAD: Final = 1 << 20
 MAX_BEHIND: Final = 1 << 16
@@ -45,7 +48,7 @@ class Stream:
     """One direction."""
 
     __slots__ = (
-        "_alternatives", "_arrivals", "_base", "_delivered", "_fork", "_history", "_jump", "_lowest", "_oddities",
+        "_alternatives", "_arrivals", "_base", "_delivered", "_fork", "_given_up", "_history", "_jump", "_lowest", "_oddities",
         "_waiting", "joined_midway", "opened", "position", "side", "start", "waiting_bytes",
     )  # fmt: skip
 
@@ -63,6 +66,7 @@ class Stream:
         self._arrivals = 0
         self._history = bytearray()
         self._delivered = False
+        self._given_up: list[tuple[int, int]] = []  # holes that were skipped: first position, position behind
         self._lowest = 0
         self._jump: tuple[int, Segment] | None = None
         self._fork: bytearray | None = None
@@ -71,7 +75,14 @@ class Stream:
     @property
     def held(self) -> int:
         """Bytes of memory this direction holds."""
-        return self.waiting_bytes + len(self._history) + len(self._fork or b"")
+        held = self.waiting_bytes + len(self._history)
+        if self._waiting:
+            held += len(self._waiting) * SEGMENT_COST
+        if self._fork is not None:
+            held += len(self._fork)
+        if self._jump is not None:
+            held += len(self._jump[1].data) + SEGMENT_COST
+        return held
 
     def _locate(self, sequence: int) -> int:
         """Position of a sequence number: the one nearest to where the stream is."""
@@ -80,6 +91,10 @@ class Stream:
 
     def _sequence(self, position: int) -> int:
         return (self._base + position) & 0xFFFFFFFF
+
+    def expects(self, sequence: int) -> bool:
+        """Whether a sequence number lies where the next bytes may come."""
+        return self.position >= 0 and 0 <= self._locate(sequence) - self.position <= WINDOW
 
     # ── segments ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -120,15 +135,35 @@ class Stream:
         return self.joined_midway and not self._delivered
 
     def _wait_for(self, segment: Segment) -> None:
-        insort(self._waiting, segment)
+        """Keep a segment; what is there already is not kept twice, and small neighbours become one."""
+        waiting = self._waiting
+        at = bisect_right(waiting, segment)
+        before = waiting[at - 1] if at else None
+        behind = waiting[at] if at < len(waiting) else None
+        size = len(segment.data)
+        if before is not None:
+            offset = segment.position - before.position
+            if before.data[offset : offset + size] == segment.data and not segment.missing:
+                return
         self._arrivals += 1
-        self.waiting_bytes += len(segment.data)
+        self.waiting_bytes += size
+        if before is not None and offset == len(before.data) <= MAX_MERGED - size and not before.missing:
+            waiting[at - 1] = segment._replace(
+                position=before.position, arrival=before.arrival, data=before.data + segment.data
+            )
+        elif (
+            behind is not None
+            and segment.position + size == behind.position
+            and size + len(behind.data) <= MAX_MERGED
+            and not segment.missing
+            and (before is None or before.position < segment.position)  # or the order of arrival were lost
+        ):
+            waiting[at] = behind._replace(position=segment.position, data=segment.data + behind.data)
+        else:
+            waiting.insert(at, segment)
 
     def _wait(self, segment: Segment) -> list[Chunk]:
         waiting = self._waiting
-        for other in waiting:
-            if other.position == segment.position and other.data == segment.data:
-                return []  # the same again
         if self.opened < 0:
             self.opened = segment.time
         self._wait_for(segment)
@@ -142,12 +177,15 @@ class Stream:
         """Hand out what a segment brings beyond the position; compare the rest with what was delivered."""
         out: list[Chunk] = []
         known = self.position - segment.position
-        data = segment.data
+        data, missing = segment.data, segment.missing
         if known > 0:
+            missing = min(missing, len(data) + missing - known)
+            if self._given_up:
+                out += self._fill(segment.position, data[:known], segment.time)
             out += self._compare(segment.position, data[:known], data[known:], segment.time)
             data = data[known:]
         elif self._fork is not None:
-            out += self._extend_fork(data, segment.time)
+            out += self._extend_fork(data, segment.time, len(data))
         self._delivered = True
         if data:
             self.position += len(data)
@@ -155,11 +193,11 @@ class Stream:
             if len(self._history) > 2 * HISTORY:
                 del self._history[:-HISTORY]
             out.append(Data(self.side, data, segment.time, self._sequence(self.position)))
-        if segment.missing:
-            self.position += segment.missing
+        if missing:
+            self.position += missing
             self._history.clear()
             self._oddities.count("stream_gap")
-            out.append(Gap(self.side, segment.missing, segment.time))
+            out.append(Gap(self.side, missing, segment.time))
         return out
 
     def _drain(self) -> list[Chunk]:
@@ -186,8 +224,8 @@ class Stream:
         return self.skip_hole(time)
 
     def due(self, now: int) -> bool:
-        """Whether a hole (or the collecting) has lasted long enough."""
-        return self.opened >= 0 and now - self.opened >= (HOLD if self._collecting else PATIENCE)
+        """Whether a hole (or the collecting) has lasted long enough; a clock set back counts as well."""
+        return self.opened >= 0 and abs(now - self.opened) >= (HOLD if self._collecting else PATIENCE)
 
     def skip_hole(self, time: int) -> list[Chunk]:
         """Go on behind the hole in front."""
@@ -201,6 +239,7 @@ class Stream:
         elif first > self.position:
             self._oddities.count("stream_gap")
             out.append(Gap(self.side, first - self.position, time))
+            self._given_up = [*self._given_up[1 - MAX_GIVEN_UP :], (self.position, first)]
             self.position = first
             self._history.clear()
             self._fork = None
@@ -211,7 +250,10 @@ class Stream:
 
     def _leap(self, sequence: int, segment: Segment) -> list[Chunk]:
         """A segment far outside the window: believed when a second one continues it."""
-        jump, self._jump = self._jump, ((sequence + len(segment.data) + segment.missing) & 0xFFFFFFFF, segment)
+        jump, self._jump = (
+            self._jump,
+            ((sequence + len(segment.data) + segment.missing) & 0xFFFFFFFF, segment),
+        )
         if jump is None or jump[0] != sequence:
             self._oddities.count("stream_jump")
             return []
@@ -223,6 +265,7 @@ class Stream:
         self._base = (sequence - len(before.data) - before.missing - JOINED_AT) & 0xFFFFFFFF
         self.position = self._lowest = JOINED_AT
         self._history.clear()
+        self._given_up.clear()
         self._fork = None
         self._oddities.count("stream_gap")
         out.append(Gap(self.side, 0, segment.time))
@@ -240,7 +283,25 @@ class Stream:
             # Whole lines from before the point at which the stream was joined: late, but not lost.
             self._lowest = position
             return [Data(self.side, data, time, self._sequence(end))]
-        return self._compare(position, data, b"", time)
+        return self._fill(position, data, time) + self._compare(position, data, b"", time)
+
+    def _fill(self, position: int, data: bytes, time: int) -> list[Chunk]:
+        """Hand out late bytes of holes that were given up.
+
+        One forged segment ahead of the stream makes a hole where nothing is missing: what comes there afterwards is
+        the stream itself and must not be taken for a repetition.
+        """
+        out: list[Chunk] = []
+        end = position + len(data)
+        for hole in sorted(self._given_up):
+            first, last = max(hole[0], position), min(hole[1], end)
+            if first < last:
+                self._given_up.remove(hole)
+                rest = [part for part in ((hole[0], first), (last, hole[1])) if part[0] < part[1]]
+                self._given_up = (self._given_up + rest)[-MAX_GIVEN_UP:]
+                part = data[first - position : last - position]
+                out.append(Data(self.side, part, time, self._sequence(last)))
+        return out
 
     def _compare(self, position: int, old: bytes, new: bytes, time: int) -> list[Chunk]:
         """Compare bytes with the delivered ones at the same place; where they differ, follow both readings."""
@@ -250,7 +311,7 @@ class Stream:
         position += cut
         at = position - oldest
         if not old or bytes(self._history[at : at + len(old)]) == old:
-            return self._extend_fork(new, time) if self._fork is not None else []
+            return self._extend_fork(new, time, len(new)) if self._fork is not None else []
         self._oddities.count("stream_conflict")
         if self._alternatives >= MAX_ALTERNATIVES:
             return []
@@ -258,10 +319,13 @@ class Stream:
         line = self._history.rfind(b"\n", 0, at) + 1
         rest = b"" if new else bytes(self._history[at + len(old) :])
         self._fork = bytearray(self._history[line:at]) + old
-        return self._extend_fork(new or rest, time)
+        return self._extend_fork(new or rest, time, len(new))
 
-    def _extend_fork(self, data: bytes, time: int) -> list[Chunk]:
-        """Lengthen the other reading; hand it out when its line is whole, let it go when it grows too long."""
+    def _extend_fork(self, data: bytes, time: int, ahead: int) -> list[Chunk]:
+        """Lengthen the other reading; hand it out when its line is whole, let it go when it grows too long.
+
+        ``ahead`` bytes of ``data`` lie behind the position.
+        """
         fork = self._fork
         if fork is None:
             return []
@@ -272,9 +336,10 @@ class Stream:
                 self._fork = None
             return []
         self._fork = None
-        return [Alternative(self.side, bytes(fork[:end]), time, self._sequence(self.position + len(data)))]
+        return [Alternative(self.side, bytes(fork[:end]), time, self._sequence(self.position + ahead))]
 
 
 def is_whole(data: bytes) -> bool:
     """Whether a segment by itself is whole lines, or begins a message that does not need what came before."""
-    return data[:1] in (b"{", b"[") and data.rstrip(b" \r\n\0")[-1:] in (b"}", b"]") or data[:2] == b"\x16\x03"
+    is_json = data[:1] in (b"{", b"[") and data.rstrip(b" \r\n\0")[-1:] in (b"}", b"]")
+    return is_json or data[:2] == b"\x16\x03"  # a TLS handshake record (RFC 8446, section 5.1)

@@ -50,8 +50,8 @@ FACTS: Final[dict[str, FactInfo]] = {
         str, "method of the CryptoNote family, with its parameters in shape", "login"
     ),
     "cryptonote.reply": FactInfo(str, "method that a recognised reply answers", "login"),
-    "ethereum.method": FactInfo(str, "method of the getwork-over-TCP family", "eth_submitWork"),
-    "ethereum.reply": FactInfo(str, "method that a recognised reply answers", "eth_submitLogin"),
+    "ethereum.method": FactInfo(str, "method of the getwork-over-TCP family, lower case", "eth_submitwork"),
+    "ethereum.reply": FactInfo(str, "method that a recognised reply answers, lower case", "eth_submitlogin"),
     "ethereum.work": FactInfo(
         str, "new work pushed or returned by the pool: its target", "0x00000000dbe6fece"
     ),
