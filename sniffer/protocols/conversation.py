@@ -10,7 +10,6 @@ then whole messages are read.  Both directions share one mining session, so repl
 from __future__ import annotations
 
 import enum
-import operator
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 

@@ -7,7 +7,10 @@ Never: a guess; the table is protocols.md, sections 2.4 and 14.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sniffer.model import Value
 
 AGENTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), machine)
@@ -32,6 +35,14 @@ AGENTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"^(LuckyMiner|NMAxe|GekkoAxe[^/]*|Zyber8S|bitdsk)\b", r"\1"),
     )
 )
+
+
+def agent_values(agent: str | None) -> dict[str, Value]:
+    """Facts of an agent string: itself, and the machine it tells of."""
+    if not agent:
+        return {}
+    machine = hardware(agent)
+    return {"mining.agent": agent, "mining.hardware": machine} if machine else {"mining.agent": agent}
 
 
 def hardware(agent: str) -> str | None:

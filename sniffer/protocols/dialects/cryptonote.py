@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Role, Value
 from sniffer.protocols import values as read
-from sniffer.protocols.dialects.stratum import put_agent
+from sniffer.protocols.hardware import agent_values
 from sniffer.protocols.session import Reading
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def login(params: dict[str, Any], values: dict[str, Value]) -> Reading | None:
         values["mining.worker"] = worker
     if password:
         values["mining.password"] = password[: read.MAX_STRING]
-    put_agent(values, agent)
+    values.update(agent_values(agent))
     algorithms = params.get("algo")
     rates = params.get("algo-perf")
     if isinstance(algorithms, list) and algorithms and isinstance(rates, dict):

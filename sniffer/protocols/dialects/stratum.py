@@ -6,22 +6,17 @@ Never: the prefix ``mining.`` as evidence: the list of methods is exact (protoco
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Role, Value
 from sniffer.protocols import values as read
-from sniffer.protocols.hardware import hardware
+from sniffer.protocols.dialects.families import ETH2, ETH_OLD, family_of, known
+from sniffer.protocols.dialects.stratum_replies import accepted, by_shape, version_reply, weak_by_shape
+from sniffer.protocols.hardware import agent_values
 from sniffer.protocols.session import Reading
 
 if TYPE_CHECKING:
     from sniffer.protocols.session import Answer, Call, Session
-
-FAMILY: Final = "stratum-v1"
-EQUIHASH: Final = "stratum-equihash"
-ETH1: Final = "ethstratum-1"
-ETH2: Final = "ethstratum-2"
-ETH_OLD: Final = "ethstratum"  # the form of old pools: five parameters, three of them with 0x
 
 CLIENT_METHODS: Final = frozenset(
     "mining." + name
@@ -61,23 +56,6 @@ WITHOUT_PARAMETERS: Final = frozenset(
     {"mining.noop", "mining.subscribe", "mining.bye", "mining.wait_for_work"}
 )
 WEAK_METHODS: Final = frozenset({"client.reconnect", "client.show_message", "client.get_version"})
-ETH2_METHODS: Final = frozenset(
-    {"mining.hello", "mining.noop", "mining.hashrate", "mining.bye", "mining.set"}
-)
-
-LAST_GREETING: Final = 3  # subscribe, authorize and extranonce.subscribe have the first numbers
-SHARE_ERRORS: Final = (21, 22, 23)
-SHARE_ERROR_TEXT = re.compile(
-    r"stale|duplicate|low diff|job not found|above target|invalid (?:share|solution|nonce)", re.IGNORECASE
-)
-NAMED_METHOD = re.compile(r"""["'](mining\.[a-z_.]{3,30})["']""")
-AGENT = re.compile(r"[A-Za-z][\w.+ -]*?[/ -]v?\d[\w.+-]*")
-EQUIHASH_HINT = re.compile(
-    r"ewbf|magicbean|minizlib|miniz\b|nheqminer|zogminer|silentarmy|optiminer|dstm|\bzm/|zcash|\bzec\b|zec[.-]|equihash"
-    r"|flypool|zhash|zclassic|zencash|horizen|bitcoin-?gold|btg[.-]",
-    re.IGNORECASE,
-)
-ZCASH_ADDRESS = re.compile(r"t[13][1-9A-HJ-NP-Za-km-z]{33}(?![0-9A-Za-z])")
 
 
 class Stratum:
@@ -126,11 +104,6 @@ class Stratum:
         return Reading(family, f"{asked}.reply", None, values)
 
 
-def known(session: Session) -> str:
-    """The family that the session is known to speak, or the general one."""
-    return session.protocol if session.protocol.startswith(("stratum-", "ethstratum")) else FAMILY
-
-
 # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -168,92 +141,22 @@ def has_shape(call: Call) -> bool:
             return True
 
 
-def family_of(call: Call, session: Session) -> str:
-    """The most specific family that this message and the session show (protocols.md, 3.0)."""
-    family = known(session)
-    if family != FAMILY:
-        return family
-    params = call.params if isinstance(call.params, list) else []
-    if call.method in ETH2_METHODS and (call.method != "mining.set" or isinstance(call.params, dict)):
-        return ETH2
-    match call.method:
-        case "mining.subscribe":
-            return family_of_subscribe(params)
-        case "mining.authorize" if params and isinstance(params[0], str) and ZCASH_ADDRESS.match(params[0]):
-            return EQUIHASH
-        case "mining.set_target" if (
-            params and read.is_hex(params[0], 64, 64) and not params[0].startswith("00000000")
-        ):
-            return EQUIHASH  # coins hashed by the billion have targets with eight zeros and more
-        case "mining.notify":
-            return family_of_notify(params)
-        case "mining.submit":
-            return family_of_submit(params)
-        case _:
-            return FAMILY
-
-
-def family_of_subscribe(params: list[Any]) -> str:
-    """Family by the parameters of ``mining.subscribe``."""
-    version = params[1] if len(params) > 1 else None
-    if isinstance(version, str) and version.startswith("EthereumStratum/"):
-        return ETH2 if version.startswith("EthereumStratum/2") else ETH1
-    if len(params) >= 4 and any(
-        isinstance(p, str) and EQUIHASH_HINT.search(p) for p in (params[0], params[2])
-    ):
-        return EQUIHASH
-    return FAMILY
-
-
-def family_of_notify(params: list[Any]) -> str:
-    """Family by the parameters of ``mining.notify``."""
-    if (
-        len(params) >= 8
-        and params[1] in ("04000000", "00000004", "00000020")
-        and read.is_hex(params[2], 64, 64)
-    ):
-        return EQUIHASH
-    if len(params) == 4 and read.is_hex(params[2], 1, 64):
-        if read.is_hex(params[1], 64, 64) and isinstance(params[3], bool):
-            return ETH1
-        if params[3] in ("0", "1") and read.is_hex(params[1], 1, 16) and len(params[2]) > 32:
-            return ETH2
-    if len(params) == 5 and all(read.is_hex(p, 64, 64) and p.startswith("0x") for p in params[1:4]):
-        return ETH_OLD
-    return FAMILY
-
-
-def family_of_submit(params: list[Any]) -> str:
-    """Family by the parameters of ``mining.submit``."""
-    if len(params) >= 5 and read.is_hex(params[4], 200):
-        return EQUIHASH
-    if (
-        len(params) == 3
-        and all(isinstance(p, str) for p in params)
-        and ":" not in params[0]
-        and read.is_hex(params[2], 8, 16)
-        and not params[2].startswith("0x")
-    ):
-        return ETH1
-    return FAMILY
-
-
 def fill_subscribe(call: Call, _family: str, values: dict[str, Value]) -> None:
     """Agent and pool, from a list of parameters or from an object."""
     if isinstance(call.params, dict):
         agent, user, worker = (read.text(call.params.get(key)) for key in ("agent", "publicAddress", "name"))
-        put_agent(values, agent)
+        values.update(agent_values(agent))
         put_account(values, user, worker)
         return
     params = call.params if isinstance(call.params, list) else []
-    put_agent(values, read.text(params[0]) if params else None)
+    values.update(agent_values(read.text(params[0]) if params else None))
     put_pool(values, params[2] if len(params) > 2 else None, params[3] if len(params) > 3 else None)
 
 
 def fill_hello(call: Call, _family: str, values: dict[str, Value]) -> None:
     """Agent and pool of ``mining.hello``; its port is hexadecimal."""
     if isinstance(call.params, dict):
-        put_agent(values, read.text(call.params.get("agent")))
+        values.update(agent_values(read.text(call.params.get("agent"))))
         port = call.params.get("port")
         if isinstance(port, str) and read.is_hex(port, 1, 4):
             port = int(port, 16)
@@ -341,15 +244,6 @@ def weak_values(call: Call) -> dict[str, Value]:
     return values
 
 
-def put_agent(values: dict[str, Value], agent: str | None) -> None:
-    """Add the agent and the machine it tells of."""
-    if agent:
-        values["mining.agent"] = agent
-        machine = hardware(agent)
-        if machine:
-            values["mining.hardware"] = machine
-
-
 def put_account(values: dict[str, Value], user: str | None, worker: str | None = None) -> None:
     """Add the account and the worker."""
     if user:
@@ -372,96 +266,3 @@ def put_pool(values: dict[str, Value], host: Any, port: Any) -> None:
         else 0
     )
     values["mining.pool"] = f"{name}:{number}" if 0 < number < 65_536 and ":" not in name else name
-
-
-# ── replies ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def accepted(answer: Answer) -> bool:
-    """Whether a share or login was taken (protocols.md, 2.2): ckpool says no beside ``"error": null``.
-
-    EIP-1571 has no result in a good reply: the bare id stands for success.
-    """
-    refused = answer.error or "reject-reason" in answer.message
-    return not refused and (answer.result is True or "result" not in answer.message)
-
-
-def by_shape(answer: Answer, session: Session) -> Reading | None:
-    """Replies that speak for themselves."""
-    result = answer.result
-    if isinstance(result, dict) and "version-rolling" in result:
-        return Reading(known(session), "mining.configure.reply", None, {"stratum.reply": "mining.configure"})
-    if isinstance(result, dict) and str(result.get("proto", "")).startswith("EthereumStratum/"):
-        return Reading(ETH2, "mining.hello.reply", None, {"stratum.reply": "mining.hello"})
-    if not isinstance(result, list) or not result:
-        return None
-    first = result[0]
-    if first is True and len(result) > 1 and str(result[1]).startswith("EthereumStratum/"):
-        return Reading(known(session), "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
-    pair = first[0] if isinstance(first, list) and first and isinstance(first[0], list) else first
-    if isinstance(pair, list) and len(pair) >= 2 and pair[0] in ("mining.notify", "mining.set_difficulty"):
-        family = ETH1 if len(pair) > 2 and str(pair[2]).startswith("EthereumStratum/") else known(session)
-        return Reading(family, "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
-    if (
-        len(result) == 2
-        and first is None
-        and read.is_hex(result[1], 24, 64)
-        and known(session) in (FAMILY, EQUIHASH)
-        and answer.asked == "mining.subscribe"
-    ):
-        return Reading(EQUIHASH, "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
-    return None
-
-
-def weak_by_shape(answer: Answer, session: Session) -> Reading | None:
-    """Replies to requests that were not seen, of a shape that other services share."""
-    reply = weak_reply_to(answer)
-    if reply is None:
-        return None
-    values: dict[str, Value] = {"stratum.reply": reply}
-    if reply == "mining.submit":
-        values["mining.accepted"] = accepted(answer)
-    if reply == "client.get_version":
-        return version_reply(answer, session)
-    return Reading(known(session), f"{reply}.reply", None, values, strong=False)
-
-
-def weak_reply_to(answer: Answer) -> str | None:
-    """The request that a reply of a weak shape most likely belongs to."""
-    result, error = answer.result, answer.error
-    named = NAMED_METHOD.search(str(error)[:200]) if error else None
-    if named:
-        return named.group(1)
-    if isinstance(error, dict):
-        error = [error.get("code"), error.get("message")]
-    if isinstance(error, list) and len(error) >= 2 and isinstance(error[1], str):
-        if error[0] == 24:
-            return "mining.authorize"
-        return "mining.submit" if error[0] in SHARE_ERRORS else None
-    if isinstance(error, str) and SHARE_ERROR_TEXT.search(error):
-        return "mining.submit"
-    if "reject-reason" in answer.message and result is False:
-        return "mining.submit"
-    if isinstance(result, list) and 2 <= len(result) <= 4:
-        if result[0] == "mining.notify" and read.is_hex(result[1]):
-            return "mining.subscribe"
-        first = result[0]
-        if (first in (None, "") or (read.is_hex(first) and first[:2] != "0x")) and read.is_hex(
-            result[1], 2, 64
-        ):
-            return "mining.subscribe"
-    if isinstance(result, str) and AGENT.fullmatch(result) and error is None:
-        return "client.get_version"
-    # A bare verdict: of a share, where its request cannot have been seen and its number is not one of the greeting's.
-    number = answer.message.get("id")
-    greeting = isinstance(number, int) and number <= LAST_GREETING
-    return (
-        "mining.submit" if isinstance(result, bool) and answer.alone and not error and not greeting else None
-    )
-
-
-def version_reply(answer: Answer, session: Session) -> Reading | None:
-    """The miner's answer to ``client.get_version``: its agent."""
-    values: dict[str, Value] = {"stratum.reply": "client.get_version"}
-    put_agent(values, read.text(answer.result))
-    return Reading(known(session), "client.get_version.reply", Role.CLIENT, values, strong=False)
