@@ -8,6 +8,8 @@ valuable flow goes first: idle ones, then those that never carried payload, then
 then watched ones, and known miners last; among equals the one idle longest.
 """
 
+# ruff: noqa: ANN001, ANN201 - numba finds the types of kernels
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sniffer.gate import rows
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import kernel, prefetch
 from sniffer.gate.hashing import sip_end, sip_start, sip_word
 from sniffer.gate.headers import u32
 
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
 
 WAYS: Final = 8
 IDLE_SECONDS: Final = 900
+CACHE_LINE: Final = 64
 
 # What kind of flow had to go, in the order in which they go.
 EVICTIONS: Final = ("idle", "embryonic", "undecided", "judged", "watched", "mining")
-EVICT_IDLE, EVICT_EMBRYONIC, EVICT_UNDECIDED, EVICT_JUDGED, EVICT_WATCHED, EVICT_MINING = range(len(EVICTIONS))
+EVICT_IDLE, EVICT_EMBRYONIC, EVICT_UNDECIDED, EVICT_JUDGED, EVICT_WATCHED, EVICT_MINING = range(
+    len(EVICTIONS)
+)
 
 # Results of a sweep, in this order.
 SWEEP_FLOWS, SWEEP_WITH_PAYLOAD, SWEEP_ONE_SIDED = range(3)
@@ -45,9 +50,17 @@ class FlowTable:
             message = "slots must be a power of two, at least 8"
             raise ValueError(message)
         self.slots = slots
-        self.hashes: NDArray[Any] = np.zeros(slots, dtype=np.uint64)
-        self.flows: NDArray[Any] = np.zeros(slots, dtype=rows.FLOW)
+        self.hashes = aligned_zeros(slots, np.dtype(np.uint64))
+        self.flows = aligned_zeros(slots, rows.FLOW)
         self.evicted: NDArray[Any] = np.zeros(len(EVICTIONS), dtype=np.int64)
+
+
+def aligned_zeros(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros that begin on a cache line, so that a bucket's hashes are one line and not parts of two."""
+    size = count * dtype.itemsize
+    memory = np.zeros(size + CACHE_LINE, dtype=np.uint8)
+    skip = -memory.ctypes.data % CACHE_LINE
+    return memory[skip : skip + size].view(dtype)
 
 
 @kernel
@@ -97,9 +110,24 @@ def flow_hash(data, row, key0, key1):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def bucket_of(hashes, h):  # type: ignore[no-untyped-def]
+    """First of the eight slots in which a flow may live."""
+    return np.int64(h & np.uint64(len(hashes) - 1)) & ~np.int64(WAYS - 1)
+
+
+@kernel
+def expect(hashes, flows, h):  # type: ignore[no-untyped-def]
+    """Ask for the cache lines of a flow's bucket: it will be looked up in a moment."""
+    bucket = bucket_of(hashes, h)
+    prefetch(hashes, bucket)
+    prefetch(flows, bucket)
+    prefetch(flows, bucket + WAYS // 2)
+
+
+@kernel
 def find(hashes, flows, h, now):  # type: ignore[no-untyped-def]
     """Slot of a flow, or -1.  A flow that was idle too long starts afresh."""
-    bucket = np.int64(h & np.uint64(len(hashes) - 1)) & ~np.int64(WAYS - 1)
+    bucket = bucket_of(hashes, h)
     for slot in range(bucket, bucket + WAYS):
         if hashes[slot] == h:
             if now - np.int64(flows[slot].last_seen) > IDLE_SECONDS:
@@ -136,7 +164,7 @@ def value(flow, now):  # type: ignore[no-untyped-def]
 @kernel
 def insert(hashes, flows, evicted, h, now):  # type: ignore[no-untyped-def]
     """Slot for a new flow; the least valuable flow of a full bucket makes room."""
-    bucket = np.int64(h & np.uint64(len(hashes) - 1)) & ~np.int64(WAYS - 1)
+    bucket = bucket_of(hashes, h)
     chosen = bucket
     least = EVICT_MINING + 1
     oldest = np.int64(0)

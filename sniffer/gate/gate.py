@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sniffer.gate import decide, names, reasons, rows
-from sniffer.gate.flowtable import EVICTIONS, SWEEP_FLOWS, SWEEP_ONE_SIDED, SWEEP_WITH_PAYLOAD, FlowTable, sweep
+from sniffer.gate.flowtable import (
+    EVICTIONS,
+    SWEEP_FLOWS,
+    SWEEP_ONE_SIDED,
+    SWEEP_WITH_PAYLOAD,
+    FlowTable,
+    sweep,
+)
 from sniffer.model import FRAME, Batch, Packet
 
 if TYPE_CHECKING:
@@ -46,7 +53,8 @@ class Gate:
         self.counts: NDArray[Any] = np.zeros(len(reasons.REASONS), dtype=np.int64)
         self.verdicts: NDArray[Any] = np.zeros(0, dtype=np.uint8)  # reason of each frame of the last batch
         self._clock: NDArray[Any] = np.zeros(5, dtype=np.int64)
-        self._found: NDArray[Any] = np.zeros(1, dtype=rows.ROW)
+        self._found: NDArray[Any] = np.zeros(0, dtype=rows.ROW)
+        self._read: NDArray[Any] = np.zeros(decide.STRIDE, dtype=rows.ROW)
         self._labels: NDArray[Any] = np.zeros(names.MAX_LABELS, dtype=np.int64)
         self._swept: NDArray[Any] = np.zeros(3, dtype=np.int64)
         self.frames = 0
@@ -65,8 +73,8 @@ class Gate:
     def judge(self, batch: Batch) -> int:
         """Judge every frame of a batch; return how many pass (their rows are in ``_found``)."""
         count = len(batch.frames)
-        if len(self._found) <= count:
-            self._found = np.zeros(count + 1, dtype=rows.ROW)
+        if len(self._found) < count:
+            self._found = np.zeros(count, dtype=rows.ROW)
             self.verdicts = np.zeros(count, dtype=np.uint8)
         self.frames += count
         self.bytes += int(batch.frames["length"].sum(dtype=np.int64))
@@ -75,6 +83,7 @@ class Gate:
                 batch.data,
                 batch.frames,
                 self._found,
+                self._read,
                 self.verdicts,
                 self.counts,
                 self._clock,
@@ -116,6 +125,7 @@ class Gate:
                 tcp_flags,
                 _reason,
                 depth,
+                _side,
             ) = row
             width = 4 if family == 4 else 16
             yield Packet(

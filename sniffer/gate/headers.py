@@ -4,8 +4,11 @@ In: the bytes of a batch, one frame's bounds and link type.  Out: a row with add
 and :data:`~sniffer.gate.reasons.DECODED` or the reason why the walk ended early.
 Never: a read outside the frame, a loop without a bound.
 
-Lengths: ``end`` is the end of what was captured.  What a header claims beyond it is counted as missing.
+Lengths: ``end`` is the end of what was captured, ``cut`` how many bytes the frame had beyond it.  What a header
+claims beyond ``end`` is counted as missing.
 """
+
+# ruff: noqa: ANN001, ANN201 - numba finds the types of kernels
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def u32(data, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def link_header(data, at, end, link):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912
+def link_header(data, at, end, link):  # type: ignore[no-untyped-def]  # noqa: PLR0911
     """Step over the link header: ``(reason, EtherType, offset behind it)``.
 
     Source: tcpdump.org/linktypes.html.
@@ -55,7 +58,10 @@ def link_header(data, at, end, link):  # type: ignore[no-untyped-def]  # noqa: C
         if at + 20 > end:
             return reasons.LINK_TRUNCATED, 0, at
         return reasons.DECODED, u16(data, at), at + 20
-    if link in (0, 108):  # BSD loopback: the writer's own number for the address family, in the writer's byte order
+    if link in (
+        0,
+        108,
+    ):  # BSD loopback: the writer's own number for the address family, in the writer's byte order
         if at + 4 > end:
             return reasons.LINK_TRUNCATED, 0, at
         family = u32(data, at)
@@ -99,7 +105,7 @@ def add_vlan(row, tci, ethertype):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def ipv4(data, at, end, row):  # type: ignore[no-untyped-def]
+def ipv4(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     """Read an IPv4 header (RFC 791): ``(reason, protocol, offset of its payload, end claimed)``."""
     if at + 20 > end:
         return reasons.IPV4_TRUNCATED, 0, at, at
@@ -110,7 +116,7 @@ def ipv4(data, at, end, row):  # type: ignore[no-untyped-def]
         return reasons.IPV4_TRUNCATED, 0, at, at
     total = u16(data, at + 2)
     if total == 0:  # segmentation offload: the frame was bigger than the field
-        total = end - at
+        total = end - at + cut
     if total < header:
         return reasons.IPV4_HEADER, 0, at, at
     if u16(data, at + 6) & 0x3FFF:  # more fragments, or an offset
@@ -122,14 +128,14 @@ def ipv4(data, at, end, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def ipv6(data, at, end, row):  # type: ignore[no-untyped-def]  # noqa: PLR0911
+def ipv6(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     """Read an IPv6 header and its extensions (RFC 8200): as :func:`ipv4`."""
     if at + 40 > end:
         return reasons.IPV6_TRUNCATED, 0, at, at
     if data[at] >> 4 != 6:
         return reasons.IPV6_HEADER, 0, at, at
     length = u16(data, at + 4)
-    claimed = at + 40 + length if length else end  # 0: jumbogram or segmentation offload
+    claimed = at + 40 + length if length else end + cut  # 0: jumbogram or segmentation offload
     row.family = 6
     row.source = at + 8
     row.destination = at + 24
@@ -202,10 +208,10 @@ def udp(data, at, end, claimed, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def decode(data, at, end, link, tci, vlan_protocol, row):  # type: ignore[no-untyped-def]
+def decode(data, at, end, cut, link, tci, vlan_protocol, row):  # type: ignore[no-untyped-def]
     """Walk the headers of the frame ``data[at:end]`` and fill ``row``.
 
-    ``tci`` and ``vlan_protocol`` are the tag that the kernel took out of the frame (0 where it took none).
+    ``cut``: bytes of the frame that were not captured.  ``tci`` and ``vlan_protocol`` are the tag that the kernel took out of the frame (0 where it took none).
     """
     row.layers = 0
     row.vlans = 0
@@ -223,9 +229,9 @@ def decode(data, at, end, link, tci, vlan_protocol, row):  # type: ignore[no-unt
         ethertype = u16(data, at + 2)
         at += 4
     if ethertype == ETHERTYPE_IPV4:
-        reason, protocol, at, claimed = ipv4(data, at, end, row)
+        reason, protocol, at, claimed = ipv4(data, at, end, cut, row)
     elif ethertype == ETHERTYPE_IPV6:
-        reason, protocol, at, claimed = ipv6(data, at, end, row)
+        reason, protocol, at, claimed = ipv6(data, at, end, cut, row)
     else:
         return reasons.ETHERTYPE
     if reason != reasons.DECODED:

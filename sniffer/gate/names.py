@@ -8,6 +8,8 @@ A name is hashed from its end to its start, one label after another; at each lab
 is the hash of a suffix, and is looked up.  So the cost depends on the name, not on how many names are listed.
 """
 
+# ruff: noqa: ANN001, ANN201 - numba finds the types of kernels
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,8 @@ MAX_POINTERS = 16
 MAX_PROBE = 64
 MAX_EXTENSIONS = 64
 MAX_RECORDS = 64
+MAX_ALIASES = 16  # of the records, these are tested: a name can be long, and a pointer to it is short
+MAX_RECORD = 0x4100  # bytes of a TLS record: 2^14, and a little for generous senders
 HTTP_HEAD = 4096
 DOT = 0x2E
 COLON = 0x3A
@@ -82,16 +86,22 @@ def build(hashes: dict[int, bool]) -> NDArray[Any]:
     size = 64
     while size < 4 * len(hashes):
         size *= 2
+    while (
+        slots := lay_out(hashes, size)
+    ) is None:  # a run longer than a lookup goes: never seen at this load
+        size *= 2
+    return slots
+
+
+def lay_out(hashes: dict[int, bool], size: int) -> NDArray[Any] | None:
+    """Lay hashes out in ``size`` slots, or answer None where one would not be found again."""
     slots = np.zeros(size, dtype=np.uint64)
     for h, is_suffix in hashes.items():
-        for step in range(MAX_PROBE):
-            at = ((h >> 8) + step) & (size - 1)
-            if slots[at] == 0:
-                slots[at] = h | int(is_suffix)
-                break
-        else:  # at this load practically impossible; a larger table always has room
-            message = "name table too crowded"
-            raise AssertionError(message)
+        places = (((h >> 8) + step) & (size - 1) for step in range(MAX_PROBE))
+        free = next((place for place in places if slots[place] == 0), None)
+        if free is None:
+            return None
+        slots[free] = h | int(is_suffix)
     return slots
 
 
@@ -163,7 +173,7 @@ def test_dns_name(data, message, at, end, slots, seed, everything, labels):  # t
     ``labels`` is scratch space for the offsets of the labels, which are then hashed from the last to the first.
     """
     count = 0
-    size = 0
+    size = np.int64(0)
     pointers = 0
     limit = at  # the next pointer must lead before this offset
     while True:
@@ -194,11 +204,9 @@ def test_dns_name(data, message, at, end, slots, seed, everything, labels):  # t
         return LISTED
     h = seed
     for label in range(count - 1, -1, -1):
-        start = labels[label] + 1
-        i = start + np.int64(data[labels[label]]) - 1
-        while i >= start:
+        start = labels[label]  # the length, then as many bytes
+        for i in range(start + np.int64(data[start]), start, -1):
             h = name_step(h, lower(np.int64(data[i])))
-            i -= 1
         if is_listed(slots, name_end(h), label == 0):
             return LISTED
         h = name_step(h, DOT)
@@ -206,7 +214,7 @@ def test_dns_name(data, message, at, end, slots, seed, everything, labels):  # t
 
 
 @kernel
-def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912
+def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no-untyped-def]
     """Test the question of a DNS message and, in an answer, the names that CNAME records lead to."""
     message = at
     if at + 12 > end:
@@ -230,6 +238,7 @@ def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no
     at += 4
     if flags & 0x8000 == 0:
         return UNLISTED
+    aliases = 0
     for _ in range(min(answers, MAX_RECORDS)):
         at = dns_skip(data, at, end)
         if at < 0 or at + 10 > end:
@@ -237,7 +246,8 @@ def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no
         kind = u16(data, at)
         size = u16(data, at + 8)
         at += 10
-        if kind == 5 and at + size <= end:
+        if kind == 5 and at + size <= end and aliases < MAX_ALIASES:
+            aliases += 1
             verdict = test_dns_name(data, message, at, end, slots, seed, everything, labels)
             if verdict == LISTED:
                 return LISTED
@@ -250,20 +260,23 @@ def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no
 
 @kernel
 def is_client_hello(data, at, end):  # type: ignore[no-untyped-def]
-    """Whether a TLS record with a ClientHello opens here, as far as bytes are present (at least 3)."""
-    if end - at < 3 or data[at] != 0x16 or data[at + 1] != 3 or data[at + 2] > 4:
+    """Whether a TLS record with a ClientHello opens here, as far as bytes are present (at least 1)."""
+    size = end - at
+    if data[at] != 0x16 or (size > 1 and data[at + 1] != 3) or (size > 2 and data[at + 2] > 4):
         return False
-    if end - at >= 5 and not 4 <= u16(data, at + 3) <= 0x4100:
+    if size > 4 and not 1 <= u16(data, at + 3) <= MAX_RECORD:
         return False
-    return end - at < 6 or data[at + 5] == 1
+    return size < 6 or data[at + 5] == 1
 
 
 @kernel
-def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0911, PLR0912
+def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]  # noqa: PLR0911
     """Test the server name of a ClientHello; ``PARTIAL`` where it may be in a later segment or record."""
     if at + 9 > end:
         return PARTIAL
     record_end = at + 5 + u16(data, at + 3)
+    if record_end < at + 9:
+        return PARTIAL  # not even the handshake header is in one record
     hello_end = at + 9 + ((np.int64(data[at + 6]) << 16) | u16(data, at + 7))
     stop = min(end, record_end, hello_end)
     short = stop < hello_end  # the rest is in another segment, or in another record of this one
@@ -307,7 +320,7 @@ def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[n
 
 
 @kernel
-def test_http_host(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912
+def test_http_host(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]
     """Test the Host field of an HTTP request head; ``PARTIAL`` where the head goes on in a later segment."""
     stop = min(end, at + HTTP_HEAD)
     while at < stop:

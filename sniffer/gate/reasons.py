@@ -24,7 +24,10 @@ REASONS: Final = (
     # passing
     Reason("watched", "belongs to a flow that is being read"),
     Reason("json", "payload opens like a JSON object or array"),
-    Reason("json_inside", "payload of a flow joined in the middle holds the end of one JSON line and the start of the next"),
+    Reason(
+        "json_inside",
+        "payload of a flow joined in the middle holds the end of one JSON line and the start of the next",
+    ),
     Reason("tiny", "a few printable bytes at the start of what may become a line"),
     Reason("reordered", "first payload seen is not the first one sent"),
     Reason("tls_listed", "TLS ClientHello with a listed server name"),
@@ -94,7 +97,7 @@ REASONS: Final = (
 PASSING: Final = NO_PAYLOAD
 """Codes below this one pass."""
 
-DECODED: Final = -1
+DECODED: Final = 255
 """What the header walk answers when it reached TCP or UDP: no reason yet, the decision is still to come."""
 
 SKIP_NAMES: Final = tuple(reason.name for reason in REASONS[PASSING:])

@@ -32,6 +32,7 @@ ROW = np.dtype(
         ("tcp_flags", "u1"),
         ("reason", "u1"),  # index into reasons.REASONS
         ("depth", "u1"),  # how many wrappings
+        ("side", "u1"),  # of the flow: 0 where the sender has the lower address, on a tie the lower port
     ],
     align=True,
 )
@@ -60,7 +61,6 @@ STAGES: Final = 6
 
 SEEN_SYN: Final = 1  # shifted left by the side: 1 for side 0, 2 for side 1
 SEEN_PAYLOAD: Final = 4  # 4 for side 0, 8 for side 1
-SEEN_CALL: Final = 16  # SYN without ACK, so this side is the client: 16 for side 0, 32 for side 1
 
 # Wrappings: one code each, used in ROW.layers.
 LAYER_NAMES: Final = ("", "vlan", "qinq")

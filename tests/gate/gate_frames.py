@@ -195,7 +195,9 @@ def dns(
     return head + (question + b"\0\1\0\1") * questions + b"".join(records)
 
 
-def client_hello(name: bytes | None = b"www.example.com", *, before: bytes = b"", record: int = 1 << 14) -> bytes:
+def client_hello(
+    name: bytes | None = b"www.example.com", *, before: bytes = b"", record: int = 1 << 14
+) -> bytes:
     """TLS ClientHello (RFC 8446), in records of at most ``record`` bytes; ``before``: extensions before the name."""
     extensions = before + struct.pack(">HHHB", 43, 3, 0x0203, 4)
     if name is not None:
@@ -208,7 +210,9 @@ def client_hello(name: bytes | None = b"www.example.com", *, before: bytes = b""
     return b"".join(b"\x16\x03\x01" + struct.pack(">H", len(piece)) + piece for piece in pieces)
 
 
-def http_request(host: bytes | None = b"www.example.com", *, method: bytes = b"GET", before: bytes = b"") -> bytes:
+def http_request(
+    host: bytes | None = b"www.example.com", *, method: bytes = b"GET", before: bytes = b""
+) -> bytes:
     """HTTP/1.1 request head (RFC 9112); ``before``: lines before the Host field."""
     line = b"" if host is None else b"Host: " + host + b"\r\n"
     return method + b" / HTTP/1.1\r\n" + before + line + b"Accept: */*\r\n\r\n"

@@ -28,7 +28,13 @@ LISTED = [("pool.example", True), ("exact.example.org", False), ("xn--mner-0ra.e
 class Twins:
     """Both gates, fed alike."""
 
-    def __init__(self, listed: Sequence[tuple[str, bool]] = tuple(LISTED), *, every_name: bool = False, flows: int = 1024) -> None:
+    def __init__(
+        self,
+        listed: Sequence[tuple[str, bool]] = tuple(LISTED),
+        *,
+        every_name: bool = False,
+        flows: int = 1024,
+    ) -> None:
         self.gate = Gate(listed, every_name=every_name, flows=flows, keys=KEYS)
         self.plain = PlainGate(listed, every_name=every_name, flows=flows, keys=KEYS)
         self.passed: list[Found] = []  # of the last batch
@@ -63,7 +69,9 @@ class Twins:
     def compare_tables(self) -> None:
         """Both flow tables hold the same."""
         hashes = self.gate.flows.hashes.tolist()
-        assert {slot: h for slot, h in enumerate(hashes) if h} == {slot: flow.hash for slot, flow in self.plain.slots.items()}
+        assert {slot: h for slot, h in enumerate(hashes) if h} == {
+            slot: flow.hash for slot, flow in self.plain.slots.items()
+        }
         for slot, flow in self.plain.slots.items():
             assert described(self.gate.flows.flows[slot]) == {
                 "last_seen": flow.last_seen,

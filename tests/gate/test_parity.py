@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from gate_twins import FIELDS, Twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniffer.capture.savefile import Savefile
+from sniffer.capture.savefile import SUFFIXES, Savefile
 from sniffer.errors import InputError
 from sniffer.gate import rows
 from sniffer.model import Batch
@@ -22,19 +23,49 @@ if TYPE_CHECKING:
 
 CAPTURES = Path(__file__).parents[2] / ".." / "shared" / "captures"
 MAX_FRAMES = 20_000  # of one capture: the plain twin takes its time
-QUICK_STEP = 16  # the quick run takes every sixteenth capture
-QUICK_FRAMES = 400
 
 
 # ── garbage ──────────────────────────────────────────────────────────────────────────────────────────────
 
-HOSTS = ["www.example.com", "pool.example", "a.b.POOL.example", "exact.example.org", "x.exact.example.org", "xpool.example"]
+HOSTS = [
+    "www.example.com",
+    "pool.example",
+    "a.b.POOL.example",
+    "exact.example.org",
+    "x.exact.example.org",
+    "xpool.example",
+]
 
 
 def line(rng: random.Random) -> bytes:
     """A piece of a conversation in JSON lines."""
-    start = rng.choice([b"", b"\r\n", b" ", b"\n" * 15, b"\n" * 16, b"\n" * 17, b"[", b"[ \n", b'7"],"id":1}\n', b"\0", b"ab"])
-    return start + rng.choice([wire.LOGIN, b"{", b"{}", b"{ ", b'{ "id"', b"[]", b'{"a":[' + b"1," * 900 + b"1]}\n" + wire.LOGIN, b""])
+    start = rng.choice(
+        [
+            b"",
+            b"\r\n",
+            b" ",
+            b"\n" * 15,
+            b"\n" * 16,
+            b"\n" * 17,
+            b"[",
+            b"[ \n",
+            b'7"],"id":1}\n',
+            b"\0",
+            b"ab",
+        ]
+    )
+    return start + rng.choice(
+        [
+            wire.LOGIN,
+            b"{",
+            b"{}",
+            b"{ ",
+            b'{ "id"',
+            b"[]",
+            b'{"a":[' + b"1," * 900 + b"1]}\n" + wire.LOGIN,
+            b"",
+        ]
+    )
 
 
 def payload(rng: random.Random) -> bytes:
@@ -42,14 +73,41 @@ def payload(rng: random.Random) -> bytes:
     host = rng.choice(HOSTS).encode()
     makers: list[Callable[[], bytes]] = [
         lambda: line(rng),
-        lambda: wire.client_hello(rng.choice([host, host + b".", b"", b".", None, b"x" * 256]), record=rng.choice([1, 3, 4, 60, 1 << 14])),
+        lambda: wire.client_hello(
+            rng.choice([host, host + b".", b"", b".", None, b"x" * 256]),
+            record=rng.choice([1, 3, 4, 60, 1 << 14]),
+        ),
         lambda: wire.client_hello(host, before=b"\0\x33\x04\x00" + bytes(1024)),
         lambda: wire.client_hello(host, before=b"\0\x0a\0\0" * rng.choice([1, 62, 63, 64])),
-        lambda: wire.http_request(host + rng.choice([b"", b":80", b". "]), method=rng.choice([b"GET", b"POST", b"PUT", b"FOO", b"CONNECT"])),
-        lambda: wire.http_request(host, before=b"X: " + b"y" * rng.choice([10, 4040, 4060, 4096, 5000]) + b"\r\n"),
+        lambda: wire.http_request(
+            host + rng.choice([b"", b":80", b". "]),
+            method=rng.choice([b"GET", b"POST", b"PUT", b"FOO", b"CONNECT"]),
+        ),
+        lambda: wire.http_request(
+            host, before=b"X: " + b"y" * rng.choice([10, 4040, 4060, 4096, 5000]) + b"\r\n"
+        ),
         lambda: wire.http_request(None),
-        lambda: rng.choice([b"\x05\x01\0", b"\x05\x09", b"\x05", b"\x04\x01\x0d\x05\1\2\3\4x\0", b"\x04", b"PROXY TCP4 1", b"CONNECT a:1 HTTP/1.1\r\n\r\n"]),
-        lambda: rng.choice([b"\0", b"\n", b"hello\r\n", b"220 mail.example ESMTP\r\n", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]),
+        lambda: rng.choice(
+            [
+                b"\x05\x01\0",
+                b"\x05\x09",
+                b"\x05",
+                b"\x04\x01\x0d\x05\1\2\3\4x\0",
+                b"\x04",
+                b"PROXY TCP4 1",
+                b"CONNECT a:1 HTTP/1.1\r\n\r\n",
+            ]
+        ),
+        lambda: rng.choice(
+            [
+                b"\0",
+                b"\n",
+                b"hello\r\n",
+                b"220 mail.example ESMTP\r\n",
+                b"SSH-2.0-x\r\n",
+                b"HTTP/1.1 200 OK\r\n\r\n",
+            ]
+        ),
         lambda: rng.randbytes(rng.choice([0, 1, 2, 3, 8, 16, 17, 100])),
     ]
     made = rng.choice(makers)()
@@ -61,14 +119,41 @@ def message(rng: random.Random) -> bytes:
     name: str | bytes = rng.choice(HOSTS)
     if rng.random() < 0.3:
         name = rng.choice(
-            [b"\xc0\x0c", b"\xc0\x00", b"\1a\xc0\x0c", b"\x40", b"\xbf\1", b"\x3f" + b"a" * 63, b"\1." + wire.labels("com"), b"\0", b"\3a.b\7example\0"]
-            + [b"\1a" * 127 + b"\0", b"\1a" * 128 + b"\0", b"\xff\xff"]
+            [
+                b"\xc0\x0c",
+                b"\xc0\x00",
+                b"\1a\xc0\x0c",
+                b"\x40",
+                b"\xbf\1",
+                b"\x3f" + b"a" * 63,
+                b"\1." + wire.labels("com"),
+                b"\0",
+                b"\3a.b\7example\0",
+                b"\1a" * 127 + b"\0",
+                b"\1a" * 128 + b"\0",
+                b"\xff\xff",
+            ]
         )
     answers = [
-        rng.choice([(1, b"\1\2\3\4"), (5, b"\xc0\x0c"), (5, wire.labels(rng.choice(HOSTS))), (5, b"\1x\xc0\x0c"), (5, b""), (16, b"z" * 40), (5, b"\xc0\x40")])
+        rng.choice(
+            [
+                (1, b"\1\2\3\4"),
+                (5, b"\xc0\x0c"),
+                (5, wire.labels(rng.choice(HOSTS))),
+                (5, b"\1x\xc0\x0c"),
+                (5, b""),
+                (16, b"z" * 40),
+                (5, b"\xc0\x40"),
+            ]
+        )
         for _ in range(rng.choice([0, 0, 1, 2, 5, 70]))
     ]
-    made = wire.dns(name, answers, flags=rng.choice([None, None, 0x8180, 0x2000, 0x7800, rng.getrandbits(16)]), questions=rng.choice([1, 1, 1, 1, 0, 2]))
+    made = wire.dns(
+        name,
+        answers,
+        flags=rng.choice([None, None, 0x8180, 0x2000, 0x7800, rng.getrandbits(16)]),
+        questions=rng.choice([1, 1, 1, 1, 0, 2]),
+    )
     return made[: rng.randrange(len(made) + 1)] if rng.random() < 0.3 else made
 
 
@@ -76,14 +161,32 @@ def transport(rng: random.Random) -> tuple[int, bytes]:
     """A protocol number and what follows the IP header."""
     if rng.random() < 0.2:
         sport, dport = rng.choice([(50_000, 53), (53, 50_000), (443, 443)])
-        return 17, wire.udp(message(rng), sport, dport, length=rng.choice([None, None, None, 0, 7, 8, 9, 65_535]))
+        return 17, wire.udp(
+            message(rng), sport, dport, length=rng.choice([None, None, None, 0, 7, 8, 9, 65_535])
+        )
     if rng.random() < 0.05:
         return rng.choice([1, 0, 59, 50, 255]), rng.randbytes(30)
     sport, dport = rng.choice([(50_000, 3333), (3333, 50_000), (50_001, 443), (443, 50_001), (3333, 3333)])
-    flags = rng.choice([wire.SYN, wire.SYN | wire.ACK, wire.ACK, wire.ACK, 0x18, 0x18, 0x18, 0x18, wire.FIN | wire.ACK, wire.RST, rng.getrandbits(8)])
+    flags = rng.choice(
+        [
+            wire.SYN,
+            wire.SYN | wire.ACK,
+            wire.ACK,
+            wire.ACK,
+            0x18,
+            0x18,
+            0x18,
+            0x18,
+            wire.FIN | wire.ACK,
+            wire.RST,
+            rng.getrandbits(8),
+        ]
+    )
     seq = rng.choice([0, 1, 2, 1000, 1001, 1001, 1001, 1005, 70_000, 0xFFFFFFFF, rng.getrandbits(32)])
     data = payload(rng) if not flags & wire.SYN or rng.random() < 0.2 else b""
-    return 6, wire.tcp(data, sport, dport, seq=seq, flags=flags, options=rng.choice([b"", b"", b"\1" * 12, b"\0" * 40]))
+    return 6, wire.tcp(
+        data, sport, dport, seq=seq, flags=flags, options=rng.choice([b"", b"", b"\1" * 12, b"\0" * 40])
+    )
 
 
 def extension(rng: random.Random) -> tuple[int, bytes]:
@@ -98,11 +201,34 @@ def extension(rng: random.Random) -> tuple[int, bytes]:
 def frame(rng: random.Random, clock: int) -> wire.Seen:
     """A frame: mostly sound, sometimes bent, sometimes noise."""
     protocol, content = transport(rng)
-    ends = rng.choice([("10.0.0.7", "203.0.113.9"), ("203.0.113.9", "10.0.0.7"), ("10.0.0.7", "10.0.0.7"), ("0.0.0.0", "255.255.255.255")])  # noqa: S104
+    ends = rng.choice(
+        [
+            ("10.0.0.7", "203.0.113.9"),
+            ("203.0.113.9", "10.0.0.7"),
+            ("10.0.0.7", "10.0.0.7"),
+            ("0.0.0.0", "255.255.255.255"),  # noqa: S104
+        ]
+    )
     if rng.random() < 0.25:
-        six = rng.choice([("2001:db8::7", "2001:db8::9"), ("2001:db8::9", "2001:db8::7"), ("2001:db8::7", "2001:db8:0:1::7"), ("::", "::")])
+        six = rng.choice(
+            [
+                ("2001:db8::7", "2001:db8::9"),
+                ("2001:db8::9", "2001:db8::7"),
+                ("2001:db8::7", "2001:db8:0:1::7"),
+                ("::", "::"),
+            ]
+        )
         extensions = [extension(rng) for _ in range(rng.choice([0, 0, 0, 1, 2, 15, 16, 17]))]
-        ethertype, packet = 0x86DD, wire.ipv6(content, *six, protocol=protocol, extensions=extensions, length=rng.choice([None, None, None, 0, 10, 9000]))
+        ethertype, packet = (
+            0x86DD,
+            wire.ipv6(
+                content,
+                *six,
+                protocol=protocol,
+                extensions=extensions,
+                length=rng.choice([None, None, None, 0, 10, 9000]),
+            ),
+        )
     else:
         ethertype = 0x0800
         packet = wire.ipv4(
@@ -115,7 +241,10 @@ def frame(rng: random.Random, clock: int) -> wire.Seen:
         )
     link = rng.choice([1] * 12 + [113, 276, 0, 108, 12, 101, 228, 229, 14, 147])
     if link == 1:
-        tags = [(rng.choice([0x8100, 0x88A8, 0x9100]), rng.getrandbits(16)) for _ in range(rng.choice([0, 0, 0, 1, 2, 3, 8, 9]))]
+        tags = [
+            (rng.choice([0x8100, 0x88A8, 0x9100]), rng.getrandbits(16))
+            for _ in range(rng.choice([0, 0, 0, 1, 2, 3, 8, 9]))
+        ]
         data = wire.ethernet(packet, rng.choice([ethertype] * 9 + [0x0806]), tags)
     elif link == 113:
         data = bytes(14) + ethertype.to_bytes(2, "big") + packet
@@ -175,7 +304,9 @@ def test_they_agree_on_garbage(seed: int, flows: int) -> None:
         reasons_met.update(twins.judge(garbage(rng, rng.choice([1, 31, 32, 33, 100, 300]))))
         for each in twins.passed:
             if each.slot >= 0 and rng.random() < 0.3:
-                twins.set_stage(each, rng.choice([rows.JUDGED, rows.HTTP, rows.MINING, rows.SETTLED, rows.FRESH]))
+                twins.set_stage(
+                    each, rng.choice([rows.JUDGED, rows.HTTP, rows.MINING, rows.SETTLED, rows.FRESH])
+                )
         twins.compare_tables()
     assert len(reasons_met) > 20, "the generator must reach most of the decisions"
 
@@ -188,7 +319,16 @@ def test_they_agree_when_flows_have_to_make_room() -> None:
         frames = []
         for i in range(100):
             one = wire.Connection(sport=rng.randrange(1, 200), dport=rng.choice([3333, 443]))
-            data = rng.choice([one.syn(), one.syn_ack(), one.up(wire.LOGIN), one.up(b"\x80" * 20), one.up(wire.client_hello()), one.down(b"{")])
+            data = rng.choice(
+                [
+                    one.syn(),
+                    one.syn_ack(),
+                    one.up(wire.LOGIN),
+                    one.up(b"\x80" * 20),
+                    one.up(wire.client_hello()),
+                    one.down(b"{"),
+                ]
+            )
             frames.append(wire.Seen(data, wire.START + (round_ * 100 + i) * rng.choice([1, 3]) * wire.SECOND))
         twins.judge(frames)
         for each in twins.passed:
@@ -207,7 +347,13 @@ def test_they_agree_on_noise(noise: list[bytes], link: int) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=80) | st.text(max_size=40).map(str.encode)), max_size=8), st.booleans())
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.binary(min_size=1, max_size=80) | st.text(max_size=40).map(str.encode)),
+        max_size=8,
+    ),
+    st.booleans(),
+)
 def test_they_agree_on_any_conversation(turns: list[tuple[bool, bytes]], handshake: bool) -> None:  # noqa: FBT001
     """Any payloads, from either side, with or without a handshake before them."""
     twins = Twins(flows=8)
@@ -226,9 +372,25 @@ def test_they_agree_wherever_a_frame_is_cut(gap: int) -> None:
     """Every prefix of a frame, also as the last bytes of the batch: no difference, no read beyond its end."""
     rng = random.Random(11)
     bases = [
-        wire.ethernet(wire.ipv4(wire.tcp(wire.client_hello(b"a.pool.example"), dport=443), options=b"\1" * 8), 0x0800, [(0x88A8, 5), (0x8100, 6)]),
-        wire.ethernet(wire.ipv6(wire.tcp(wire.LOGIN, options=b"\1" * 12), extensions=[(0, b"\0" * 7), (44, b"\0" * 7), (51, b"\1" + b"\0" * 10)]), 0x86DD),
-        wire.ethernet(wire.ipv4(wire.udp(wire.dns("www.example.com", [(5, wire.labels("x.pool.example"))]), 53, 5000), protocol=17), 0x0800),
+        wire.ethernet(
+            wire.ipv4(wire.tcp(wire.client_hello(b"a.pool.example"), dport=443), options=b"\1" * 8),
+            0x0800,
+            [(0x88A8, 5), (0x8100, 6)],
+        ),
+        wire.ethernet(
+            wire.ipv6(
+                wire.tcp(wire.LOGIN, options=b"\1" * 12),
+                extensions=[(0, b"\0" * 7), (44, b"\0" * 7), (51, b"\1" + b"\0" * 10)],
+            ),
+            0x86DD,
+        ),
+        wire.ethernet(
+            wire.ipv4(
+                wire.udp(wire.dns("www.example.com", [(5, wire.labels("x.pool.example"))]), 53, 5000),
+                protocol=17,
+            ),
+            0x0800,
+        ),
         wire.ethernet(wire.ipv4(wire.tcp(wire.http_request(b"pool.example"))), 0x0800),
     ]
     for base in bases:
@@ -242,45 +404,24 @@ def test_they_agree_wherever_a_frame_is_cut(gap: int) -> None:
 # ── captures ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def captures(step: int = 1) -> list[object]:
-    """Every ``step``-th public capture."""
+def captures() -> list[object]:
+    """Every public capture."""
     if not CAPTURES.exists():
         return []
-    files = sorted(each for each in CAPTURES.rglob("*") if each.suffix in (".pcap", ".pcapng", ".cap"))
-    return [pytest.param(each, id=str(each.relative_to(CAPTURES))) for each in files[::step]]
+    files = sorted(each for each in CAPTURES.rglob("*") if set(each.suffixes) & set(SUFFIXES))
+    return [pytest.param(each, id=str(each.relative_to(CAPTURES))) for each in files]
 
 
-def compare_on(path: Path, limit: int) -> int:
-    """Feed at most ``limit`` frames of a capture to both; return how many there were."""
-    twins = Twins(every_name=False)
-    count = 0
-    try:
-        source = Savefile(str(path))
-        for one in source.batches():
-            take = one.frames[: limit - count]
-            twins.judge_batch(Batch(one.data, take))
-            count += len(take)
-            if count == limit:
-                break
-    except InputError:
-        pass  # damaged on purpose: what could be read was compared
-    twins.compare_tables()
-    return count
-
-
-needs_captures = pytest.mark.skipif(not CAPTURES.exists(), reason="the public captures are not beside this project")
-
-
-@needs_captures
-@pytest.mark.parametrize("path", captures(QUICK_STEP))
-def test_they_agree_on_some_captures(path: Path) -> None:
-    """Real traffic, a sample of it."""
-    assert compare_on(path, QUICK_FRAMES) <= QUICK_FRAMES
-
-
-@needs_captures
-@pytest.mark.slow
+@pytest.mark.skipif(not CAPTURES.exists(), reason="the public captures are not beside this project")
 @pytest.mark.parametrize("path", captures())
 def test_they_agree_on_every_capture(path: Path) -> None:
-    """Real traffic, all of it, and the hostile captures."""
-    assert compare_on(path, MAX_FRAMES) <= MAX_FRAMES
+    """Real traffic, and captures that were made to hurt."""
+    twins = Twins()
+    left = MAX_FRAMES
+    with contextlib.suppress(InputError):  # damaged on purpose: what can be read is compared
+        for one in Savefile(str(path)).batches():
+            twins.judge_batch(Batch(one.data, one.frames[:left]))
+            left -= len(one.frames[:left])
+            if left == 0:
+                break
+    twins.compare_tables()

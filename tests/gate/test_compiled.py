@@ -1,0 +1,95 @@
+"""How kernels are compiled and where they are kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+import pytest
+
+from sniffer.gate import compiled
+from sniffer.gate.gate import Gate, warm_up
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@compiled.kernel
+def element(data, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """One element, after asking for its cache line."""
+    compiled.prefetch(data, at)
+    return data[at]
+
+
+def test_bounds_are_checked() -> None:
+    """A read beyond the memory ends in an error, not in other people's bytes."""
+    data = np.arange(4, dtype=np.uint8)
+    assert element(data, 3) == 3
+    with pytest.raises(IndexError):
+        element(data, 4)
+
+
+def test_a_kernel_that_allocates_does_not_compile() -> None:
+    """So that none can be written by accident."""
+
+    @numba.njit(**{**compiled.OPTIONS, "cache": False})  # type: ignore[untyped-decorator]
+    def allocates(size: int) -> object:
+        return np.zeros(size)
+
+    with pytest.raises(numba.core.errors.NumbaError):
+        allocates(4)
+
+
+def test_kernels_are_loaded_from_disk_in_a_moment() -> None:
+    """The second process on the same sources compiles nothing."""
+    warm_up()
+    assert compiled.is_warm()
+    code = "import time, sniffer.gate.gate as g; t = time.perf_counter(); g.warm_up(); print(time.perf_counter() - t)"
+    seconds = float(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    )
+    assert seconds < 1.0
+
+
+def test_nothing_is_compiled_once_warm() -> None:
+    """All kinds of frames meet kernels that are there already."""
+    warm_up()
+    known = len(Gate.judge.__globals__["decide"].pass_batch.signatures)
+    gate = Gate([("pool.example", True)], flows=16, every_name=True)
+    import gate_frames as wire  # noqa: PLC0415
+
+    begin = time.perf_counter()
+    gate.judge(wire.batch([wire.Connection().up(wire.LOGIN)] * 40))
+    assert time.perf_counter() - begin < 0.5
+    assert len(Gate.judge.__globals__["decide"].pass_batch.signatures) == known == 1
+
+
+def test_the_folder_belongs_to_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other sources, other folder; nobody else may write to it."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kept"))
+    one = compiled.cache_folder()
+    assert one.parent == tmp_path / "kept"
+    assert one.stat().st_mode & 0o777 == 0o700
+    other = tmp_path / "kernel.py"
+    other.write_text("changed")
+    monkeypatch.setattr(compiled, "KERNEL_SOURCES", (*compiled.KERNEL_SOURCES, other))
+    assert compiled.cache_folder() != one
+
+
+def test_where_nothing_can_be_kept_a_fresh_folder_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only installation without a home still starts."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(compiled, "PACKAGE", tmp_path / "file")
+    folder = compiled.cache_folder()
+    assert folder.is_dir()
+    assert os.access(folder, os.W_OK)
+    folder.rmdir()
