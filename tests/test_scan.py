@@ -6,14 +6,16 @@ import gzip
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frames as build
 import jsonschema
 import pytest
 
 from sniffer.sinks.schema import event_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
 AUTHORIZE = '{"id": 2, "method": "mining.authorize", "params": ["bc1qexample.rig1", "secret"]}\n'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,17 @@ def cache_folder() -> Path:
         except OSError:
             continue
         if os.access(folder, os.W_OK):
+            if folder.parent == PACKAGE / "__pycache__":
+                forget_old(folder)
             return folder
     return Path(tempfile.mkdtemp(prefix="sniffer-kernels-"))
+
+
+def forget_old(folder: Path) -> None:
+    """Remove the kernels of earlier states of these sources, which nothing will load again."""
+    for old in folder.parent.glob("kernels-*"):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 CACHE = cache_folder()
