@@ -1,0 +1,1 @@
+"""The control plane: processes, reload, health, the HTTP endpoint.  It touches no packet."""

@@ -1,0 +1,373 @@
+"""The HTTP endpoint: a few fixed paths, bounded in connections, bytes and time.
+
+In: requests of anybody who reaches the port.  Out: answers of :class:`Route` handlers.
+Never: a file, a thread for a client, a traceback, a request read beyond its head, text of a request in an answer.
+
+Each connection carries one request: with no second one there is nothing to smuggle and no idle client to keep.  When all
+places are taken, the newcomer gets the place of the client that has owed its request head longest, or that has left an
+answer unread for over a second; so 500 stalling clients do not keep a scraper out.  If nobody stalls, the newcomer gets 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import inspect
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import h11
+import structlog
+
+from sniffer.errors import AccessError, OutputError, UsageError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+MAX_CONNECTIONS: Final = 64
+MAX_HEAD: Final = 16 << 10  # bytes of request line and headers
+MAX_PARAMETERS: Final = 64
+HEAD_SECONDS: Final = 5.0
+HANDLER_SECONDS: Final = 10.0
+SEND_SECONDS: Final = 10.0
+STALLED_SECONDS: Final = 1.0  # without progress, after which a newcomer may take the place
+PIECE: Final = 64 << 10  # bytes handed to the transport at a time, so that bodies are shared and not copied
+BACKLOG: Final = 256
+CLOSING_TURNS: Final = (
+    8  # of the event loop: an accepted socket needs some to become a connection, and to be let go
+)
+METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+TEXT: Final = "text/plain; charset=utf-8"
+
+log = structlog.get_logger("sniffer.http")
+
+# ── what routes are made of ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a handler may know of a request."""
+
+    method: str  # GET or POST (HEAD is asked as GET)
+    gzip: bool  # the client takes gzip
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer."""
+
+    status: int
+    body: bytes
+    content_type: str = TEXT
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def text(cls, status: int, line: str, *headers: tuple[str, str]) -> Response:
+        """An answer of one line."""
+        return cls(status, f"{line}\n".encode(), headers=headers)
+
+
+class Route(NamedTuple):
+    """What is done for one path."""
+
+    handler: Callable[[Request], Response | Awaitable[Response]]
+    method: str = "GET"  # GET (also HEAD) or POST
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``; ``[::1]:9478`` for IPv6, ``:9478`` for every address, port 0 for any free one.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise ValueError(f"not HOST:PORT: {printable(listen, 80)}")
+    if host.startswith("[") and host.endswith("]"):
+        return host[1:-1], int(port)
+    if ":" in host:
+        raise ValueError(f"an IPv6 address needs brackets: {printable(listen, 80)}")
+    return host, int(port)
+
+
+# ── the endpoint ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(eq=False, slots=True)
+class _Connection:
+    """One client, and what it owes us."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    progress: float  # monotonic seconds when it last did what we waited for
+    waits_for_head: bool = True
+    sending: bool = False
+    task: asyncio.Task[None] | None = field(default=None)
+
+
+class Endpoint:
+    """Serves routes on one address, within the running event loop.
+
+    Args:
+        listen: ``HOST:PORT``, see :func:`parse_listen`.
+        routes: by path.
+        max_connections: clients served at the same time.
+        head_seconds: in which the request head must be complete.
+        send_seconds: in which the answer must be taken.
+
+    Raises:
+        UsageError: ``listen`` is not an address and a port.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        routes: Mapping[str, Route],
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        head_seconds: float = HEAD_SECONDS,
+        send_seconds: float = SEND_SECONDS,
+    ) -> None:
+        try:
+            self._host, self._port = parse_listen(listen)
+        except ValueError as fault:
+            raise UsageError(str(fault), remedy="write it like 127.0.0.1:9478") from None
+        self.listen = listen
+        self.rejected: dict[str, int] = {"slow": 0, "busy": 0, "malformed": 0}
+        self._routes = routes
+        self._max, self._head_seconds, self._send_seconds = max_connections, head_seconds, send_seconds
+        self._connections: dict[_Connection, None] = {}  # in order of arrival
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            AccessError: the port needs a privilege.
+            OutputError: the address is in use, or is not ours.
+        """
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, self._host or None, self._port, limit=MAX_HEAD, backlog=BACKLOG
+            )
+        except PermissionError:
+            raise AccessError(
+                f"port {self._port} may not be opened", where=self.listen, remedy="choose a port above 1023"
+            ) from None
+        except (OSError, OverflowError, UnicodeError) as fault:
+            in_use = isinstance(fault, OSError) and fault.errno == errno.EADDRINUSE
+            raise OutputError(
+                "the address is in use" if in_use else "the address cannot be listened on",
+                where=self.listen,
+                remedy="stop the other program, or set http.listen to another port"
+                if in_use
+                else "set http.listen to an address of this machine",
+            ) from None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port in fact (port 0 was asked: the one that was given); ("", 0) while not listening."""
+        if self._server is None or not self._server.sockets:
+            return "", 0
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    async def close(self) -> None:
+        """Stop listening and let go of every client, also of those whose connection was accepted just now."""
+        if self._server is None:
+            return
+        self._server.close()
+        for _ in range(CLOSING_TURNS):
+            tasks = [one.task for one in self._connections if one.task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)
+        await self._server.wait_closed()
+
+    # ── one connection ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(reader, writer, time.monotonic(), task=asyncio.current_task())
+        if len(self._connections) >= self._max and not self._make_room():
+            self.rejected["busy"] += 1
+            self._dismiss(connection)
+            return
+        self._connections[connection] = None
+        try:
+            await self._talk(connection)
+        except (OSError, asyncio.CancelledError):
+            pass  # the client went, or had to; nothing is owed
+        finally:
+            self._connections.pop(connection, None)
+            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+
+    def _make_room(self) -> bool:
+        """Let go of the client that stalls longest; False if none does."""
+        before = time.monotonic() - STALLED_SECONDS
+        stalled = next((one for one in self._connections if one.waits_for_head), None) or next(
+            (one for one in self._connections if one.sending and one.progress < before), None
+        )
+        if stalled is None:
+            return False
+        self.rejected["busy"] += 1
+        del self._connections[stalled]
+        if stalled.waits_for_head:
+            self._dismiss(stalled)
+        else:
+            stalled.writer.transport.abort()
+        if stalled.task is not None:
+            stalled.task.cancel()
+        return True
+
+    @staticmethod
+    def _dismiss(connection: _Connection) -> None:
+        """Say 503 without waiting whether it is heard."""
+        answer = Response.text(503, "too many connections", ("Retry-After", "1"))
+        connection.writer.write(_head(answer, h11.Connection(h11.SERVER)) + answer.body)
+        connection.writer.close()
+
+    async def _talk(self, connection: _Connection) -> None:
+        wire = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        try:
+            async with asyncio.timeout(self._head_seconds):
+                request = await self._read_head(wire, connection.reader)
+        except TimeoutError:
+            self.rejected["slow"] += 1
+            answer, with_body = Response.text(408, "the request head took too long"), True
+        except h11.RemoteProtocolError as fault:
+            self.rejected["malformed"] += 1
+            answer, with_body = _plain(fault.error_status_hint or 400), True
+        else:
+            if request is None:  # cut off: never served
+                return
+            connection.waits_for_head = False
+            answer, with_body = await self._answer(request), request.method != b"HEAD"
+        connection.waits_for_head, connection.sending, connection.progress = False, True, time.monotonic()
+        async with asyncio.timeout(self._send_seconds):
+            await self._send(connection, _head(answer, wire), answer.body if with_body else b"")
+
+    @staticmethod
+    async def _read_head(wire: h11.Connection, reader: asyncio.StreamReader) -> h11.Request | None:
+        while True:
+            event = wire.next_event()
+            if isinstance(event, h11.Request):
+                return event
+            if event is not h11.NEED_DATA:
+                return None
+            data = await reader.read(4096)
+            wire.receive_data(data)
+            if not data:
+                return None
+
+    async def _send(self, connection: _Connection, head: bytes, body: bytes) -> None:
+        writer = connection.writer
+        writer.write(head + body[: PIECE - len(head)])
+        sent = PIECE - len(head)
+        await writer.drain()
+        view = memoryview(body)
+        while sent < len(body):
+            connection.progress = time.monotonic()
+            writer.write(view[sent : sent + PIECE])
+            sent += PIECE
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+        # An unread body would turn our close into a reset, which can overtake the answer: read a little of it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STALLED_SECONDS):
+                for _ in range(16):
+                    if not await connection.reader.read(MAX_HEAD):
+                        break
+
+    # ── one answer ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _answer(self, request: h11.Request) -> Response:
+        method = request.method.decode("ascii", "replace")
+        headers = {name: value for name, value in request.headers if name in WANTED}
+        if request.http_version not in (b"1.0", b"1.1"):
+            return _plain(400)
+        path, _, query = request.target.decode("ascii", "replace").partition("?")
+        if method not in METHODS:
+            return _not_allowed("GET, HEAD, POST")
+        route = self._routes.get(path)
+        if route is None:
+            return _plain(404)
+        if method != route.method and not (method == "HEAD" and route.method == "GET"):
+            return _not_allowed("GET, HEAD" if route.method == "GET" else route.method)
+        if query.count("&") >= MAX_PARAMETERS:
+            return _plain(400)
+        if route.method == "POST" and not _same_site(headers):
+            return Response.text(403, "requests from pages of other sites are refused")
+        try:
+            async with asyncio.timeout(HANDLER_SECONDS):
+                answer = route.handler(
+                    Request(route.method, takes_gzip(headers.get(b"accept-encoding", b"")))
+                )
+                return await answer if inspect.isawaitable(answer) else answer
+        except TimeoutError:
+            return _plain(503)
+        except Exception as fault:  # noqa: BLE001
+            # One bad page must not take the endpoint with it; a traceback would not fit the one line of the log.
+            log.error("http_handler_failed", path=path, error=printable(repr(fault)))  # noqa: TRY400
+            return _plain(500)
+
+
+WANTED: Final = frozenset({b"accept-encoding", b"host", b"origin", b"sec-fetch-site"})
+ALWAYS: Final = (
+    ("Connection", "close"),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+def _plain(status: int) -> Response:
+    return Response.text(status, HTTPStatus(status).phrase.lower())
+
+
+def _not_allowed(methods: str) -> Response:
+    return Response.text(405, "method not allowed", ("Allow", methods))
+
+
+def _same_site(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request comes from no web page, or from one of ours: browsers say where a form was sent from."""
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+        return False
+    origin = headers.get(b"origin")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin.decode("ascii", "replace")).netloc.encode() == headers.get(b"host")
+    except ValueError:
+        return False
+
+
+def takes_gzip(accept: bytes) -> bool:
+    """Whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3)."""
+    for part in accept.lower().split(b","):
+        coding, _, parameter = part.partition(b";")
+        if coding.strip() in (b"gzip", b"x-gzip", b"*"):
+            name, _, weight = parameter.strip().partition(b"=")
+            return not (name.strip() == b"q" and weight.strip().strip(b"0.") == b"")
+    return False
+
+
+def _head(answer: Response, wire: h11.Connection) -> bytes:
+    """Status line and headers."""
+    headers = [
+        ("Content-Type", answer.content_type),
+        ("Content-Length", str(len(answer.body))),
+        *ALWAYS,
+        *answer.headers,
+    ]
+    reason = HTTPStatus(answer.status).phrase
+    if wire.our_state is not h11.SEND_RESPONSE and wire.our_state is not h11.IDLE:
+        wire = h11.Connection(h11.SERVER)  # after a malformed request this side is in order all the same
+    return wire.send(h11.Response(status_code=answer.status, headers=headers, reason=reason)) or b""
+
+
+__all__ = ["Endpoint", "Request", "Response", "Route", "parse_listen", "takes_gzip"]

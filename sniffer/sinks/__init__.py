@@ -1,0 +1,1 @@
+"""Sinks: what leaves the sensor: event lines, per-host counts, metrics."""

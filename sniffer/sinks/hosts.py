@@ -1,0 +1,349 @@
+"""The per-host book: how often each inside address was seen mining, within a fixed number of series.
+
+In: hits by address, rule, severity and confidence.  Out: metric lines in Prometheus text format 0.0.4, rows for tables.
+Never: a label from the wire other than an inside address; more series than the limit; a hit that is lost from the sums.
+
+    host hits of series that live + of series that went + of ``_overflow`` + of ``_outside`` == hits
+
+Beyond the limit the series that has been idle longest makes room.  Two queues ordered by last hit (severities below
+high, and the others) find it without a search; a high-severity series of the last hour never makes room for a lower one.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sniffer.errors import UsageError
+from sniffer.model import Confidence, Severity
+from sniffer.sinks.networks import HostNames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sniffer.sinks.networks import Network
+
+SERIES_LIMIT: Final = 10_000
+SERIES_CEILING: Final = 100_000
+RECENT: Final = 3600.0  # seconds
+DAY: Final = 86_400.0
+OUTSIDE: Final = "_outside"
+OVERFLOW: Final = "_overflow"
+
+SeriesKey = tuple[bytes, str, int, str]
+"""Network (packed), rule, severity, tenant.  Bytes and text hash with a secret seed, integers and addresses do not."""
+
+
+class HostRow(NamedTuple):
+    """One host of a table."""
+
+    ip: str
+    tenant: str
+    hits: int
+    confidence: Confidence
+    severity: Severity
+    last_hit: int  # packet time, nanoseconds since 1970
+    rules: tuple[str, ...]  # most hits first
+
+
+@dataclass(slots=True)
+class Series:
+    """One counter: an address, a rule, a severity, a tenant."""
+
+    labels: str  # as exposed, braces included
+    rule: str
+    severity: Severity
+    host: Host | None  # None for _outside and _overflow
+    born: float  # monotonic seconds
+    seen: float  # monotonic seconds of the last hit
+    hits: int = 0
+    last: int = 0  # packet time of the last hit, nanoseconds since 1970
+
+
+@dataclass(slots=True)
+class Host:
+    """One address, or one IPv6 network, that has at least one series."""
+
+    ip: str
+    tenant: str
+    series: dict[SeriesKey, Series] = field(default_factory=dict)
+    seen: dict[Confidence, float] = field(
+        default_factory=dict
+    )  # monotonic seconds of the last hit by confidence
+
+    def confidence_now(self, since: float) -> Confidence | None:
+        """The highest confidence of a hit since then."""
+        return max((level for level, seen in self.seen.items() if seen >= since), default=None)
+
+    def row(self) -> HostRow:
+        """This host in a table."""
+        series = sorted(self.series.values(), key=lambda one: (-one.hits, one.rule))
+        return HostRow(
+            ip=self.ip,
+            tenant=self.tenant,
+            hits=sum(one.hits for one in series),
+            confidence=max(self.seen),
+            severity=max(one.severity for one in series),
+            last_hit=max(one.last for one in series),
+            rules=tuple(dict.fromkeys(one.rule for one in series)),
+        )
+
+
+class HostBook:
+    """Counts hits per host, bounded.
+
+    Args:
+        limit: series at most, 1 to 100 000.
+        inside: monitored networks; only their addresses become labels.  Empty: every address that a host can have.
+        tenants: (name, networks); the longest prefix decides.
+        ipv6_prefix: IPv6 addresses count together per network of this prefix length.
+        expire_after: seconds without a hit after which a series goes.
+        hold_seconds: a new counter stays at 0 for so long, so that ``increase()`` sees its first value.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int = SERIES_LIMIT,
+        inside: Sequence[Network | str] = (),
+        tenants: Sequence[tuple[str, Sequence[Network | str]]] = (),
+        ipv6_prefix: int = 64,
+        expire_after: float = DAY,
+        hold_seconds: float = 0.0,
+    ) -> None:
+        if not 1 <= limit <= SERIES_CEILING:
+            raise UsageError(f"{limit} host series", remedy=f"choose 1 to {SERIES_CEILING}")
+        self.limit, self.expire_after, self.hold_seconds = limit, expire_after, hold_seconds
+        self.hits = 0  # everything that was ever counted
+        self.evicted = 0  # series that made room
+        self.expired = 0  # series that were idle too long
+        self.gone_hits = 0  # hits of both
+        self._names = HostNames(inside=inside, tenants=tenants, ipv6_prefix=ipv6_prefix)
+        self._low: OrderedDict[SeriesKey, Series] = OrderedDict()  # by last hit, oldest first
+        self._high: OrderedDict[SeriesKey, Series] = OrderedDict()
+        self._hosts: dict[tuple[bytes, str], Host] = {}
+        self._special: dict[tuple[str, str, Severity], Series] = {}  # _outside and _overflow
+        self._by_rule: dict[tuple[str, Severity, Confidence], int] = {}
+        self._overflow: dict[str, int] = {}
+        self._by_tenant = {(name, severity): 0 for name, _ in tenants for severity in Severity}
+
+    def __len__(self) -> int:
+        return len(self._low) + len(self._high)
+
+    def declare(self, rules: Iterable[tuple[str, Severity, Confidence]]) -> None:
+        """Have counters at 0 for loaded rules: (id, severity, the most that the rule can claim)."""
+        for rule, severity, most in rules:
+            self._overflow.setdefault(rule, 0)
+            for confidence in Confidence:
+                if confidence <= most:
+                    self._by_rule.setdefault((rule, severity, confidence), 0)
+
+    def hit(
+        self,
+        host: bytes,
+        rule: str,
+        severity: Severity,
+        confidence: Confidence,
+        count: int,
+        time_ns: int,
+        now: float,
+    ) -> None:
+        """Count ``count`` hits of one host and rule.
+
+        Args:
+            host: the address that mines, packed: 4 or 16 bytes.
+            rule: its identifier.
+            severity: of the rule.
+            confidence: of these hits.
+            count: how many; none or fewer is not counted.
+            time_ns: packet time of the last of them, nanoseconds since 1970.
+            now: monotonic seconds.
+        """
+        if count <= 0:
+            return
+        self.hits += count
+        kind = (rule, severity, confidence)
+        self._by_rule[kind] = self._by_rule.get(kind, 0) + count
+        self._overflow.setdefault(rule, 0)
+        self.expire(now)
+        tenant = self._names.tenant(host)
+        if (tenant, severity) in self._by_tenant:
+            self._by_tenant[tenant, severity] += count
+        if not self._names.is_inside(host):
+            series = self._special_series(OUTSIDE, rule, severity, now)
+        else:
+            series = self._host_series(host, rule, severity, tenant, now)
+            if series.host is None:
+                self._overflow[rule] += count
+            else:
+                series.host.seen[confidence] = now
+        series.hits += count
+        series.last = max(series.last, time_ns)
+        series.seen = now
+
+    def expire(self, now: float) -> None:
+        """Let go of series that have been idle too long."""
+        before = now - self.expire_after
+        for queue in (self._low, self._high):
+            while queue and next(iter(queue.values())).seen < before:
+                self._remove(queue)
+                self.expired += 1
+
+    # ── series ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _queue(self, severity: Severity) -> OrderedDict[SeriesKey, Series]:
+        return self._high if severity >= Severity.HIGH else self._low
+
+    def _host_series(self, host: bytes, rule: str, severity: Severity, tenant: str, now: float) -> Series:
+        network = self._names.network(host)
+        key = (network, rule, int(severity), tenant)
+        queue = self._queue(severity)
+        series = queue.get(key)
+        if series is not None:
+            queue.move_to_end(key)
+            return series
+        if len(self) >= self.limit and not self._make_room(severity, now):
+            return self._special_series(OVERFLOW, rule, severity, now)
+        owner = self._hosts.get((network, tenant))
+        if owner is None:
+            owner = self._hosts[network, tenant] = Host(self._names.label(network), tenant)
+        series = Series(_labels(owner.ip, rule, severity, tenant), rule, severity, owner, now, now)
+        queue[key] = owner.series[key] = series
+        return series
+
+    def _make_room(self, severity: Severity, now: float) -> bool:
+        """Let the longest idle series go that may go for a new one of this severity."""
+        queues = []
+        if self._low:
+            queues.append(self._low)
+        if self._high:
+            oldest = next(iter(self._high.values()))
+            idle = now - oldest.seen >= RECENT
+            if idle or (severity >= Severity.HIGH and not self._low):
+                queues.append(self._high)
+        if not queues:
+            return False
+        self._remove(min(queues, key=lambda queue: next(iter(queue.values())).seen))
+        self.evicted += 1
+        return True
+
+    def _remove(self, queue: OrderedDict[SeriesKey, Series]) -> None:
+        key, series = queue.popitem(last=False)
+        self.gone_hits += series.hits
+        owner = series.host
+        if owner is not None:
+            del owner.series[key]
+            if not owner.series:
+                del self._hosts[key[0], key[3]]
+
+    def _special_series(self, name: str, rule: str, severity: Severity, now: float) -> Series:
+        key = (name, rule, severity)
+        series = self._special.get(key)
+        if series is None:
+            series = self._special[key] = Series(
+                _labels(name, rule, severity, ""), rule, severity, None, now, now
+            )
+        return series
+
+    # ── what is shown ────────────────────────────────────────────────────────────────────────────────────
+
+    def top(self, number: int = 20) -> list[HostRow]:
+        """The hosts with the most hits, most first."""
+        rows = heapq.nlargest(
+            number, self._hosts.values(), key=lambda host: sum(one.hits for one in host.series.values())
+        )
+        return [host.row() for host in rows]
+
+    def active(self, now: float) -> dict[Confidence, int]:
+        """How many hosts had a hit in the last hour, by the highest confidence of that hour."""
+        counts = dict.fromkeys(Confidence, 0)
+        since = now - RECENT
+        for host in self._hosts.values():
+            level = host.confidence_now(since)
+            if level is not None:
+                counts[level] += 1
+        return counts
+
+    def render(self, now: float | None = None) -> bytes:
+        """All families of this book in Prometheus text format 0.0.4 (UTF-8).
+
+        Args:
+            now: monotonic seconds; default: the clock.
+        """
+        now = time.monotonic() if now is None else now
+        self.expire(now)
+        out: list[str] = []
+        born_before = now - self.hold_seconds
+        all_series = [*self._special.values(), *self._high.values(), *self._low.values()]
+        _head(out, "host_hits_total", "counter", "Messages that a rule matched, by the address that mines.")
+        out += [
+            f"sniffer_host_hits_total{one.labels} {one.hits if one.born <= born_before else 0}"
+            for one in all_series
+        ]
+        _head(
+            out,
+            "host_last_hit_timestamp_seconds",
+            "gauge",
+            "Packet time of the last hit, seconds since 1970.",
+        )
+        out += [
+            f"sniffer_host_last_hit_timestamp_seconds{one.labels} {one.last / 1e9:.3f}" for one in all_series
+        ]
+        _head(
+            out, "hits_total", "counter", "Messages that a rule matched; never falls when a host series goes."
+        )
+        out += [
+            f'sniffer_hits_total{{rule="{_escaped(rule)}",severity="{severity.label}",confidence="{level.label}"}} {hits}'
+            for (rule, severity, level), hits in self._by_rule.items()
+        ]
+        _head(
+            out,
+            "tenant_hits_total",
+            "counter",
+            "Messages that a rule matched, by tenant of the address that mines.",
+        )
+        out += [
+            f'sniffer_tenant_hits_total{{tenant="{_escaped(tenant)}",severity="{severity.label}"}} {hits}'
+            for (tenant, severity), hits in self._by_tenant.items()
+        ]
+        _head(out, "active_hosts", "gauge", "Hosts with a hit in the last hour, by their highest confidence.")
+        out += [
+            f'sniffer_active_hosts{{confidence="{level.label}"}} {hosts}'
+            for level, hosts in self.active(now).items()
+        ]
+        _head(out, "host_series", "gauge", "Host series now.")
+        out.append(f"sniffer_host_series {len(self)}")
+        _head(out, "host_series_limit", "gauge", "Host series at most.")
+        out.append(f"sniffer_host_series_limit {self.limit}")
+        _head(out, "host_series_evicted_total", "counter", "Host series that made room for newer ones.")
+        out.append(f"sniffer_host_series_evicted_total {self.evicted}")
+        _head(
+            out,
+            "host_hits_overflow_total",
+            "counter",
+            "Hits that had no room for a host series of their own.",
+        )
+        out += [
+            f'sniffer_host_hits_overflow_total{{rule="{_escaped(rule)}"}} {hits}'
+            for rule, hits in self._overflow.items()
+        ]
+        return ("\n".join(out) + "\n").encode()
+
+
+def _head(out: list[str], name: str, kind: str, says: str) -> None:
+    out.append(f"# HELP sniffer_{name} {says}\n# TYPE sniffer_{name} {kind}")
+
+
+def _escaped(value: str) -> str:
+    """A label value as the text format wants it."""
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _labels(ip: str, rule: str, severity: Severity, tenant: str) -> str:
+    return f'{{ip="{ip}",rule="{_escaped(rule)}",severity="{severity.label}",tenant="{_escaped(tenant)}"}}'

@@ -1,0 +1,325 @@
+"""The daemon's own metric families: what came in, what became of it, whether the sensor still sees.
+
+In: :class:`~sniffer.totals.Totals`, :class:`Health`, the host book.  Out: the text of ``/metrics`` (format 0.0.4).
+Never: a family that appears only once something has happened; a counter that falls because a worker restarted.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from sniffer import __version__
+from sniffer.gate.reasons import LAYERS, SKIP_NAMES
+from sniffer.oddities import ODDITIES
+from sniffer.protocols.facts import FACTS
+from sniffer.totals import InterfaceTotals, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from prometheus_client.core import Metric
+
+    from sniffer.sinks.hosts import HostBook
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+# ── counters that do not fall ────────────────────────────────────────────────────────────────────────────
+
+
+def added(one: Totals, other: Totals) -> Totals:
+    """The sum of two books.  Levels of now (flows, ratio) and the last packet's time come from the second."""
+    interfaces = dict(one.interfaces)
+    for name, new in other.interfaces.items():
+        old = interfaces.get(name, InterfaceTotals())
+        interfaces[name] = InterfaceTotals(
+            packets=old.packets + new.packets,
+            bytes=old.bytes + new.bytes,
+            drops=old.drops + new.drops,
+            last_packet=max(old.last_packet, new.last_packet),
+        )
+    return Totals(
+        packets=one.packets + other.packets,
+        bytes=one.bytes + other.bytes,
+        passed=one.passed + other.passed,
+        skipped=_summed(one.skipped, other.skipped),
+        undecoded=_summed(one.undecoded, other.undecoded),
+        flows=other.flows,
+        flows_read=other.flows_read,
+        flows_evicted=_summed(one.flows_evicted, other.flows_evicted),
+        one_sided_ratio=other.one_sided_ratio,
+        facts=_summed(one.facts, other.facts),
+        oddities=_summed(one.oddities, other.oddities),
+        hits=one.hits + other.hits,
+        interfaces=interfaces,
+    )
+
+
+def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+
+
+class Accumulator:
+    """Adds up the books of one worker over its lives: each life counts from 0, the sum never falls."""
+
+    __slots__ = ("_base", "_life")
+
+    def __init__(self) -> None:
+        self._base, self._life = Totals(), Totals()
+
+    @property
+    def totals(self) -> Totals:
+        """Counters of all lives; levels of the present one."""
+        return added(self._base, self._life)
+
+    def begin(self) -> None:
+        """Start a new life: the worker was started again."""
+        self._base, self._life = self.totals, Totals()
+        self._base.flows = self._base.flows_read = 0
+
+    def update(self, totals: Totals) -> Totals:
+        """Take the latest snapshot and return the sums.
+
+        A snapshot with less than the one before belongs to a new life, even if nobody said so (a looped replay starts
+        its engine afresh within the same worker).
+        """
+        life = self._life
+        if totals.packets < life.packets or totals.bytes < life.bytes or totals.hits < life.hits:
+            self.begin()
+        self._life = totals
+        return self.totals
+
+
+# ── health ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class SinkHealth:
+    """What became of the records given to one sink."""
+
+    written: int = 0
+    dropped: int = 0  # its queue was full
+    failed: int = 0  # the write went wrong
+
+
+@dataclass(slots=True)
+class WorkerHealth:
+    """Whether a worker makes progress."""
+
+    up: bool = False
+    restarts: int = 0
+    heartbeat: float = 0.0  # seconds since 1970 of its last report, 0: never
+
+
+@dataclass(slots=True)
+class Health:
+    """What the parent process knows about the parts of the daemon."""
+
+    rules_loaded: int = 0
+    rules_version: str = ""
+    generation: int = 0  # 1 for the first rule set, one more for each that replaced it
+    reload_success: bool = True
+    last_reload: float = 0.0  # seconds since 1970 of the last rule set that was taken
+    sinks: dict[str, SinkHealth] = field(default_factory=lambda: {"events": SinkHealth()})
+    workers: dict[str, WorkerHealth] = field(default_factory=dict)
+    interfaces: dict[str, bool] = field(default_factory=dict)  # whether each is up
+    reopens: dict[str, int] = field(default_factory=dict)  # by interface
+
+
+# ── families ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class DaemonCollector(Collector):
+    """Tells prometheus-client the families of one moment."""
+
+    def __init__(self, health: Health, totals: Totals) -> None:
+        self.health, self.totals = health, totals
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, each with every label value it can have."""
+        yield from self._capture()
+        yield from self._pipeline()
+        yield from self._rules()
+        yield from self._processes()
+
+    def _capture(self) -> Iterator[Metric]:
+        names = {**self.totals.interfaces, **self.health.interfaces}
+        books = {name: self.totals.interfaces.get(name, InterfaceTotals()) for name in names}
+        yield _counters(
+            "capture_packets",
+            "Packets read from the interface.",
+            "interface",
+            {name: one.packets for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_bytes",
+            "Bytes of these packets on the wire.",
+            "interface",
+            {name: one.bytes for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_drops",
+            "Packets that the kernel dropped before they could be read.",
+            "interface",
+            {name: one.drops for name, one in books.items()},
+        )
+        yield _gauges(
+            "capture_last_packet_timestamp_seconds",
+            "Time of the last packet, seconds since 1970; 0: none yet.",
+            "interface",
+            {name: one.last_packet / 1e9 for name, one in books.items()},
+        )
+        yield _gauges(
+            "interface_up",
+            "1 if the interface is there and up.",
+            "interface",
+            {name: float(up) for name, up in self.health.interfaces.items()},
+        )
+        yield _counters(
+            "capture_reopens",
+            "How often the interface had to be opened again.",
+            "interface",
+            {name: self.health.reopens.get(name, 0) for name in names},
+        )
+
+    def _pipeline(self) -> Iterator[Metric]:
+        totals = self.totals
+        yield _counter("gate_passed", "Packets that may matter and were read further.", totals.passed)
+        yield _counters(
+            "gate_skipped",
+            "Packets that were not read further, by reason; with those that passed they make all packets.",
+            "reason",
+            _complete(SKIP_NAMES, totals.skipped),
+        )
+        yield _counters(
+            "undecoded_packets",
+            "Packets whose headers could not be decoded, by the layer they were lost at.",
+            "layer",
+            _complete(LAYERS, totals.undecoded),
+        )
+        yield _gauge("flows", "Flows in the table of the gate now.", totals.flows)
+        yield _gauge("flows_read", "Flows being reassembled and read now.", totals.flows_read)
+        yield _counter(
+            "flows_evicted", "Flows that made room for newer ones.", sum(totals.flows_evicted.values())
+        )
+        yield _gauge(
+            "flows_one_sided_ratio",
+            "Share of flows with data that were heard in one direction only, 0 to 1.",
+            totals.one_sided_ratio,
+        )
+        yield _counters(
+            "facts", "Messages that told a fact, by fact.", "fact", _complete(FACTS, totals.facts)
+        )
+        yield _counters(
+            "oddities",
+            "Nonsense on the wire, by kind.",
+            "kind",
+            _complete(ODDITIES, totals.oddities),
+        )
+
+    def _rules(self) -> Iterator[Metric]:
+        health = self.health
+        yield _gauge("rules_loaded", "Rules in use.", health.rules_loaded)
+        yield _gauge("rules_generation", "Number of the rule set in use, counted from 1.", health.generation)
+        yield _gauge(
+            "rules_reload_success",
+            "1 if the last load of rules succeeded; 0: the rules before it are still in use.",
+            float(health.reload_success),
+        )
+        yield _gauge(
+            "rules_last_reload_timestamp_seconds",
+            "When the rules in use were loaded, seconds since 1970.",
+            health.last_reload,
+        )
+        info = GaugeMetricFamily(
+            "sniffer_build_info",
+            "Always 1; the labels say what runs.",
+            labels=["version", "rules_version", "python"],
+        )
+        info.add_metric([__version__, health.rules_version, platform.python_version()], 1)
+        yield info
+
+    def _processes(self) -> Iterator[Metric]:
+        sinks, workers = self.health.sinks, self.health.workers
+        yield _counters(
+            "sink_written",
+            "Records that a sink has written.",
+            "sink",
+            {name: one.written for name, one in sinks.items()},
+        )
+        yield _counters(
+            "sink_dropped",
+            "Records that a sink had no room for.",
+            "sink",
+            {name: one.dropped for name, one in sinks.items()},
+        )
+        yield _counters(
+            "sink_failed",
+            "Records that a sink could not write.",
+            "sink",
+            {name: one.failed for name, one in sinks.items()},
+        )
+        yield _gauges(
+            "worker_up",
+            "1 if the worker runs and makes progress.",
+            "worker",
+            {name: float(one.up) for name, one in workers.items()},
+        )
+        yield _counters(
+            "worker_restarts",
+            "How often the worker was started again.",
+            "worker",
+            {name: one.restarts for name, one in workers.items()},
+        )
+        yield _gauges(
+            "worker_heartbeat_timestamp_seconds",
+            "When the worker last reported, seconds since 1970; 0: never.",
+            "worker",
+            {name: one.heartbeat for name, one in workers.items()},
+        )
+
+
+def _complete(names: Iterable[str], counts: Mapping[str, int]) -> dict[str, int]:
+    return {**dict.fromkeys(names, 0), **counts}
+
+
+def _counter(name: str, says: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"sniffer_{name}", says, value=value)
+
+
+def _counters(name: str, says: str, label: str, values: Mapping[str, float]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"sniffer_{name}", says, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _gauge(name: str, says: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"sniffer_{name}", says, value=value)
+
+
+def _gauges(name: str, says: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"sniffer_{name}", says, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def render(health: Health, totals: Totals, book: HostBook, now: float | None = None) -> bytes:
+    """The whole text of ``/metrics``: the daemon's families, then the host book's.
+
+    Args:
+        health: what the parent knows.
+        totals: sums over all workers (see :class:`Accumulator`, :func:`added`).
+        book: per-host counts.
+        now: monotonic seconds for the book; default: the clock.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(DaemonCollector(health, totals))
+    return generate_latest(registry) + book.render(now)

@@ -1,0 +1,107 @@
+"""Whose address is it: inside or not, which tenant, under which label.
+
+In: packed addresses; networks from the configuration.  Out: yes or no, a tenant's name, a label.
+Never: a search through all networks: one look-up for each prefix length that occurs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from sniffer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+V = TypeVar("V")
+
+UNICAST_V4: Final = range(1, 224)  # first bytes that a host can have (RFC 5735: 0/8, class D and E it cannot)
+
+
+class PrefixTable(Generic[V]):
+    """Longest-prefix look-up of packed addresses."""
+
+    __slots__ = ("_by_size",)
+
+    def __init__(self, rows: Iterable[tuple[Network | str, V]]) -> None:
+        tables: dict[int, dict[int, dict[bytes, V]]] = {4: {}, 16: {}}
+        for written, value in rows:
+            try:
+                network = ipaddress.ip_network(written, strict=False) if isinstance(written, str) else written
+            except ValueError as fault:
+                raise UsageError(f"not a network: {fault}", remedy="write it like 10.0.0.0/8") from None
+            packed = network.network_address.packed
+            tables[len(packed)].setdefault(network.prefixlen, {})[packed] = value
+        self._by_size = {
+            size: [(mask_of(size, length), table[length]) for length in sorted(table, reverse=True)]
+            for size, table in tables.items()
+        }
+
+    def get(self, host: bytes) -> V | None:
+        """The value of the longest prefix that holds the address."""
+        number = int.from_bytes(host, "big")
+        for mask, table in self._by_size.get(len(host), ()):
+            value = table.get((number & mask).to_bytes(len(host), "big"))
+            if value is not None:
+                return value
+        return None
+
+
+def mask_of(size: int, length: int) -> int:
+    """The mask of a prefix of ``length`` bits over addresses of ``size`` bytes."""
+    bits = size * 8
+    return ((1 << length) - 1) << (bits - length)
+
+
+class HostNames:
+    """Decides how an address may appear.
+
+    Args:
+        inside: monitored networks.  Empty: every address that a host can have.
+        tenants: (name, networks); the longest prefix decides.
+        ipv6_prefix: length of the networks that IPv6 addresses are counted by.
+
+    Raises:
+        UsageError: a network or the prefix length cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        inside: Sequence[Network | str] = (),
+        tenants: Sequence[tuple[str, Sequence[Network | str]]] = (),
+        ipv6_prefix: int = 64,
+    ) -> None:
+        if not 1 <= ipv6_prefix <= 128:
+            raise UsageError(
+                f"an IPv6 prefix of {ipv6_prefix} bits", remedy="choose 1 to 128, usually 64 or 56"
+            )
+        self._inside = PrefixTable((network, True) for network in inside) if inside else None
+        self._tenants = PrefixTable((network, name) for name, networks in tenants for network in networks)
+        self._prefix = ipv6_prefix
+        self._mask = mask_of(16, ipv6_prefix)
+
+    def is_inside(self, host: bytes) -> bool:
+        """Whether the address may become a label."""
+        if self._inside is not None:
+            return bool(self._inside.get(host))
+        if len(host) == 4:
+            return host[0] in UNICAST_V4
+        return len(host) == 16 and host[0] != 0xFF and any(host)
+
+    def tenant(self, host: bytes) -> str:
+        """The tenant's name, "" if none."""
+        return self._tenants.get(host) or ""
+
+    def network(self, host: bytes) -> bytes:
+        """What hits are counted by: the address, or the first address of its IPv6 network."""
+        if len(host) != 16:
+            return host
+        return (int.from_bytes(host, "big") & self._mask).to_bytes(16, "big")
+
+    def label(self, network: bytes) -> str:
+        """How it is written: ``192.0.2.7``, ``2001:db8::/64``."""
+        text = str(ipaddress.ip_address(network))
+        return f"{text}/{self._prefix}" if len(network) == 16 and self._prefix < 128 else text

@@ -1,0 +1,484 @@
+"""The HTTP endpoint, spoken to over real sockets, by good clients and by bad ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sniffer.control.http import PIECE, Endpoint, Request, Response, Route, parse_listen, takes_gzip
+from sniffer.errors import AccessError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+BIG = b"0123456789abcde\n" * (1 << 20)  # 16 MiB: more than the socket buffers of a client that does not read
+
+
+def hello(request: Request) -> Response:
+    """A page."""
+    return Response(200, f"hello {request.method} gzip={request.gzip}\n".encode())
+
+
+async def later(_request: Request) -> Response:
+    """A page that takes a while, and works."""
+    await asyncio.sleep(0.01)
+    return Response.text(200, "later")
+
+
+def broken(_request: Request) -> Response:
+    """A page with a fault of ours."""
+    raise RuntimeError("secret detail\nof the inside")
+
+
+ROUTES = {
+    "/": Route(hello),
+    "/later": Route(later),
+    "/broken": Route(broken),
+    "/big": Route(lambda _request: Response(200, BIG)),
+    "/-/reload": Route(later, "POST"),
+}
+
+
+class Running:
+    """An endpoint in a thread of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.endpoint = Endpoint("127.0.0.1:0", ROUTES, **options)
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.do(self.endpoint.start)
+        self.address = self.endpoint.address
+
+    def do(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run something in the endpoint's loop."""
+
+        async def run() -> None:
+            await work()
+
+        asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+
+    def stop(self) -> None:
+        """End the endpoint and its loop."""
+        self.do(self.endpoint.close)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+
+    def connect(self) -> socket.socket:
+        """A connection on which nothing waits for longer than 10 s."""
+        return socket.create_connection(self.address, 10)
+
+    def ask(self, request: bytes) -> bytes:
+        """Send bytes and return everything that comes back."""
+        with self.connect() as client:
+            client.sendall(request)
+            return read_all(client)
+
+    def get(self, path: str = "/") -> bytes:
+        """A well-formed request."""
+        return self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Everything until the other end closes."""
+    out = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := client.recv(1 << 16):
+            out += data
+    return out
+
+
+def status(answer: bytes) -> int:
+    """Status code of an answer."""
+    assert answer.startswith(b"HTTP/1.1 "), answer[:80]
+    return int(answer[9:12])
+
+
+def header(answer: bytes, name: str) -> str:
+    """One header of an answer."""
+    for line in answer.partition(b"\r\n\r\n")[0].decode("ascii").split("\r\n")[1:]:
+        key, _, value = line.partition(": ")
+        if key.lower() == name:
+            return value
+    return ""
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    """An endpoint with short patience."""
+    one = Running(head_seconds=1.0, send_seconds=2.0)
+    yield one
+    one.stop()
+
+
+# ── good clients ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_answers(running: Running) -> None:
+    """Status, type, exact length, one request a connection."""
+    answer = running.get()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert body == b"hello GET gzip=False\n"
+    assert header(answer, "content-length") == str(len(body))
+    assert header(answer, "connection") == "close"
+    assert header(answer, "x-content-type-options") == "nosniff"
+    assert header(answer, "content-type") == "text/plain; charset=utf-8"
+
+
+def test_head_has_no_body(running: Running) -> None:
+    """HEAD says how long the page would be and sends none of it."""
+    answer = running.ask(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert status(answer) == 200
+    assert answer.endswith(b"\r\n\r\n")
+    assert int(header(answer, "content-length")) == len(b"hello GET gzip=False\n")
+
+
+def test_sends_a_large_page_whole(running: Running) -> None:
+    """16 MiB arrive unchanged."""
+    assert running.get("/big").partition(b"\r\n\r\n")[2] == BIG
+
+
+def test_old_and_slow_but_honest(running: Running) -> None:
+    """HTTP/1.0, a query, and a head that comes byte by byte within the deadline are served."""
+    assert status(running.ask(b"GET /?a=1&b=2 HTTP/1.0\r\n\r\n")) == 200
+    with running.connect() as client:
+        for byte in b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n":
+            client.sendall(bytes([byte]))
+            time.sleep(0.005)
+        assert status(read_all(client)) == 200
+
+
+def test_many_good_clients_at_once(running: Running) -> None:
+    """50 clients at the same time all get their page."""
+    answers: list[bytes] = []
+    threads = [threading.Thread(target=lambda: answers.append(running.get("/later"))) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [status(answer) for answer in answers] == [200] * 50
+
+
+# ── requests that are refused ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (b"GET /absent HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET //metrics HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /%2e%2e/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /later/..;/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /" + b"a" * 255 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /?" + b"name[]=&" * 100_00 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (b"GET /?" + b"a&" * 65 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405),
+        (b"GET /-/reload HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"CONNECT example.org:80 HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA\x00B: 1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"GET /" + b"a" * (1 << 20), 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 10_000 + b"\r\n", 431),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200 + b"\r\n\r\n", 400),
+    ],
+)
+def test_refuses(running: Running, request_: bytes, expected: int) -> None:
+    """What is not a request for one of our pages gets a short, plain no."""
+    with running.connect() as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(request_)
+        answer = read_all(client)
+    assert status(answer) == expected
+    assert len(answer) < 500
+    assert status(running.get()) == 200
+
+
+def test_an_unread_body_does_not_cost_the_answer(running: Running) -> None:
+    """A POST that announces 10 GiB and starts to send is answered at once, its body left unread."""
+    with running.connect() as client:
+        client.sendall(
+            b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 10737418240\r\n\r\n" + b"x" * 5000
+        )
+        assert status(read_all(client)) == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (b"", 200),
+        (b"Origin: http://x\r\n", 200),
+        (b"Origin: http://evil.example\r\n", 403),
+        (b"Origin: null\r\n", 403),
+        (b"Sec-Fetch-Site: cross-site\r\n", 403),
+        (b"Sec-Fetch-Site: same-origin\r\nOrigin: http://x\r\n", 200),
+    ],
+)
+def test_other_sites_cannot_post(running: Running, headers: bytes, expected: int) -> None:
+    """A form on another web site cannot make a browser reload the sensor's rules."""
+    answer = running.ask(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n" + headers + b"Content-Length: 0\r\n\r\n")
+    assert status(answer) == expected
+    assert b"evil" not in answer
+
+
+def test_a_fault_of_ours_is_a_plain_500(running: Running) -> None:
+    """No traceback, no detail; the next request is served."""
+    answer = running.get("/broken")
+    assert status(answer) == 500
+    assert b"secret" not in answer
+    assert b"Traceback" not in answer
+    assert status(running.get()) == 200
+
+
+def test_a_cut_request_is_never_served(running: Running) -> None:
+    """A client that goes away within the head gets nothing."""
+    with running.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b""
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_get_an_answer_or_nothing(garbage: bytes) -> None:
+    """Whatever is sent: silence or one well-formed answer, never anything else, and the endpoint lives."""
+    one = shared_endpoint()
+    with one.connect() as client:
+        client.sendall(garbage)
+        client.shutdown(socket.SHUT_WR)
+        answer = read_all(client)
+    assert not answer or 200 <= status(answer) < 600
+
+
+_shared: list[Running] = []
+
+
+def shared_endpoint() -> Running:
+    """One endpoint for all examples of a property."""
+    if not _shared:
+        _shared.append(Running(head_seconds=1.0))
+    return _shared[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _end_shared_endpoint() -> Iterator[None]:
+    yield
+    while _shared:
+        _shared.pop().stop()
+
+
+# ── hostile clients ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_slow_head_meets_its_deadline(running: Running) -> None:
+    """A head that trickles in without end is cut off after head_seconds, however often a byte comes."""
+    with running.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        started = time.monotonic()
+        client.settimeout(0.05)
+        answer = b""
+        while not answer and time.monotonic() - started < 5:
+            with contextlib.suppress(ConnectionError):
+                client.sendall(b"a")
+            with contextlib.suppress(TimeoutError):
+                answer = client.recv(4096)
+        assert status(answer) == 408
+        assert 0.8 < time.monotonic() - started < 2.5
+    assert running.endpoint.rejected["slow"] == 1
+
+
+def hold(running: Running, number: int, start: bytes) -> list[socket.socket]:
+    """Open connections that send the start of something and then nothing."""
+    clients = []
+    for _ in range(number):
+        client = running.connect()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(start)
+        clients.append(client)
+    return clients
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that the endpoint's thread does."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        time.sleep(0.005)
+
+
+def release(clients: list[socket.socket]) -> None:
+    """Let go of connections."""
+    for client in clients:
+        client.close()
+
+
+def test_slow_loris_does_not_keep_a_scraper_out(running: Running) -> None:
+    """500 half-sent requests: no more than 64 are held, and each good scrape in between takes less than a second."""
+    clients = hold(running, 250, b"GET / HTTP/1.1\r\nHost")
+    worst = 0.0
+    for _ in range(10):
+        clients += hold(running, 25, b"GET / HTTP/1.1\r\nHost")
+        started = time.monotonic()
+        assert status(running.get()) == 200
+        worst = max(worst, time.monotonic() - started)
+        assert len(running.endpoint._connections) <= 64
+    assert worst < 1
+    release(clients)
+    started = time.monotonic()
+    assert status(running.get()) == 200
+    assert time.monotonic() - started < 1
+
+
+def test_clients_that_never_read_are_cut_off(running: Running) -> None:
+    """64 clients ask for 16 MiB and read nothing: none of it is copied for them, and after send_seconds they are gone."""
+    clients = hold(running, 64, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+    until(lambda: sum(one.sending for one in running.endpoint._connections) == 64)
+    held = sum(one.writer.transport.get_write_buffer_size() for one in list(running.endpoint._connections))
+    assert 0 < held <= 64 * 3 * PIECE
+    until(lambda: not running.endpoint._connections)
+    release(clients)
+
+
+def test_clients_that_never_read_lose_their_place() -> None:
+    """With every place taken by a client that left its page unread for a second, a scrape comes through all the same."""
+    patient = Running(send_seconds=60.0)
+    clients = hold(patient, 64, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+    until(lambda: sum(one.sending for one in patient.endpoint._connections) == 64)
+    time.sleep(1.1)
+    try:
+        assert len(patient.endpoint._connections) == 64
+        assert [status(patient.get()) for _ in range(5)] == [200] * 5
+        assert patient.endpoint.rejected["busy"] >= 1
+    finally:
+        release(clients)
+        patient.stop()
+
+
+def test_beyond_the_cap_is_503() -> None:
+    """When every place is taken by clients that are being served, the next one hears 503 and is let go."""
+    release_page = threading.Event()
+
+    async def wait(_request: Request) -> Response:
+        await asyncio.get_running_loop().run_in_executor(None, release_page.wait, 10)
+        return Response.text(200, "done")
+
+    one = Running(max_connections=3)
+    try:
+        one.endpoint._routes = {**ROUTES, "/wait": Route(wait)}
+        clients = hold(one, 3, b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: [client.waits_for_head for client in one.endpoint._connections] == [False] * 3)
+        with one.connect() as late:
+            answer = read_all(late)
+        assert status(answer) == 503
+        assert header(answer, "retry-after") == "1"
+        assert one.endpoint.rejected["busy"] == 1
+        release_page.set()
+        assert [status(read_all(client)) for client in clients] == [200, 200, 200]
+        release(clients)
+    finally:
+        release_page.set()
+        one.stop()
+
+
+def test_close_lets_go_of_everybody() -> None:
+    """Closing does not wait for clients that stall."""
+    one = Running()
+    clients = hold(one, 10, b"GET / HT")
+    until(lambda: len(one.endpoint._connections) == 10)
+    started = time.monotonic()
+    one.stop()
+    assert time.monotonic() - started < 2
+    with pytest.raises(OSError, match="refused"):
+        one.connect()
+    release(clients)
+
+
+# ── where to listen ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("127.0.0.1:9478", ("127.0.0.1", 9478)),
+        ("[::1]:9478", ("::1", 9478)),
+        (":9478", ("", 9478)),
+        ("localhost:0", ("localhost", 0)),
+    ],
+)
+def test_parses_addresses(listen: str, expected: tuple[str, int]) -> None:
+    """Host and port, brackets around IPv6."""
+    assert parse_listen(listen) == expected
+
+
+@pytest.mark.parametrize(
+    "listen", ["9478", "host", "host:", "host:http", "host:65536", "::1:9478", "host:-1", "host:٣"]
+)
+def test_refuses_what_is_no_address(listen: str) -> None:
+    """A fault of the configuration is one readable line with a remedy."""
+    with pytest.raises(ValueError, match=r"brackets|not HOST:PORT"):
+        parse_listen(listen)
+    with pytest.raises(UsageError) as caught:
+        Endpoint(listen, {})
+    assert "127.0.0.1:9478" in caught.value.remedy
+
+
+def test_a_port_in_use_says_so() -> None:
+    """Status 74, with what to do about it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        endpoint = Endpoint(f"127.0.0.1:{taken.getsockname()[1]}", {})
+        with pytest.raises(OutputError, match="in use") as caught:
+            asyncio.run(endpoint.start())
+    assert caught.value.exit_status == 74
+    assert "another port" in caught.value.remedy
+
+
+@pytest.mark.parametrize("listen", ["192.0.2.1:0", "no-such-host.invalid:0"])
+def test_an_address_of_another_machine_says_so(listen: str) -> None:
+    """Status 74 as well, for an address and for a name."""
+    with pytest.raises(OutputError, match="cannot be listened on"):
+        asyncio.run(Endpoint(listen, {}).start())
+
+
+def test_a_privileged_port_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Status 77, with what to do about it."""
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(asyncio, "start_server", refuse)
+    with pytest.raises(AccessError, match="port 80") as caught:
+        asyncio.run(Endpoint("127.0.0.1:80", {}).start())
+    assert caught.value.exit_status == 77
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (b"gzip", True),
+        (b"deflate, GZIP;q=0.5", True),
+        (b"*", True),
+        (b"gzip;q=0", False),
+        (b"gzip; q=0.000", False),
+        (b"gzip;q=0.001", True),
+        (b"identity", False),
+        (b"", False),
+    ],
+)
+def test_who_takes_gzip(accept: bytes, expected: bool) -> None:  # noqa: FBT001
+    """Accept-Encoding as RFC 9110 means it, weight 0 included."""
+    assert takes_gzip(accept) is expected
