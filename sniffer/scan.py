@@ -24,7 +24,7 @@ from sniffer.model import Confidence, Severity
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.privacy import Privacy
-from sniffer.totals import Totals
+from sniffer.totals import Totals, continued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -115,7 +115,7 @@ class Result:
     def merge(self, other: Result) -> None:
         """Add the result of another file."""
         self.files += other.files
-        self.totals = add_totals(self.totals, other.totals)
+        self.totals = continued(self.totals, other.totals)
         for address, host in other.hosts.items():
             mine = self.hosts.get(address)
             if mine is not None:
@@ -126,28 +126,6 @@ class Result:
         self.unreadable += other.unreadable
         self.faults += other.faults
         self.hits.update(other.hits)
-
-
-def add_totals(one: Totals, other: Totals) -> Totals:
-    """Sum of two books; levels of now are taken from the later one."""
-
-    def summed(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
-        return {key: a.get(key, 0) + b.get(key, 0) for key in (*a, *(k for k in b if k not in a))}
-
-    return Totals(
-        packets=one.packets + other.packets,
-        bytes=one.bytes + other.bytes,
-        passed=one.passed + other.passed,
-        skipped=summed(one.skipped, other.skipped),
-        undecoded=summed(one.undecoded, other.undecoded),
-        flows=other.flows,
-        flows_read=other.flows_read,
-        flows_evicted=summed(one.flows_evicted, other.flows_evicted),
-        one_sided_ratio=other.one_sided_ratio,
-        facts=summed(one.facts, other.facts),
-        oddities=summed(one.oddities, other.oddities),
-        hits=one.hits + other.hits,
-    )
 
 
 class Scanner:
@@ -201,7 +179,7 @@ class Scanner:
         """Close the books of the engine in use."""
         if self._engine is not None:
             self._engine.finish()
-            self.result.totals = add_totals(self.result.totals, self._engine.totals())
+            self.result.totals = continued(self.result.totals, self._engine.totals())
             self._engine = None
 
     def _hit(self, detection: Detection) -> None:

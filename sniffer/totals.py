@@ -1,12 +1,14 @@
 """The books of one engine: what came in, and what became of it.
 
 In: nothing.  Out: :class:`Totals`, counters since start, sent from a worker to the parent and printed by ``scan``.
-Never: work.
+Never: anything but sums.
 
 ``packets == passed + sum(skipped.values())`` in every snapshot.
 """
 
 from __future__ import annotations
+
+from typing import Any, Final
 
 import msgspec
 
@@ -26,13 +28,42 @@ class Totals(msgspec.Struct):
     packets: int = 0
     bytes: int = 0  # on the wire
     passed: int = 0
-    skipped: dict[str, int] = {}  # msgspec copies it; by reason, every reason present  # noqa: RUF012
-    undecoded: dict[str, int] = {}  # by layer  # noqa: RUF012
+    skipped: dict[str, int] = {}  # by reason, every reason present
+    undecoded: dict[str, int] = {}  # by layer
     flows: int = 0  # now, in the gate's table
     flows_read: int = 0  # now, being reassembled
-    flows_evicted: dict[str, int] = {}  # by kind  # noqa: RUF012
+    flows_evicted: dict[str, int] = {}  # by kind
     one_sided_ratio: float = 0.0  # of the gate's flows that carry data
-    facts: dict[str, int] = {}  # messages by fact, every declared fact present  # noqa: RUF012
-    oddities: dict[str, int] = {}  # by kind, every declared kind present  # noqa: RUF012
+    facts: dict[str, int] = {}  # messages by fact, every declared fact present
+    oddities: dict[str, int] = {}  # by kind, every declared kind present
     hits: int = 0
-    interfaces: dict[str, InterfaceTotals] = {}  # noqa: RUF012
+    interfaces: dict[str, InterfaceTotals] = {}
+
+
+LEVELS: Final = ("flows", "flows_read", "one_sided_ratio")
+
+
+def continued(past: Totals, now: Totals) -> Totals:
+    """The books of something that has ended and of what came after it: counters added, levels of ``now``."""
+    out: dict[str, Any] = {}
+    for name in Totals.__struct_fields__:
+        before, after = getattr(past, name), getattr(now, name)
+        if name in LEVELS:
+            out[name] = after
+        elif name == "interfaces":
+            out[name] = {key: _interface(before.get(key), after.get(key)) for key in {**before, **after}}
+        elif isinstance(after, dict):
+            out[name] = {key: before.get(key, 0) + after.get(key, 0) for key in {**before, **after}}
+        else:
+            out[name] = before + after
+    return Totals(**out)
+
+
+def _interface(past: InterfaceTotals | None, now: InterfaceTotals | None) -> InterfaceTotals:
+    past, now = past or InterfaceTotals(), now or InterfaceTotals()
+    return InterfaceTotals(
+        packets=past.packets + now.packets,
+        bytes=past.bytes + now.bytes,
+        drops=past.drops + now.drops,
+        last_packet=now.last_packet or past.last_packet,
+    )

@@ -19,7 +19,7 @@ from sniffer import __version__
 from sniffer.gate.reasons import LAYERS, SKIP_NAMES
 from sniffer.oddities import ODDITIES
 from sniffer.protocols.facts import FACTS
-from sniffer.totals import InterfaceTotals, Totals
+from sniffer.totals import InterfaceTotals, Totals, continued
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,38 +33,6 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # ── counters that do not fall ────────────────────────────────────────────────────────────────────────────
 
 
-def added(one: Totals, other: Totals) -> Totals:
-    """The sum of two books.  Levels of now (flows, ratio) and the last packet's time come from the second."""
-    interfaces = dict(one.interfaces)
-    for name, new in other.interfaces.items():
-        old = interfaces.get(name, InterfaceTotals())
-        interfaces[name] = InterfaceTotals(
-            packets=old.packets + new.packets,
-            bytes=old.bytes + new.bytes,
-            drops=old.drops + new.drops,
-            last_packet=max(old.last_packet, new.last_packet),
-        )
-    return Totals(
-        packets=one.packets + other.packets,
-        bytes=one.bytes + other.bytes,
-        passed=one.passed + other.passed,
-        skipped=_summed(one.skipped, other.skipped),
-        undecoded=_summed(one.undecoded, other.undecoded),
-        flows=other.flows,
-        flows_read=other.flows_read,
-        flows_evicted=_summed(one.flows_evicted, other.flows_evicted),
-        one_sided_ratio=other.one_sided_ratio,
-        facts=_summed(one.facts, other.facts),
-        oddities=_summed(one.oddities, other.oddities),
-        hits=one.hits + other.hits,
-        interfaces=interfaces,
-    )
-
-
-def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
-
-
 class Accumulator:
     """Adds up the books of one worker over its lives: each life counts from 0, the sum never falls."""
 
@@ -76,7 +44,7 @@ class Accumulator:
     @property
     def totals(self) -> Totals:
         """Counters of all lives; levels of the present one."""
-        return added(self._base, self._life)
+        return continued(self._base, self._life)
 
     def begin(self) -> None:
         """Start a new life: the worker was started again."""
@@ -316,7 +284,7 @@ def render(health: Health, totals: Totals, book: HostBook, now: float | None = N
 
     Args:
         health: what the parent knows.
-        totals: sums over all workers (see :class:`Accumulator`, :func:`added`).
+        totals: sums over all workers (see :class:`Accumulator`, :func:`~sniffer.totals.continued`).
         book: per-host counts.
         now: monotonic seconds for the book; default: the clock.
     """

@@ -14,8 +14,8 @@ from sniffer.model import Confidence, Severity
 from sniffer.oddities import ODDITIES
 from sniffer.protocols.facts import FACTS
 from sniffer.sinks.hosts import HostBook
-from sniffer.sinks.metrics import Accumulator, Health, SinkHealth, WorkerHealth, added, render
-from sniffer.totals import InterfaceTotals, Totals
+from sniffer.sinks.metrics import Accumulator, Health, SinkHealth, WorkerHealth, render
+from sniffer.totals import InterfaceTotals, Totals, continued
 
 GOLDEN = Path(__file__).parent / "metrics.golden"
 VOLATILE = re.compile(r'(version|python)="[^"]*"')
@@ -200,7 +200,7 @@ def test_never_falls_over_many_lives() -> None:
 def test_snapshots_are_not_changed() -> None:
     """Adding up makes new books; those of a worker stay as they were."""
     one, other = life(10), life(20)
-    total = added(one, other)
+    total = continued(one, other)
     assert (one.packets, other.packets, total.packets) == (10, 20, 30)
     assert one.interfaces["eth1"].packets == 10
     assert total.skipped == {"judged": 27}
