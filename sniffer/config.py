@@ -6,6 +6,7 @@ Never: environment overrides, secrets (those come from files), a key that does n
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 import secrets
@@ -13,7 +14,16 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+)
 
 from sniffer.errors import ConfigError, Problem
 from sniffer.strictyaml import load_file, validate
@@ -59,38 +69,39 @@ def read_duration(value: Any) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-def read_network(value: Any) -> Network:
-    """A network from ``"10.0.0.0/8"`` or a single address.
+def read_networks(value: Any) -> tuple[Network, ...]:
+    """Networks from one entry of a list: ``"10.0.0.0/8"``, a single address, or the word ``private``.
 
     Raises:
-        ValueError: not a network, or bits set behind its prefix.
+        ValueError: neither, or bits set behind the prefix.
     """
-    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
-        return value
+    if value == "private":
+        return tuple(ipaddress.ip_network(network) for network in PRIVATE)
     if not isinstance(value, str):
-        raise ValueError('expected a network such as "10.0.0.0/8"')  # noqa: TRY004  # pydantic wants ValueError
+        raise ValueError(NETWORK_WANTED)  # noqa: TRY004  # pydantic makes a sentence of a ValueError only
     try:
-        return ipaddress.ip_network(value.strip())
+        return (ipaddress.ip_network(value.strip()),)
     except ValueError as error:
-        raise ValueError(f'expected a network such as "10.0.0.0/8": {error}') from None
+        raise ValueError(f"{NETWORK_WANTED}: {error}") from None
 
 
-def expand_private(value: Any) -> Any:
-    """Replace the word ``private`` in a list of networks by the networks it stands for."""
-    if not isinstance(value, list | tuple):
-        return value
-    return [part for entry in value for part in (PRIVATE if entry == "private" else (entry,))]
+def flatten(entries: tuple[tuple[Network, ...], ...]) -> tuple[Network, ...]:
+    """One list from the networks of all entries."""
+    return tuple(network for entry in entries for network in entry)
 
 
+NETWORK_WANTED: Final = 'expected a network such as "10.0.0.0/8", or "private"'
+NetworkEntry: TypeAlias = Annotated[
+    Network,
+    PlainValidator(read_networks),
+    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8", "private"]}),
+]
+NetworkList: TypeAlias = Annotated[tuple[NetworkEntry, ...], AfterValidator(flatten)]
 Duration: TypeAlias = Annotated[
     float,
     BeforeValidator(read_duration),
     WithJsonSchema({"type": ["string", "number"], "examples": ["30s", "10m", "24h"]}),
 ]
-NetworkText: TypeAlias = Annotated[
-    Network, BeforeValidator(read_network), WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8"]})
-]
-NetworkList: TypeAlias = Annotated[tuple[NetworkText, ...], BeforeValidator(expand_private)]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
 InterfaceName: TypeAlias = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[!-.0-~]+$")]
 
@@ -276,7 +287,13 @@ def load_config(path: Path | str | None) -> Config:
     """
     if path is None:
         return Config()
-    return validate(load_file(Path(path)), Config)
+    document = load_file(Path(path))
+    if isinstance(document.data, dict):
+        # A section whose keys are all commented out is an empty one.
+        known = set(Config.model_fields) - {"tenants"}
+        data = {key: {} if value is None and key in known else value for key, value in document.data.items()}
+        document = dataclasses.replace(document, data=data)
+    return validate(document, Config)
 
 
 def privacy_key(events: Events) -> bytes | None:

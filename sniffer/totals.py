@@ -65,5 +65,5 @@ def _interface(past: InterfaceTotals | None, now: InterfaceTotals | None) -> Int
         packets=past.packets + now.packets,
         bytes=past.bytes + now.bytes,
         drops=past.drops + now.drops,
-        last_packet=now.last_packet or past.last_packet,
+        last_packet=max(now.last_packet, past.last_packet),
     )
