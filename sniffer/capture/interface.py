@@ -1,0 +1,78 @@
+"""Network interfaces of this machine: which there are, of what kind, up or down.
+
+In: a name.  Out: index, link type, flags.  Never: a change to an interface.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+from typing import Final
+
+from sniffer.errors import InputError
+
+SIOCGIFFLAGS: Final = 0x8913
+SIOCGIFHWADDR: Final = 0x8927
+IFF_UP: Final = 0x1
+IFF_RUNNING: Final = 0x40
+
+LINK_TYPES: Final = {
+    1: 1,  # ARPHRD_ETHER: Ethernet
+    772: 1,  # ARPHRD_LOOPBACK: Ethernet header with zero addresses
+    65534: 101,  # ARPHRD_NONE (tun): raw IP
+    519: 101,  # ARPHRD_RAWIP
+}
+"""Hardware type of the kernel (linux/if_arp.h) to LINKTYPE number (tcpdump.org/linktypes.html)."""
+
+
+def interface_names() -> list[str]:
+    """Interfaces that exist now."""
+    return [name for _, name in socket.if_nameindex()]
+
+
+def index_of(name: str) -> int:
+    """Index of an interface.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except (OSError, ValueError):
+        there = ", ".join(interface_names()) or "none"
+        raise InputError(
+            "no such interface", where=name, remedy=f"interfaces of this machine: {there}"
+        ) from None
+
+
+def link_type(name: str) -> int:
+    """LINKTYPE number of the frames of an interface.
+
+    Raises:
+        InputError: the interface is gone, or of a kind that the gate does not read.
+    """
+    hardware = int.from_bytes(_ask(name, SIOCGIFHWADDR)[16:18], "little")
+    if hardware not in LINK_TYPES:
+        what = f"hardware type {hardware} is not supported"
+        raise InputError(what, where=name, remedy="name an Ethernet, loopback or tun interface")
+    return LINK_TYPES[hardware]
+
+
+def is_up(name: str) -> bool:
+    """Whether an interface exists, is up and has a carrier."""
+    try:
+        flags = int.from_bytes(_ask(name, SIOCGIFFLAGS)[16:18], "little")
+    except InputError:
+        return False
+    return flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING
+
+
+def _ask(name: str, request: int) -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        try:
+            return fcntl.ioctl(asker.fileno(), request, struct.pack("16s24x", name.encode()[:15]))
+        except OSError as error:
+            raise InputError(
+                f"cannot be asked: {error.strerror}", where=name, remedy="see `ip link`"
+            ) from None

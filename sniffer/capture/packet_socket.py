@@ -1,0 +1,164 @@
+"""The AF_PACKET socket behind a ring: opening it, its statistics, its state.
+
+In: an interface and :class:`RingSettings`.  Out: a bound socket with a TPACKET_V3 ring, ready to be mapped.
+Never: numba (the parent process opens sockets and compiles nothing), a privilege beyond CAP_NET_RAW.
+
+Sources: packet(7), Documentation/networking/packet_mmap.rst, linux/if_packet.h.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from sniffer.capture.interface import index_of, link_type
+from sniffer.errors import AccessError, InputError
+
+SOL_PACKET: Final = 263
+PACKET_ADD_MEMBERSHIP: Final = 1
+PACKET_RX_RING: Final = 5
+PACKET_STATISTICS: Final = 6
+PACKET_VERSION: Final = 10
+PACKET_IGNORE_OUTGOING: Final = 23
+PACKET_MR_PROMISC: Final = 1
+TPACKET_V3: Final = 2
+ETH_P_ALL: Final = 3
+SO_ATTACH_FILTER: Final = 26
+BPF_RETURN: Final = 0x06
+WHOLE: Final = 262_144
+FRAME_SIZE: Final = 2_048  # a formality: version 3 packs frames of any length into a block
+
+
+@dataclass(frozen=True, slots=True)
+class RingSettings:
+    """Geometry and manner of a ring."""
+
+    ring_mib: int = 64
+    block_kib: int = 1_024
+    promiscuous: bool = True
+    snaplen: int = WHOLE
+    retire_ms: int = 60  # a block is handed over at the latest after this long
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block."""
+        return self.block_kib << 10
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the ring, two at least: one is read while the other fills."""
+        return max(2, (self.ring_mib << 10) // self.block_kib)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What the kernel says of a socket since it was opened."""
+
+    packets: int = 0  # seen by the kernel, dropped ones included
+    drops: int = 0  # did not fit into the ring
+    freezes: int = 0  # times the ring was full
+
+    def read(self, sock: socket.socket) -> None:
+        """Add what has happened since the last reading; the kernel starts at zero with each."""
+        packets, drops, freezes = struct.unpack("III", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
+        self.packets += packets
+        self.drops += drops
+        self.freezes += freezes
+
+
+def has_packet_sockets() -> bool:
+    """Whether this system has AF_PACKET, in the byte order that the ring is read in."""
+    return hasattr(socket, "AF_PACKET") and sys.byteorder == "little"
+
+
+def open_ring_socket(interface: str, settings: RingSettings) -> socket.socket:
+    """Open a packet socket with a ring on one interface.
+
+    Packets that this machine sends are left out where the kernel can (4.20): a mirror port has none, and on ``lo``
+    each packet would come twice.
+
+    Raises:
+        InputError: no such interface, or of a kind that the gate does not read.
+        AccessError: the kernel refuses the socket, or the memory of the ring.
+    """
+    index = index_of(interface)
+    link_type(interface)
+    try:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing arrives before bind
+    except PermissionError:
+        remedy = "start it by its systemd unit, or: setcap cap_net_raw+eip on the Python interpreter; or run as root"
+        raise AccessError(
+            "may not open a packet socket (CAP_NET_RAW)", where=interface, remedy=remedy
+        ) from None
+    except OSError as error:
+        raise AccessError(
+            f"no packet socket: {error.strerror}", where=interface, remedy="a Linux kernel with AF_PACKET"
+        ) from None
+    try:
+        _set_up(sock, interface, index, settings)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _set_up(sock: socket.socket, interface: str, index: int, settings: RingSettings) -> None:
+    try:
+        sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
+        with contextlib.suppress(OSError):  # older kernels: the walk leaves outgoing packets out
+            sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        if settings.snaplen < WHOLE:
+            attach_snaplen(sock, settings.snaplen)
+        frames = settings.block_bytes // FRAME_SIZE * settings.blocks
+        request = struct.pack(
+            "7I", settings.block_bytes, settings.blocks, FRAME_SIZE, frames, settings.retire_ms, 0, 0
+        )
+        sock.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
+        if settings.promiscuous:
+            member = struct.pack("iHH8x", index, PACKET_MR_PROMISC, 0)
+            sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, member)
+        sock.bind((interface, ETH_P_ALL))
+    except OSError as error:
+        if error.errno in (errno.ENOMEM, errno.EINVAL):
+            what = f"the kernel has no {settings.ring_mib} MiB for the ring ({error.strerror})"
+            raise AccessError(
+                what, where=interface, remedy="lower capture.ring_mib or capture.block_kib"
+            ) from None
+        if error.errno in (errno.ENODEV, errno.ENXIO):
+            raise InputError("the interface has just gone", where=interface, remedy="see `ip link`") from None
+        if error.errno == errno.ENETDOWN:
+            remedy = f"ip link set {interface} up"
+            raise InputError("the interface is down", where=interface, remedy=remedy) from None
+        raise AccessError(
+            f"no ring: {error.strerror}", where=interface, remedy="see the kernel log"
+        ) from None
+
+
+def attach_snaplen(sock: socket.socket, snaplen: int) -> None:
+    """Have the kernel keep ``snaplen`` bytes of each packet: a BPF program of one instruction, ``ret #snaplen``."""
+    import ctypes  # noqa: PLC0415  # needed in this rare case only
+
+    program = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, snaplen))
+    head = struct.pack("HxxxxxxP" if struct.calcsize("P") == 8 else "HxxP", 1, ctypes.addressof(program))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
+
+
+def map_ring(sock: socket.socket, settings: RingSettings) -> mmap.mmap:
+    """Map the ring of a socket into this process, writable: blocks are handed back by a store into them."""
+    return mmap.mmap(
+        sock.fileno(),
+        settings.block_bytes * settings.blocks,
+        mmap.MAP_SHARED,
+        mmap.PROT_READ | mmap.PROT_WRITE,
+    )
+
+
+def is_gone(sock: socket.socket) -> bool:
+    """Whether the interface of a bound socket was removed; such a socket stays silent for ever."""
+    return not sock.getsockname()[0]

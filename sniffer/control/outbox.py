@@ -1,0 +1,94 @@
+"""A worker's news on their way to the parent: merged while they wait, bounded always.
+
+In: detections, lines, records.  Out: frames written to a non-blocking socket.
+Never: a wait for the parent; a capture does not stop because a pipe is full.
+
+While the parent does not read, hits of the same (host, rule, confidence) add up in one row, so that none is lost;
+beyond the limits, what finds no room is counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from sniffer.control.records import HitDelta, News, frame
+
+if TYPE_CHECKING:
+    import socket
+
+    from sniffer.control.records import FromWorker
+    from sniffer.model import Detection
+
+MAX_ROWS: Final = 200_000
+MAX_LINES: Final = 10_000
+NEWS_LINES: Final = 2_000  # in one record
+NEWS_ROWS: Final = 20_000
+
+
+class Outbox:
+    """Hits and lines that the parent has not got yet."""
+
+    def __init__(self, sock: socket.socket, *, rows: int = MAX_ROWS, lines: int = MAX_LINES) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._max_rows, self._max_lines = rows, lines
+        self._hits: dict[tuple[bytes, str, int, int], tuple[int, int]] = {}
+        self._lines: deque[bytes] = deque()
+        self._pending = bytearray()
+        self.dropped_hits = 0
+        self.dropped_events = 0
+        self.closed = False  # the parent has gone
+
+    def hit(self, detection: Detection) -> None:
+        """Count a hit."""
+        rule = detection.rule
+        key = (detection.host, rule.id, int(rule.severity), int(detection.confidence))
+        count, last = self._hits.get(key, (0, 0))
+        if not count and len(self._hits) >= self._max_rows:
+            self.dropped_hits += 1
+            return
+        self._hits[key] = (count + 1, max(last, detection.facts.time))
+
+    def line(self, line: bytes) -> None:
+        """Queue an event line."""
+        if len(self._lines) >= self._max_lines:
+            self.dropped_events += 1
+            return
+        self._lines.append(line)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether hits or lines wait to be put into a record."""
+        return bool(self._hits or self._lines)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the last record has left for good."""
+        return not self._pending
+
+    def put(self, record: FromWorker) -> None:
+        """Queue a record."""
+        self._pending += frame(record)
+        self.flush()
+
+    def put_news(self) -> None:
+        """Put what waits into a record, as much as one takes, if the way is free."""
+        if self._pending or not self.has_news:
+            return
+        keys = list(self._hits)[:NEWS_ROWS]
+        hits = tuple(HitDelta(*key, *self._hits.pop(key)) for key in keys)
+        lines = tuple(self._lines.popleft() for _ in range(min(NEWS_LINES, len(self._lines))))
+        self.put(News(hits, lines))
+
+    def flush(self) -> None:
+        """Write what the socket takes."""
+        try:
+            while self._pending:
+                sent = self._sock.send(memoryview(self._pending)[: 1 << 20])
+                del self._pending[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.closed = True
+            self._pending.clear()

@@ -1,0 +1,183 @@
+"""What parent and worker tell each other, and how it is framed on their socket.
+
+    parent ── Job, NewRules, NewSocket, Stop ──▶ worker
+    worker ── Ready, News, Snapshot, RulesInUse, Lost, Ended, Finished ──▶ parent
+
+In: records.  Out: frames (a length of four bytes, then msgpack), and records from frames.
+Never: a frame beyond its limit, code on either side.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from sniffer.capture.packet_socket import RingSettings
+from sniffer.totals import Totals  # noqa: TC001  # msgspec reads annotations at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_FRAME: Final = 64 << 20
+HEAD: Final = struct.Struct("<I")
+
+
+# ── parent to worker ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class ReplayJob(msgspec.Struct, frozen=True):
+    """A capture file in place of an interface."""
+
+    path: str
+    speed: float = 1.0  # 0: as fast as possible
+    loop: bool = False
+    linger: bool = True  # at its end, stay until Stop comes
+
+
+class TenantRow(msgspec.Struct, frozen=True, array_like=True):
+    """A customer, for event lines."""
+
+    name: str
+    contact: str
+    networks: tuple[str, ...]
+
+
+class Job(msgspec.Struct, tag="job", frozen=True):
+    """What a worker is for; the first record it gets."""
+
+    rules: bytes  # RuleSet.dump()
+    interfaces: tuple[str, ...] = ()
+    sockets: tuple[int, ...] = ()  # descriptors of ring sockets, one an interface; none: a portable source
+    ring: RingSettings = RingSettings()
+    replay: ReplayJob | None = None
+    sensor: str = ""
+    key: bytes | None = None  # of hashes in events; None: clear text
+    events: bool = False  # whether event lines are wanted
+    tenants: tuple[TenantRow, ...] = ()
+    one_sided: bool = False
+    repeat_interval: int = 600_000_000_000  # nanoseconds
+
+
+class NewRules(msgspec.Struct, tag="rules", frozen=True):
+    """Match these rules from now on."""
+
+    generation: int
+    dump: bytes
+
+
+class NewSocket(msgspec.Struct, tag="socket", frozen=True):
+    """A new ring socket for an interface that came back; the descriptor travels with the frame."""
+
+    interface: str
+
+
+class Stop(msgspec.Struct, tag="stop", frozen=True):
+    """Finish what has arrived, then end."""
+
+
+ToWorker: TypeAlias = Job | NewRules | NewSocket | Stop
+
+# ── worker to parent ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """Kernels are compiled, the source is open."""
+
+
+class HitDelta(msgspec.Struct, frozen=True, array_like=True):
+    """Hits of one (host, rule, confidence) since the last record."""
+
+    host: bytes  # packed
+    rule: str
+    severity: int
+    confidence: int
+    count: int
+    last: int  # packet time of the last one, nanoseconds since 1970
+
+
+class News(msgspec.Struct, tag="news", frozen=True):
+    """Hits and event lines since the last one."""
+
+    hits: tuple[HitDelta, ...] = ()
+    events: tuple[bytes, ...] = ()
+
+
+class Snapshot(msgspec.Struct, tag="snapshot", frozen=True):
+    """The worker's books; also its sign of life."""
+
+    totals: Totals
+    up: dict[str, bool] = {}  # interfaces with a carrier
+    dropped_events: int = 0  # lines that found no room
+    dropped_hits: int = 0  # hits that found no room
+
+
+class RulesInUse(msgspec.Struct, tag="rules-in-use", frozen=True):
+    """The answer to NewRules."""
+
+    generation: int
+    fault: str = ""  # "" when they are in use
+
+
+class Lost(msgspec.Struct, tag="lost", frozen=True):
+    """An interface was removed: its socket will stay silent."""
+
+    interface: str
+
+
+class Ended(msgspec.Struct, tag="ended", frozen=True):
+    """The source has ended; the worker stays, for its books' sake."""
+
+    lines: tuple[str, ...] = ()  # faults, ready for stderr
+    exit_status: int = 0
+
+
+class Finished(msgspec.Struct, tag="finished", frozen=True):
+    """The last record: the source has ended, or Stop was obeyed, or nothing more can be done."""
+
+    lines: tuple[str, ...] = ()  # faults, ready for stderr
+    exit_status: int = 0
+    stopped: bool = False  # by Stop, as opposed to the end of the source
+
+
+FromWorker: TypeAlias = Ready | News | Snapshot | RulesInUse | Lost | Ended | Finished
+
+# ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
+
+_encoder = msgspec.msgpack.Encoder()
+to_worker = msgspec.msgpack.Decoder(ToWorker)
+from_worker = msgspec.msgpack.Decoder(FromWorker)
+
+
+def frame(record: ToWorker | FromWorker) -> bytes:
+    """One record, ready for the socket."""
+    body = _encoder.encode(record)
+    if len(body) > MAX_FRAME:
+        raise ValueError(f"a record of {len(body)} bytes")
+    return HEAD.pack(len(body)) + body
+
+
+class Unframer:
+    """Cuts a stream of bytes into the bodies of its frames."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes; yield the bodies that are complete.  What is not asked for stays for the next call.
+
+        Raises:
+            ValueError: a frame longer than :data:`MAX_FRAME`: the other side is not what we think it is.
+        """
+        self._bytes += data
+        while len(self._bytes) >= HEAD.size:
+            (size,) = HEAD.unpack_from(self._bytes)
+            if size > MAX_FRAME:
+                raise ValueError(f"a frame of {size} bytes")
+            end = HEAD.size + size
+            if len(self._bytes) < end:
+                return
+            body = bytes(self._bytes[HEAD.size : end])
+            del self._bytes[:end]
+            yield body

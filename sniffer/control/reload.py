@@ -1,0 +1,167 @@
+"""Loading rules: at the start in this process, later in a child, so that a bad file can hurt the child only.
+
+In: folders.  Out: :class:`Loaded`, everything the daemon needs of a rule set; or every fault at once.
+Never: half a set; a set whose own examples fail; more than one load at a time, however often one is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from sniffer.errors import ConfigError, SnifferError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sniffer.ruleset import RuleSet
+
+COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.reload")
+SECONDS: Final = 60.0
+MEMORY: Final = 2 << 30  # address space of the child, bytes
+
+
+class RuleRow(msgspec.Struct, frozen=True, array_like=True):
+    """A rule as the host book declares it."""
+
+    id: str
+    severity: int
+    confidence: int
+
+
+class Loaded(msgspec.Struct, tag="loaded", frozen=True):
+    """A rule set that has passed."""
+
+    dump: bytes
+    version: str
+    rules: tuple[RuleRow, ...]
+    endpoints: int
+
+
+class Refused(msgspec.Struct, tag="refused", frozen=True):
+    """Why there is none."""
+
+    lines: tuple[str, ...]
+
+
+_answers = msgspec.msgpack.Decoder(Loaded | Refused)
+
+
+def load(directories: Sequence[Path]) -> Loaded:
+    """Load rules and run their examples.
+
+    Raises:
+        ConfigError: with each fault of each file, and each example that does not do what it says.
+    """
+    from sniffer.examples import check_examples  # noqa: PLC0415  # readers and rules: a second, and not of every command
+    from sniffer.ruleset import load_rules  # noqa: PLC0415
+
+    ruleset = load_rules(directories)
+    problems = check_examples(ruleset)
+    if problems:
+        raise ConfigError(problems)
+    return describe(ruleset)
+
+
+def describe(ruleset: RuleSet) -> Loaded:
+    """What the daemon needs of a rule set."""
+    rows = tuple(RuleRow(rule.id, int(rule.severity), int(rule.confidence)) for rule in ruleset.rules)
+    return Loaded(ruleset.dump(), ruleset.version, rows, len(ruleset.endpoints))
+
+
+async def load_in_child(directories: Sequence[Path], *, command: Sequence[str] = COMMAND) -> Loaded | Refused:
+    """Load rules in a process of its own, within :data:`SECONDS` and :data:`MEMORY`."""
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        *(str(directory) for directory in directories),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        answer, _ = await asyncio.wait_for(child.communicate(), SECONDS)
+    except TimeoutError:
+        return Refused((f"error: rules: loading took more than {SECONDS:.0f} s",))
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    try:
+        found: Loaded | Refused = _answers.decode(answer)
+    except msgspec.MsgspecError:
+        return Refused((f"error: rules: the loading process died (status {child.returncode})",))
+    return found
+
+
+class Reloader:
+    """Runs reloads one after another.
+
+    What is asked for while one runs is one more, however often it is asked: it sees the files as they are by then.
+    """
+
+    def __init__(self, reload: Callable[[], Awaitable[tuple[bool, str]]]) -> None:
+        """Take what does one reload and tells whether it went well, and a line about it."""
+        self._reload = reload
+        self._next: asyncio.Future[tuple[bool, str]] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.runs = 0
+
+    def ask(self) -> asyncio.Future[tuple[bool, str]]:
+        """Have a reload begin as soon as can be; its outcome comes through the future."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        outcome = self._next
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return outcome
+
+    async def _run(self) -> None:
+        while self._next is not None:
+            outcome, self._next = self._next, None
+            self.runs += 1
+            try:
+                result = await self._reload()
+            except asyncio.CancelledError:
+                outcome.cancel()
+                raise
+            except OSError as error:  # no process, no memory
+                result = (False, printable(f"reload failed: {error.strerror}"))
+            if not outcome.done():
+                outcome.set_result(result)
+
+    async def close(self) -> None:
+        """Break off what runs."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry of the child: folders as arguments, a Loaded or Refused record on stdout."""
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    answer: Loaded | Refused
+    try:
+        answer = load([Path(argument) for argument in arguments])
+    except SnifferError as error:
+        answer = Refused(tuple(error.lines()))
+    except (MemoryError, RecursionError, OSError) as error:
+        answer = Refused((f"error: rules: {printable(type(error).__name__)}: {printable(error)}",))
+    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
+    sys.stdout.buffer.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

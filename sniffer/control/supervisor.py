@@ -1,0 +1,308 @@
+"""Keeps one worker process alive, and reads what it says.
+
+In: how to make a Job.  Out: calls for hits, books, states; the end.
+Never: a packet; a record of a dead worker left unread; restarts without end (five in a minute, then the daemon gives up).
+
+A worker that is silent is worse than one that is dead: it holds its ring and loses everything.  After
+:data:`SILENT_CHECKS` checks in a row without a record it is killed and replaced.  Checks are counted, not seconds: a
+machine that was suspended has had none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from sniffer.control.records import (
+    Ended,
+    Finished,
+    Job,
+    Lost,
+    NewRules,
+    News,
+    NewSocket,
+    Ready,
+    RulesInUse,
+    Snapshot,
+    Stop,
+    Unframer,
+    frame,
+    from_worker,
+)
+from sniffer.errors import WorkerError
+from sniffer.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sniffer.control.records import FromWorker, ToWorker
+
+COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.worker")
+CHECK_EVERY: Final = 0.5
+SILENT_CHECKS: Final = 8
+FIRST_CHECKS: Final = 600  # before Ready: kernels may have to be compiled on a slow machine
+RESTARTS: Final = 5
+RESTART_WINDOW: Final = 60.0
+
+
+class Listener(Protocol):
+    """Who wants to know."""
+
+    def ready(self) -> None:
+        """A worker has begun to read."""
+
+    def news(self, news: News) -> None:
+        """Hits and event lines."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Books."""
+
+    def rules_in_use(self, answer: RulesInUse) -> None:
+        """The worker has taken, or refused, new rules."""
+
+    def lost(self, interface: str) -> None:
+        """An interface was removed."""
+
+    def ended(self, end: Ended) -> None:
+        """The source has come to its end; the worker stays."""
+
+    def died(self, reason: str) -> None:
+        """The worker ended by itself; another follows."""
+
+    def finished(self, last: Finished) -> None:
+        """The worker has done its work."""
+
+
+class Supervisor:
+    """One worker and its successors."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        make_job: Callable[[], tuple[Job, Sequence[socket.socket]]],
+        *,
+        command: Sequence[str] = COMMAND,
+        check_every: float = CHECK_EVERY,
+        silent_checks: int = SILENT_CHECKS,
+    ) -> None:
+        """Prepare; :meth:`run` starts.
+
+        Args:
+            listener: gets every record, in order.
+            make_job: called for each worker: its Job, and the sockets that go with it (closed here afterwards).
+            command: what to run; the descriptor of the worker's end is added.
+            check_every: seconds between two checks for life.
+            silent_checks: so many checks without a record, and the worker is replaced.
+        """
+        self.restarts = 0
+        self.up = False
+        self.heartbeat = 0.0  # wall clock of the last record
+        self._listener, self._make_job, self._command = listener, make_job, tuple(command)
+        self._check_every, self._silent_checks = check_every, silent_checks
+        self._deaths: deque[float] = deque()
+        self._stopping = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._sock: socket.socket | None = None
+        self._last: Finished | None = None
+        self._silent = 0
+        self._is_ready = False
+        self._sending = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Process of the worker that runs now."""
+        return self._process.pid if self._process is not None else None
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> Finished:
+        """Start workers until one finishes; return its last record.
+
+        Raises:
+            WorkerError: they keep dying.
+            SnifferError: a Job cannot be made (an interface is missing, the kernel refuses).
+        """
+        while True:
+            reason = await self._one_life()
+            if self._last is not None:
+                self._listener.finished(self._last)
+                return self._last
+            if self._stopping:
+                return Finished(stopped=True)
+            self._count_death(reason)
+            self._listener.died(reason)
+
+    def _count_death(self, reason: str) -> None:
+        now = time.monotonic()
+        self._deaths.append(now)
+        while self._deaths and now - self._deaths[0] > RESTART_WINDOW:
+            self._deaths.popleft()
+        if len(self._deaths) > RESTARTS:
+            raise WorkerError(
+                f"the worker died {len(self._deaths)} times within {RESTART_WINDOW:.0f} s, at last: {reason}",
+                remedy="see the log lines before this one; restart the service when the cause is mended",
+            )
+        self.restarts += 1
+
+    async def _one_life(self) -> str:
+        """Run one worker to its end; return why it ended."""
+        job, sockets = self._make_job()
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                descriptors = (theirs.fileno(), *(sock.fileno() for sock in sockets))
+                try:
+                    self._process = await asyncio.create_subprocess_exec(
+                        *self._command,
+                        str(theirs.fileno()),
+                        pass_fds=descriptors,
+                        stdin=asyncio.subprocess.DEVNULL,
+                    )
+                finally:
+                    for sock in sockets:
+                        sock.close()
+            ours.setblocking(False)
+            self._sock, self._silent, self._is_ready, self._last = ours, 0, False, None
+            checking = asyncio.create_task(self._check())
+            try:
+                with contextlib.suppress(ConnectionError):
+                    await self._send(job)
+                    if self._stopping:
+                        await self._send(Stop())
+                await self._read(ours)
+            finally:
+                checking.cancel()
+                self.up = False
+                self._sock = None
+                status = await self._bury()
+        return describe(status)
+
+    async def _read(self, ours: socket.socket) -> None:
+        """Hear the worker until it hangs up: what it has sent is read even if it is dead by then."""
+        unframer = Unframer()
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                data = await loop.sock_recv(ours, 1 << 20)
+            except ConnectionError:
+                return
+            if not data:
+                return
+            self._silent = 0
+            self.heartbeat = time.time()
+            try:
+                for body in unframer.feed(data):
+                    self._hear(from_worker.decode(body))
+            except (ValueError, msgspec.MsgspecError) as error:
+                logger().error("the worker talks nonsense", code="worker_protocol", error=str(error))
+                self.kill()
+                return
+
+    def _hear(self, record: FromWorker) -> None:
+        listener = self._listener
+        match record:
+            case News():
+                listener.news(record)
+            case Snapshot():
+                listener.snapshot(record)
+            case Ready():
+                self._is_ready = self.up = True
+                listener.ready()
+            case RulesInUse():
+                listener.rules_in_use(record)
+            case Lost():
+                listener.lost(record.interface)
+            case Ended():
+                listener.ended(record)
+            case Finished():
+                self._last = record
+
+    async def _check(self) -> None:
+        """Kill a worker that has been silent for too many checks in a row."""
+        while True:
+            await asyncio.sleep(self._check_every)
+            self._silent += 1
+            if self._silent >= (self._silent_checks if self._is_ready else FIRST_CHECKS):
+                logger().error("the worker is silent; it is replaced", code="worker_silent", pid=self.pid)
+                self.up = False
+                self.kill()
+                return
+
+    async def _bury(self) -> int:
+        """Wait for the end of a process that has hung up; one that lingers is killed."""
+        process = self._process
+        if process is None:
+            return 0
+        try:
+            return await asyncio.wait_for(process.wait(), 2.0)
+        except TimeoutError:
+            self.kill()
+            return await process.wait()
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    # ── talk ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _send(self, record: ToWorker) -> None:
+        sock = self._sock
+        if sock is not None:
+            async with self._sending:
+                await asyncio.get_running_loop().sock_sendall(sock, frame(record))
+
+    async def send_rules(self, rules: NewRules) -> bool:
+        """Hand new rules to the worker; return whether there is one to take them."""
+        if self._sock is None:
+            return False
+        try:
+            await self._send(rules)
+        except OSError:
+            return False
+        return True
+
+    async def send_socket(self, interface: str, sock: socket.socket) -> bool:
+        """Hand a new ring socket to the worker, and close it here; return whether it was sent."""
+        with sock:
+            if self._sock is None:
+                return False
+            async with self._sending:
+                try:
+                    # A frame as short as this fits into the buffer whole, or not at all.
+                    socket.send_fds(self._sock, [frame(NewSocket(interface))], [sock.fileno()])
+                except OSError:
+                    return False
+        return True
+
+    async def stop(self) -> None:
+        """Ask the worker to finish what has arrived and end."""
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            await self._send(Stop())
+
+    def stop_now(self) -> None:
+        """End without another word."""
+        self._stopping = True
+        self.kill()
+
+
+def describe(status: int) -> str:
+    """Why a process ended, in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-status).name}"
+    return f"killed by signal {-status}"

@@ -1,0 +1,348 @@
+"""The worker process: source, gate, flows, protocols, rules, in one loop.
+
+In: a Job from the parent over a socket.  Out: hits, event lines and books, once a second or sooner.
+Never: a file but the replayed one, a network connection, a wait for the parent, more privileges than a Job needs.
+
+Run as ``python -m sniffer.control.worker FD``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from sniffer.capture import ring, savefile
+from sniffer.capture.fallback import ScapyCapture
+from sniffer.capture.replay import Replay
+from sniffer.control.confine import confine
+from sniffer.control.outbox import Outbox
+from sniffer.control.records import (
+    Ended,
+    Finished,
+    Job,
+    Lost,
+    NewRules,
+    NewSocket,
+    Ready,
+    RulesInUse,
+    Snapshot,
+    Stop,
+    Unframer,
+    to_worker,
+)
+from sniffer.engine import Engine, EngineSettings
+from sniffer.errors import SnifferError, WorkerError, printable
+from sniffer.gate import gate
+from sniffer.ruleset import restore
+from sniffer.sinks.event import encode, make_event
+from sniffer.sinks.networks import PrefixTable
+from sniffer.sinks.privacy import Privacy
+from sniffer.totals import InterfaceTotals, Totals, continued
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sniffer.capture.source import Source
+    from sniffer.control.records import ToWorker
+    from sniffer.model import Detection
+    from sniffer.ruleset import RuleSet
+
+SNAPSHOT_EVERY: Final = 1.0
+NEWS_EVERY: Final = 0.25
+IDLE: Final = 0.05
+DRAIN: Final = 1.0  # seconds that a live source is still read after Stop
+LAST_WORDS: Final = 3.0  # seconds that the parent has to take the last records
+MAX_DESCRIPTORS: Final = 8
+
+
+class Link:
+    """The worker's end of the socket: records in, and descriptors that came with them."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._unframer = Unframer()
+        self.descriptors: deque[int] = deque()
+        self.closed = False
+
+    def records(self) -> list[ToWorker]:
+        """What has arrived."""
+        out = [to_worker.decode(body) for body in self._unframer.feed(b"")]
+        while not self.closed:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self._sock, 1 << 20, MAX_DESCRIPTORS)
+            except BlockingIOError:
+                break
+            except OSError:
+                data, descriptors = b"", []
+            self.descriptors += descriptors
+            if not data:
+                self.closed = True
+                break
+            out += [to_worker.decode(body) for body in self._unframer.feed(data)]
+        return out
+
+    def first(self) -> Job | None:
+        """Wait for the Job; None when the parent has gone before it sent one."""
+        self._sock.setblocking(True)
+        while data := self._sock.recv(1 << 20):
+            for body in self._unframer.feed(data):
+                self._sock.setblocking(False)
+                job = to_worker.decode(body)
+                return job if isinstance(job, Job) else None
+        self.closed = True
+        return None
+
+
+class Worker:
+    """One pipeline and its talk with the parent."""
+
+    def __init__(self, job: Job, link: Link, outbox: Outbox, source: Source) -> None:
+        self.job, self.link, self.outbox, self.source = job, link, outbox, source
+        self.stopping = False
+        self._ruleset = restore(job.rules)
+        self._privacy = Privacy(job.key)
+        self._tenants = PrefixTable(
+            (network, {"name": tenant.name, "contact": tenant.contact})
+            for tenant in job.tenants
+            for network in tenant.networks
+        )
+        self._filename = job.replay.path.rpartition("/")[2] if job.replay else ""
+        self._restarts = 0
+        self._past = Totals()  # of engines before this one
+        self._told_lost: set[str] = set()
+        self._next_snapshot = 0.0
+        self._next_news = 0.0
+        self._engine = self._new_engine(self._ruleset)
+
+    def _new_engine(self, ruleset: RuleSet) -> Engine:
+        settings = EngineSettings(one_sided=self.job.one_sided, repeat_interval=self.job.repeat_interval)
+        return Engine(
+            ruleset,
+            interfaces=self.source.interfaces,
+            settings=settings,
+            hit=self.outbox.hit,
+            event=self._event,
+        )
+
+    def _event(self, detection: Detection) -> None:
+        if self.job.events:
+            event = make_event(
+                detection,
+                sensor=self.job.sensor,
+                interfaces=self.source.interfaces,
+                privacy=self._privacy,
+                filename=self._filename,
+                tenant=self._tenants.get(detection.host),
+            )
+            self.outbox.line(encode(event))
+
+    # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self) -> Finished:
+        """Read the source to its end, or until the parent says Stop or has gone; return the last record."""
+        lines: tuple[str, ...] = ()
+        status = 0
+        try:
+            self._read()
+        except SnifferError as error:
+            lines, status = tuple(error.lines()), error.exit_status
+        self._engine.finish()
+        in_vain = status and not self.snapshot().totals.packets
+        if self.job.replay is not None and self.job.replay.linger and not in_vain:
+            self._linger(Ended(lines, status))
+        return Finished(lines, status, stopped=self.stopping)
+
+    def _linger(self, ended: Ended) -> None:
+        """The capture has been played: stay for what it told, until Stop comes."""
+        told = False
+        while not (self.stopping or self.link.closed or self.outbox.closed):
+            if not told and self.outbox.is_clear and not self.outbox.has_news:
+                self.outbox.put(self.snapshot())
+                self.outbox.put(ended)
+                told = True
+            self.talk()
+            time.sleep(IDLE)
+
+    def _read(self) -> None:
+        self.talk()
+        deadline = None
+        last = time.monotonic()
+        for batch in self.source.batches():
+            if batch is None:
+                now = time.monotonic()
+                # A replay's clock is its packets; a live one goes on without them.
+                self._engine.tick(0 if self.job.replay else int((now - last) * 1e9))
+                last = now
+            else:
+                if getattr(self.source, "restarts", 0) != self._restarts:
+                    self._begin_again()
+                self._engine.process(batch)
+                last = time.monotonic()
+            self.talk()
+            if self.link.closed:
+                return
+            if self.stopping:
+                if batch is None or self.job.replay:
+                    return
+                deadline = deadline or time.monotonic() + DRAIN
+                if time.monotonic() >= deadline:
+                    return
+
+    def _begin_again(self) -> None:
+        """A new pass over a file: the same connections once more, so everything starts afresh."""
+        self._restarts = getattr(self.source, "restarts", 0)
+        self._engine.finish()
+        self._past = continued(self._past, self._engine.totals())
+        self._engine = self._new_engine(self._ruleset)
+
+    # ── the parent ───────────────────────────────────────────────────────────────────────────────────────
+
+    def talk(self) -> None:
+        """Hear the parent, and tell it what is due."""
+        for record in self.link.records():
+            self._obey(record)
+        now = time.monotonic()
+        self.outbox.flush()
+        if now >= self._next_news:
+            self._next_news = now + NEWS_EVERY
+            self.outbox.put_news()
+        if now >= self._next_snapshot and self.outbox.is_clear:
+            self._next_snapshot = now + SNAPSHOT_EVERY
+            self.outbox.put(self.snapshot())
+            self._tell_lost()
+
+    def _obey(self, record: ToWorker) -> None:
+        if isinstance(record, Stop):
+            self.stopping = True
+        elif isinstance(record, NewRules):
+            self.outbox.put(RulesInUse(record.generation, self._take_rules(record.dump)))
+        elif isinstance(record, NewSocket) and self.link.descriptors:
+            sock = socket.socket(fileno=self.link.descriptors.popleft())
+            if isinstance(self.source, ring.LiveCapture):
+                try:
+                    self.source.replace(record.interface, sock)
+                except (SnifferError, OSError, ValueError):
+                    sock.close()  # gone again; it is told as lost once more
+                self._told_lost.discard(record.interface)
+
+    def _take_rules(self, dump: bytes) -> str:
+        try:
+            ruleset = restore(dump)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the old rules go on
+            return printable(f"{type(error).__name__}: {error}")
+        self._ruleset = ruleset
+        self._engine.set_rules(ruleset)
+        return ""
+
+    def _tell_lost(self) -> None:
+        for name in getattr(self.source, "lost", ()):
+            if name not in self._told_lost:
+                self._told_lost.add(name)
+                self.outbox.put(Lost(name))
+
+    def snapshot(self) -> Snapshot:
+        """The books as of now."""
+        totals = continued(self._past, self._engine.totals())
+        for name in self.source.interfaces:
+            totals.interfaces.setdefault(name, InterfaceTotals())
+        statistics = getattr(self.source, "statistics", None)
+        for name, kernel in (statistics() if statistics else {}).items():
+            totals.interfaces[name].drops = kernel.drops
+        up = getattr(self.source, "up", None)
+        return Snapshot(
+            totals,
+            dict(up()) if up else dict.fromkeys(self.source.interfaces, True),
+            self.outbox.dropped_events,
+            self.outbox.dropped_hits,
+        )
+
+    def take_leave(self, last: Finished, patience: float = LAST_WORDS) -> None:
+        """Hand over everything that is left, then the last record."""
+        deadline = time.monotonic() + patience
+        told = False
+        while time.monotonic() < deadline and not self.outbox.closed:
+            self.outbox.flush()
+            if self.outbox.is_clear:
+                if told:
+                    return
+                if self.outbox.has_news:
+                    self.outbox.put_news()
+                else:
+                    self.outbox.put(self.snapshot())
+                    self.outbox.put(last)
+                    told = True
+            else:
+                time.sleep(0.005)
+
+
+def open_source(job: Job) -> Source:
+    """The source that a Job names.
+
+    Raises:
+        SnifferError: it cannot be opened.
+    """
+    if job.replay is not None:
+        return Replay(job.replay.path, speed=job.replay.speed, loop=job.replay.loop)
+    if job.sockets:
+        pairs = zip(job.sockets, job.interfaces, strict=True)
+        return ring.LiveCapture(
+            [ring.Ring.from_fd(fd, name, n, job.ring) for n, (fd, name) in enumerate(pairs)]
+        )
+    return ScapyCapture(job.interfaces, promiscuous=job.ring.promiscuous)
+
+
+def warm_up() -> None:
+    """Compile (or load from disk) every kernel, before the first packet waits for one."""
+    gate.warm_up()
+    savefile.warm_up()
+    ring.warm_up()
+
+
+def serve(sock: socket.socket) -> int:
+    """Be a worker on one end of a socket pair; return the exit status."""
+    link, outbox = Link(sock), Outbox(sock)
+    job = link.first()
+    if job is None:
+        return WorkerError.exit_status
+    try:
+        warm_up()
+        source = open_source(job)
+    except SnifferError as error:
+        sock.setblocking(True)
+        outbox.put(Finished(tuple(error.lines()), error.exit_status))
+        return error.exit_status
+    with contextlib.closing(source):
+        if job.replay is not None or job.sockets:
+            confine()
+        worker = Worker(job, link, outbox, source)
+        signal_stop(worker)
+        outbox.put(Ready())
+        last = worker.run()
+        worker.take_leave(last)
+    return last.exit_status
+
+
+def signal_stop(worker: Worker) -> None:
+    """SIGTERM to the worker itself drains it, too."""
+
+    def stop(_number: int, _frame: Any) -> None:
+        worker.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry of the worker process: one argument, the descriptor of its end of the socket pair."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
+    return serve(socket.socket(fileno=int(arguments[0])))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+"""Rules and captures that the tests of the control plane share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import frames as build
+import pytest
+
+from sniffer.control.reload import Loaded, load
+from sniffer.paths import shipped_rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUBMIT = '{"params":["w.1","bf","00000001","504e86ed","b2957c02"],"id":4,"method":"mining.submit"}\n'
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Loaded:
+    """The rules that ship with the program."""
+    return load([shipped_rules()])
+
+
+@pytest.fixture
+def miner(tmp_path: Path) -> Path:
+    """A capture in which 10.0.0.7 submits three shares within a second."""
+    talk = build.Conversation().open()
+    for _ in range(3):
+        talk.send(0, SUBMIT)
+    file = tmp_path / "miner.pcap"
+    file.write_bytes(build.pcap(talk.frames))
+    return file

@@ -1,0 +1,346 @@
+"""The daemon as it is run: a process, signals, its endpoint, its files, its exit status."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import frames as build
+import pytest
+from control.conftest import SUBMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+RULE = """
+- id: own-submit
+  title: Own
+  severity: high
+  confidence: confirmed
+  match: {fact: stratum.method, equals: mining.submit}
+  sees: what it says
+  misses: everything else
+  references: [none]
+  examples:
+    hits: [{facts: {stratum.method: mining.submit}}]
+    misses: [{facts: {stratum.method: mining.ping}}]
+"""
+
+
+class Daemon:
+    """A running ``sniffer run`` and ways to look at it."""
+
+    def __init__(self, folder: Path, *arguments: str | Path, config: str = "", **environment: str) -> None:
+        self.events = folder / "events.json"
+        file = folder / "sniffer.yaml"
+        file.write_text(f"log: {{format: json}}\nevents: {{file: {self.events}}}\n{config}")
+        command = [sys.executable, "-c", "from sniffer.cli import main; main()", "run", "--config", str(file)]
+        self._log = folder / "log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--listen", "127.0.0.1:0", *map(str, arguments)],
+                env={**os.environ, **environment},
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def log(self) -> list[dict[str, Any]]:
+        """Lines of the operation log."""
+        lines = [line for line in self._log.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in lines]
+
+    def said(self, event: str) -> bool:
+        """Whether the log has a line that begins so."""
+        return any(line["event"].startswith(event) for line in self.log())
+
+    def until(self, done: Callable[[], object], what: str, seconds: float = 60) -> None:
+        """Wait for something."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert self.process.poll() is None, f"ended before {what}: {self._log.read_text()}"
+            assert time.monotonic() < deadline, f"waited in vain for {what}: {self._log.read_text()}"
+            time.sleep(0.05)
+
+    def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
+        """Ask the endpoint."""
+        started = next(line for line in self.log() if line["event"] == "started")
+        host, port = started["listen"].rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=15)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    def metric(self, name: str) -> float:
+        """Sum of the samples whose name and labels match; each is asked for afresh."""
+        samples = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
+        return sum(map(float, samples))
+
+    def children(self) -> list[int]:
+        """Processes of the daemon."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:  # noqa: PTH123
+            return [int(pid) for pid in file.read().split()]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal and wait: exit status and seconds."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(20), time.monotonic() - began
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """Starts daemons, and ends those that are left."""
+    running: list[Daemon] = []
+
+    def go(*arguments: str | Path, **settings: str) -> Daemon:
+        running.append(Daemon(tmp_path, *arguments, **settings))
+        return running[-1]
+
+    yield go
+    for daemon in running:
+        if daemon.process.poll() is None:
+            daemon.process.kill()
+        daemon.process.wait(10)
+        if daemon.process.stdout is not None:
+            daemon.process.stdout.close()
+
+
+def test_a_replay_from_start_to_end(start: Callable[..., Daemon], miner: Path) -> None:
+    """Hits of a capture are counted by address; metrics stay after its end; TERM ends it with status 0."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    assert daemon.ask("/-/ready")[0] == 200
+    assert daemon.ask("/-/healthy")[0] == 200
+    assert daemon.metric('sniffer_host_hits_total{ip="10.0.0.7",rule="stratum-v1-submit"[^}]*}') == 3
+    assert daemon.metric("sniffer_capture_packets_total") == 9
+    assert daemon.metric("sniffer_worker_up") == 1
+    passed, skipped = daemon.metric("sniffer_gate_passed_total"), daemon.metric("sniffer_gate_skipped_total")
+    assert passed + skipped == 9
+    status, took = daemon.stop()
+    assert (status, took < 5) == (0, True)
+    lines = [json.loads(line) for line in daemon.events.read_bytes().splitlines()]
+    assert [line["event_type"] for line in lines] == ["alert", "stats"]
+    assert lines[0]["mining"]["host_ip"] == "10.0.0.7"
+    assert lines[1]["stats"]["packets"] == 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_drains(start: Callable[..., Daemon], tmp_path: Path, number: signal.Signals) -> None:
+    """A hit that still waits for its answer is counted and written before the end."""
+    talk = build.Conversation().open().send(0, SUBMIT, answered=False)
+    talk.time += 3_600 * 10**9
+    talk.send(0, SUBMIT)
+    file = tmp_path / "slow.pcap"
+    file.write_bytes(build.pcap(talk.frames))
+    daemon = start("--replay", file, "--speed", "1")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    daemon.until(lambda: daemon.metric("sniffer_capture_packets_total") == 4, "packets")
+    status, took = daemon.stop(number)
+    assert (status, took < 5) == (0, True)
+    alerts = [json.loads(line) for line in daemon.events.read_bytes().splitlines()]
+    assert [line["mining"]["confidence"] for line in alerts if line["event_type"] == "alert"] == ["probable"]
+
+
+def test_a_second_stop_is_at_once(start: Callable[..., Daemon], miner: Path) -> None:
+    """When the worker does not answer, a second TERM ends everything within a second."""
+    daemon = start("--replay", miner, "--speed", "1", "--loop")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    (worker,) = daemon.children()
+    os.kill(worker, signal.SIGSTOP)
+    daemon.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert daemon.process.poll() is None
+    status, took = daemon.stop()
+    assert (status, took < 1.0) == (0, True)
+
+
+def test_a_stop_before_it_has_started(start: Callable[..., Daemon], miner: Path) -> None:
+    """TERM in any phase of the start is a clean end."""
+    for wait in (0.6, 0.9, 1.3):
+        daemon = start("--replay", miner)
+        time.sleep(wait)
+        status, took = daemon.stop()
+        # Before Python has come to our first line, the system's own answer to TERM is all there is.
+        assert status in (0, -signal.SIGTERM)
+        assert took < 5
+
+
+def test_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """HUP takes new rules at once; a broken set is told everywhere and the old one stays; a mended one is taken."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(RULE)
+    daemon = start("--replay", miner, "--speed", "2", "--loop", "--rules", rules)
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    daemon.until(lambda: daemon.metric('sniffer_hits_total{rule="own-submit"[^}]*}') > 0, "hits")
+    assert daemon.metric("sniffer_rules_generation") == 1
+
+    (rules / "own.yaml").write_text(RULE.replace("own-submit", "new-submit"))
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}') > 0, "hits of the new rule")
+    assert daemon.metric("sniffer_rules_generation") == 2
+    assert daemon.metric("sniffer_rules_reload_success") == 1
+
+    (rules / "own.yaml").write_text(RULE.replace("equals", "eqals"))
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.metric("sniffer_rules_reload_success") == 0, "the refusal")
+    assert daemon.metric("sniffer_rules_generation") == 2
+    assert any("own.yaml:" in line["event"] and line["level"] == "error" for line in daemon.log())
+    before = daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}')
+    daemon.until(lambda: daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}') > before, "hits of the old set")
+
+    (rules / "own.yaml").write_text(RULE)
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.metric("sniffer_rules_reload_success") == 1, "the mended set")
+    assert daemon.metric("sniffer_rules_generation") == 3
+    assert daemon.metric("sniffer_worker_restarts_total") == 0
+    assert daemon.stop()[0] == 0
+
+
+def test_a_storm_of_hang_ups(start: Callable[..., Daemon], miner: Path) -> None:
+    """A hundred HUPs in a moment are a few reloads, and the daemon goes on."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    for _ in range(100):
+        daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.metric("sniffer_rules_generation") > 1, "a reload")
+    time.sleep(4)
+    assert 2 <= daemon.metric("sniffer_rules_generation") <= 4
+    assert daemon.stop()[0] == 0
+
+
+def test_reload_over_http(start: Callable[..., Daemon], miner: Path) -> None:
+    """POST /-/reload is refused unless the configuration allows it; then it tells the outcome."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    assert daemon.ask("/-/reload", "POST")[0] == 403
+    daemon.stop()
+    daemon = start("--replay", miner, config="http: {reload: true}\n")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    status, text = daemon.ask("/-/reload", "POST")
+    assert status == 200
+    assert "are in use" in text
+    assert daemon.metric("sniffer_rules_generation") == 2
+
+
+def test_hang_up_opens_the_event_file_again(start: Callable[..., Daemon], miner: Path) -> None:
+    """After a rotation, lines go into the new file."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric("sniffer_sink_written_total") == 1, "the line")
+    moved = daemon.events.with_suffix(".1")
+    daemon.events.rename(moved)
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.said("rules loaded"), "the reload")
+    assert daemon.stop()[0] == 0
+    assert moved.read_bytes().count(b"\n") == 1
+    assert b'"stats"' in daemon.events.read_bytes()
+
+
+def test_a_killed_worker_is_replaced(start: Callable[..., Daemon], miner: Path) -> None:
+    """A dead worker is back within seconds; counters do not fall; readiness tells the gap."""
+    daemon = start("--replay", miner, "--speed", "2", "--loop")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    daemon.until(lambda: daemon.metric("sniffer_hits_total") >= 3, "hits")
+    packets, hits = daemon.metric("sniffer_capture_packets_total"), daemon.metric("sniffer_hits_total")
+    (worker,) = daemon.children()
+    os.kill(worker, signal.SIGKILL)
+    daemon.until(lambda: daemon.metric("sniffer_worker_restarts_total") == 1, "the death")
+    assert daemon.metric("sniffer_capture_packets_total") >= packets
+    daemon.until(lambda: daemon.ask("/-/ready")[0] == 200, "the successor", 20)
+    daemon.until(lambda: daemon.metric("sniffer_hits_total") > hits, "new hits")
+    assert daemon.metric("sniffer_worker_up") == 1
+    assert daemon.stop()[0] == 0
+
+
+def test_a_stuck_worker_is_replaced(start: Callable[..., Daemon], miner: Path) -> None:
+    """A stopped worker is noticed and replaced."""
+    daemon = start("--replay", miner, "--speed", "2", "--loop")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    (worker,) = daemon.children()
+    os.kill(worker, signal.SIGSTOP)
+    daemon.until(lambda: daemon.metric("sniffer_worker_restarts_total") == 1, "the replacement", 15)
+    daemon.until(lambda: daemon.ask("/-/ready")[0] == 200, "the successor", 20)
+    assert daemon.stop()[0] == 0
+
+
+def test_the_worker_goes_with_its_parent(start: Callable[..., Daemon], miner: Path) -> None:
+    """A killed parent leaves no worker behind."""
+    daemon = start("--replay", miner, "--speed", "1", "--loop")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    (worker,) = daemon.children()
+    daemon.process.kill()
+    daemon.process.wait(10)
+    deadline = time.monotonic() + 10
+    while os.path.exists(f"/proc/{worker}/cmdline") and time.monotonic() < deadline:  # noqa: PTH110
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{worker}/cmdline")  # noqa: PTH110
+
+
+def test_the_service_manager_is_told(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """READY comes with the worker, RELOADING and READY around a reload, WATCHDOG in between, STOPPING at the end."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = tmp_path / "notify"
+        manager.bind(str(path))
+        manager.settimeout(60)
+        daemon = start("--replay", miner, NOTIFY_SOCKET=str(path), WATCHDOG_USEC="2000000")
+
+        def heard(word: str) -> None:
+            while not manager.recv(4_096).startswith(word.encode()):
+                assert daemon.process.poll() is None
+
+        heard("READY=1")
+        assert daemon.said("watching") or daemon.said("started")
+        heard("WATCHDOG=1")
+        daemon.process.send_signal(signal.SIGHUP)
+        heard("RELOADING=1")
+        heard("READY=1")
+        daemon.process.send_signal(signal.SIGTERM)
+        heard("STOPPING=1")
+        assert daemon.process.wait(10) == 0
+
+
+def test_a_table_and_an_end(start: Callable[..., Daemon], miner: Path) -> None:
+    """--table shows each address; --seconds ends the daemon by itself with status 0."""
+    daemon = start("--replay", miner, "--table", "--seconds", "6")
+    out = daemon.process.communicate(timeout=60)[0].decode()
+    assert daemon.process.returncode == 0
+    assert out.count("new: 10.0.0.7") == 1
+    assert "9 packets" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "config", "status", "words"),
+    [
+        (["--replay", "/nowhere/a.pcap"], "", 66, "missing"),
+        (["--interface", "no-such-port"], "", 66, "no such interface"),
+        (["--replay", "MINER", "--rules", "/nowhere"], "", 78, "no such folder"),
+        (["--replay", "MINER"], "hosts: {series_limit: 0}\n", 78, "series_limit"),
+        (["--replay", "MINER", "--interface", "lo"], "", 2, "exclude each other"),
+        (["--replay", "MINER", "--listen", "TAKEN"], "", 74, "in use"),
+        ([], "", 2, "no interface"),
+    ],
+    ids=["missing file", "missing interface", "missing rules", "bad config", "contradiction", "port in use", "nothing"],
+)
+def test_what_keeps_it_from_starting(
+    start: Callable[..., Daemon], miner: Path, tmp_path: Path, arguments: list[str], config: str, status: int, words: str
+) -> None:
+    """One readable line and the exit status of its kind; never a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {"MINER": str(miner), "TAKEN": f"127.0.0.1:{taken.getsockname()[1]}"}
+        daemon = start(*(names.get(argument, argument) for argument in arguments), config=config)
+        assert daemon.process.wait(60) == status
+    text = (tmp_path / "log").read_text()
+    assert words in text
+    assert "Traceback" not in text

@@ -1,0 +1,120 @@
+"""The worker's outbox: nothing lost while there is room, everything counted beyond, never a wait."""
+
+from __future__ import annotations
+
+import socket
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sniffer.control.outbox import Outbox
+from sniffer.control.records import News, Unframer, from_worker
+from sniffer.model import Confidence, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The worker's end and the parent's."""
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        yield theirs, ours
+
+
+def detection(host: int, rule: str = "r", when: int = 1) -> Any:
+    """A detection with what the outbox reads of it."""
+    return SimpleNamespace(
+        rule=SimpleNamespace(id=rule, severity=Severity.HIGH),
+        host=host.to_bytes(4, "big"),
+        confidence=Confidence.CONFIRMED,
+        facts=SimpleNamespace(time=when),
+    )
+
+
+class Reader:
+    """The parent, reading when asked to."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._unframer = sock, Unframer()
+        sock.setblocking(False)
+
+    def news(self) -> list[News]:
+        """Everything that has arrived."""
+        out: list[News] = []
+        while True:
+            try:
+                data = self._sock.recv(1 << 20)
+            except BlockingIOError:
+                return out
+            for body in self._unframer.feed(data):
+                record = from_worker.decode(body)
+                assert isinstance(record, News)
+                out.append(record)
+
+
+def test_hits_add_up_until_they_leave(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Hits of one (host, rule, confidence) travel as one row, with the time of the last."""
+    outbox = Outbox(pair[0])
+    for when in (5, 9, 7):
+        outbox.hit(detection(1, when=when))
+    outbox.hit(detection(2))
+    outbox.line(b"one\n")
+    outbox.put_news()
+    (news,) = Reader(pair[1]).news()
+    assert [(hit.host[-1], hit.count, hit.last) for hit in news.hits] == [(1, 3, 9), (2, 1, 1)]
+    assert news.events == (b"one\n",)
+    assert not outbox.has_news
+
+
+def test_nothing_to_tell_is_not_told(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Without news no record is sent."""
+    Outbox(pair[0]).put_news()
+    assert Reader(pair[1]).news() == []
+
+
+def test_a_parent_that_does_not_read(pair: tuple[socket.socket, socket.socket]) -> None:
+    """While the pipe is full nobody waits, hits add up, and none is lost when it flows again."""
+    outbox = Outbox(pair[0])
+    began = time.monotonic()
+    for n in range(300_000):
+        outbox.hit(detection(n % 1_000))
+        if n % 100 == 0:
+            outbox.line(b"x" * 1_000)
+            outbox.put_news()
+    assert time.monotonic() - began < 20
+    assert not outbox.is_clear
+    reader, got = Reader(pair[1]), []
+    for _ in range(1_000):
+        got += reader.news()
+        outbox.flush()
+        outbox.put_news()
+        if outbox.is_clear and not outbox.has_news:
+            break
+    got += reader.news()
+    assert sum(hit.count for news in got for hit in news.hits) == 300_000
+    assert sum(len(news.events) for news in got) + outbox.dropped_events == 3_000
+
+
+def test_a_flood_has_a_bound(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Rows and lines beyond the limits are counted; what is known already still counts."""
+    outbox = Outbox(pair[0], rows=100, lines=10)
+    for n in range(1_000):
+        outbox.hit(detection(n))
+        outbox.line(b"line\n")
+    outbox.hit(detection(5))
+    assert (len(outbox._hits), len(outbox._lines)) == (100, 10)
+    assert (outbox.dropped_hits, outbox.dropped_events) == (900, 990)
+    assert outbox._hits[(5).to_bytes(4, "big"), "r", 3, 3][0] == 2
+
+
+def test_a_parent_that_has_gone(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Writing to nobody is noted, not raised."""
+    outbox = Outbox(pair[0])
+    pair[1].close()
+    outbox.hit(detection(1))
+    outbox.put_news()
+    assert outbox.closed

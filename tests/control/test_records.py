@@ -1,0 +1,96 @@
+"""Records between parent and worker survive the way, in whatever pieces they come."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sniffer.control import records
+from sniffer.control.records import (
+    Ended,
+    Finished,
+    HitDelta,
+    Job,
+    Lost,
+    NewRules,
+    NewSocket,
+    News,
+    Ready,
+    ReplayJob,
+    RulesInUse,
+    Snapshot,
+    Stop,
+    TenantRow,
+    Unframer,
+    frame,
+)
+from sniffer.totals import InterfaceTotals, Totals
+
+TO_WORKER = [
+    Job(b"rules", ("eth0",), (3,), key=b"k" * 32, tenants=(TenantRow("a", "", ("10.0.0.0/8",)),)),
+    Job(b"rules", replay=ReplayJob("a.pcap", 2.0, loop=True)),
+    NewRules(2, b"dump"),
+    NewSocket("eth0"),
+    Stop(),
+]
+FROM_WORKER = [
+    Ready(),
+    News((HitDelta(b"\x0a\0\0\7", "stratum-v1-submit", 3, 3, 17, 1_700_000_000_000_000_000),), (b"{}\n",)),
+    Snapshot(Totals(packets=5, interfaces={"eth0": InterfaceTotals(5, 500, 1, 7)}), {"eth0": True}, 1, 2),
+    RulesInUse(2, "no"),
+    Lost("eth0"),
+    Ended(("error: a",), 66),
+    Finished(("error: a",), 66, stopped=True),
+]
+
+
+@pytest.mark.parametrize("record", TO_WORKER, ids=lambda record: type(record).__name__)
+def test_to_the_worker(record: records.ToWorker) -> None:
+    """Every record for the worker arrives as it was sent."""
+    (body,) = Unframer().feed(frame(record))
+    assert records.to_worker.decode(body) == record
+
+
+@pytest.mark.parametrize("record", FROM_WORKER, ids=lambda record: type(record).__name__)
+def test_from_the_worker(record: records.FromWorker) -> None:
+    """Every record of the worker arrives as it was sent."""
+    (body,) = Unframer().feed(frame(record))
+    assert records.from_worker.decode(body) == record
+
+
+@given(st.lists(st.integers(1, 40), max_size=60))
+def test_in_any_pieces(cuts: list[int]) -> None:
+    """However the stream is cut, the same records come out."""
+    stream = b"".join(frame(record) for record in FROM_WORKER)
+    unframer, out, at = Unframer(), [], 0
+    for cut in [*cuts, len(stream)]:
+        out += unframer.feed(stream[at : at + cut])
+        at += cut
+    assert [records.from_worker.decode(body) for body in out] == FROM_WORKER
+
+
+def test_what_is_not_asked_for_stays() -> None:
+    """A reader that takes the first record finds the second one later."""
+    unframer = Unframer()
+    first = next(unframer.feed(frame(Ready()) + frame(Lost("eth0"))))
+    assert records.from_worker.decode(first) == Ready()
+    (second,) = unframer.feed(b"")
+    assert records.from_worker.decode(second) == Lost("eth0")
+
+
+def test_a_frame_has_a_limit() -> None:
+    """A length beyond the limit is refused before anything is kept for it."""
+    with pytest.raises(ValueError, match="frame of"):
+        list(Unframer().feed((records.MAX_FRAME + 1).to_bytes(4, "little")))
+
+
+@given(st.binary(max_size=60))
+def test_garbage_is_no_record(garbage: bytes) -> None:
+    """Bytes that are no record raise what the supervisor expects, and nothing else."""
+    try:
+        record = records.from_worker.decode(garbage)
+    except (msgspec.MsgspecError, ValueError):
+        return
+    assert isinstance(record, msgspec.Struct)

@@ -1,0 +1,248 @@
+"""The worker: what the parent hears of a capture, and that it obeys."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import frames as build
+import pytest
+from control.conftest import SUBMIT
+
+from sniffer.control import records
+from sniffer.control.records import (
+    Ended,
+    Finished,
+    Job,
+    NewRules,
+    News,
+    Ready,
+    ReplayJob,
+    RulesInUse,
+    Snapshot,
+    Stop,
+    TenantRow,
+    Unframer,
+    frame,
+)
+from sniffer.control.supervisor import COMMAND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sniffer.control.records import FromWorker, ToWorker
+    from sniffer.control.reload import Loaded
+
+
+class Parent:
+    """The parent's end of a real worker process."""
+
+    def __init__(self) -> None:
+        self.sock, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen([*COMMAND, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+        self.sock.settimeout(60)
+        self.heard: list[FromWorker] = []
+        self._unframer = Unframer()
+
+    def send(self, record: ToWorker) -> None:
+        """Tell the worker something."""
+        self.sock.sendall(frame(record))
+
+    def until(self, kind: type) -> FromWorker:
+        """Hear until a record of a kind comes."""
+        while True:
+            for number, record in enumerate(self.heard):
+                if isinstance(record, kind):
+                    self.past = self.heard[:number]
+                    del self.heard[: number + 1]
+                    return record
+            data = self.sock.recv(1 << 20)
+            assert data, "the worker hung up"
+            self.heard += [records.from_worker.decode(body) for body in self._unframer.feed(data)]
+
+    def rest(self) -> list[FromWorker]:
+        """Everything up to the end of the worker."""
+        while data := self.sock.recv(1 << 20):
+            self.heard += [records.from_worker.decode(body) for body in self._unframer.feed(data)]
+        out, self.heard = self.heard, []
+        return out
+
+
+@pytest.fixture
+def parent() -> Iterator[Parent]:
+    """A worker process that waits for its Job."""
+    one = Parent()
+    yield one
+    one.sock.close()
+    if one.process.poll() is None:
+        one.process.kill()
+    one.process.wait(10)
+
+
+def hits(heard: list[FromWorker]) -> dict[tuple[str, str], int]:
+    """Hits by address and rule."""
+    out: dict[tuple[str, str], int] = {}
+    for record in heard:
+        for hit in record.hits if isinstance(record, News) else ():
+            key = (".".join(map(str, hit.host)), hit.rule)
+            out[key] = out.get(key, 0) + hit.count
+    return out
+
+
+def books(heard: list[FromWorker]) -> Snapshot:
+    """The last snapshot."""
+    return [record for record in heard if isinstance(record, Snapshot)][-1]
+
+
+def test_a_capture_is_told_whole(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """Ready, then hits, lines and books of everything in the file, then the end."""
+    tenants = (TenantRow("acme", "noc@acme.example", ("10.0.0.0/8",)),)
+    parent.send(
+        Job(shipped.dump, replay=ReplayJob(str(miner), 0, linger=False), sensor="s1", events=True, tenants=tenants)
+    )
+    heard = parent.rest()
+    assert isinstance(heard[0], Ready)
+    assert heard[-1] == Finished()
+    assert parent.process.wait(10) == 0
+    assert hits(heard) == {("10.0.0.7", "stratum-v1-submit"): 3}
+    totals = books(heard).totals
+    assert totals.packets == totals.passed + sum(totals.skipped.values()) == 9
+    assert totals.interfaces["miner.pcap"].packets == 9
+    lines = [json.loads(line) for record in heard if isinstance(record, News) for line in record.events]
+    assert [line["mining"]["confidence"] for line in lines] == ["confirmed"]
+    assert lines[0]["pcap_filename"] == "miner.pcap"
+    assert lines[0]["sensor"] == "s1"
+    assert lines[0]["tenant"] == {"name": "acme", "contact": "noc@acme.example"}
+
+
+def test_lines_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """Without a taker no event line is made."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0, linger=False)))
+    assert all(not record.events for record in parent.rest() if isinstance(record, News))
+
+
+def test_it_stays_after_a_replay(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """The end of a replay is told; the worker stays, reports each second, and ends when told to."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    assert parent.until(Ended) == Ended()
+    assert hits(parent.past) == {("10.0.0.7", "stratum-v1-submit"): 3}
+    parent.until(Snapshot)
+    parent.send(Stop())
+    assert parent.until(Finished) == Finished(stopped=True)
+    assert parent.process.wait(10) == 0
+
+
+def test_a_damaged_capture(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """What is readable counts; the fault comes along with the end."""
+    with miner.open("ab") as file:
+        file.write(b"\0" * 7)
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    ended = parent.until(Ended)
+    assert isinstance(ended, Ended)
+    assert ended.exit_status == 66
+    assert "cut_record" in ended.lines[0]
+    assert books(parent.past).totals.packets == 9
+
+
+def test_a_missing_capture(parent: Parent, shipped: Loaded) -> None:
+    """Nothing to read is the end of it, with the reason."""
+    parent.send(Job(shipped.dump, replay=ReplayJob("/nowhere/a.pcap", 0)))
+    last = parent.until(Finished)
+    assert isinstance(last, Finished)
+    assert last.exit_status == 66
+    assert "missing" in last.lines[0]
+    assert parent.process.wait(10) == 66
+
+
+def test_each_pass_of_a_loop_starts_afresh(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """A second pass is no retransmission: it hits as often as the first, and counters go on."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 20.0, loop=True)))
+    heard: list[FromWorker] = []
+    while hits(heard).get(("10.0.0.7", "stratum-v1-submit"), 0) < 9:
+        heard.append(parent.until((News, Snapshot)))  # type: ignore[arg-type]
+    parent.send(Stop())
+    heard += parent.rest()
+    packets = [record.totals.packets for record in heard if isinstance(record, Snapshot)]
+    assert packets == sorted(packets)
+    assert packets[-1] >= 27
+    assert books(heard).totals.hits == sum(hits(heard).values())
+
+
+def test_new_rules_are_taken_between_two_batches(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """New rules are answered for; a broken set is refused and the old one stays."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    parent.until(Ended)
+    parent.send(NewRules(2, shipped.dump))
+    assert parent.until(RulesInUse) == RulesInUse(2)
+    parent.send(NewRules(3, b"\xc1 not a rule set"))
+    answer = parent.until(RulesInUse)
+    assert isinstance(answer, RulesInUse)
+    assert answer.generation == 3
+    assert answer.fault
+    parent.until(Snapshot)
+
+
+def test_stop_during_a_slow_replay(parent: Parent, shipped: Loaded, tmp_path: Path) -> None:
+    """Stop ends a replay within a second, and hits that waited for an answer go out."""
+    talk = build.Conversation().open().send(0, SUBMIT, answered=False)
+    talk.time += 3_600 * 10**9
+    talk.send(0, SUBMIT)
+    file = tmp_path / "slow.pcap"
+    file.write_bytes(build.pcap(talk.frames))
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(file), 1.0)))
+    parent.until(Ready)
+    time.sleep(0.5)
+    began = time.monotonic()
+    parent.send(Stop())
+    heard = parent.rest()
+    assert time.monotonic() - began < 1.5
+    assert hits(heard) == {("10.0.0.7", "stratum-v1-submit"): 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_signals_for_the_parent_do_not_reach_it(
+    parent: Parent, shipped: Loaded, miner: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C goes to the whole group; the worker leaves it to the parent."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    parent.until(Ended)
+    os.kill(parent.process.pid, number)
+    parent.until(Snapshot)
+    parent.until(Snapshot)
+    assert parent.process.poll() is None
+
+
+def test_sigterm_drains(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """SIGTERM to the worker ends it as Stop does."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    parent.until(Ended)
+    os.kill(parent.process.pid, signal.SIGTERM)
+    assert parent.until(Finished) == Finished(stopped=True)
+    assert parent.process.wait(10) == 0
+
+
+def test_it_does_not_outlive_its_parent(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """When the parent is gone, so is the worker."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 1.0, loop=True)))
+    parent.until(Ready)
+    parent.sock.close()
+    assert parent.process.wait(10) is not None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="capabilities are Linux's")
+def test_it_holds_no_privilege(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """While it reads packets it has no capability and cannot get one."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    parent.until(Ended)
+    with open(f"/proc/{parent.process.pid}/status", encoding="ascii") as status:  # noqa: PTH123
+        fields = dict(line.split(":", 1) for line in status)
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == int(fields["CapAmb"], 16) == 0
+    assert fields["NoNewPrivs"].strip() == "1"
