@@ -157,7 +157,7 @@ def run(
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Show offending addresses as they come.")] = False,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0, help="End after so long; 0: run until told to stop.")
+        float, typer.Option("--seconds", min=0, help="Read for so long; 0: until told to stop.")
     ] = 0,
     rules: RulesOption = None,
 ) -> int:

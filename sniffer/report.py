@@ -19,6 +19,7 @@ from rich.table import Table
 
 from sniffer.errors import EXIT_OK, ConfigError, UsageError, printable
 from sniffer.examples import check_rule
+from sniffer.gate.compiled import is_warm
 from sniffer.ruleset.explain import explain
 from sniffer.scan import ranked
 from sniffer.strictyaml import suggest
@@ -54,7 +55,7 @@ def progress(files: int, *, quiet: bool = False) -> Iterator[Callable[[str, int,
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("scanning", total=files)
+        task = bar.add_task("scanning" if is_warm() else "compiling the gate (first start only)", total=files)
         begun: list[str] = []
 
         def advance(path: str, done: int, size: int) -> None:

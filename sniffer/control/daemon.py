@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.5
 STATS_EVERY: Final = 60.0
+FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
 FLUSH_SECONDS: Final = 1.0  # for the event file
 WORKER: Final = "0"
@@ -65,7 +66,7 @@ class Options:
     speed: float = 0.0  # 0: as fast as possible
     listen: str = "127.0.0.1:9478"
     table: bool = False
-    seconds: float = 0.0  # 0: until told to stop
+    seconds: float = 0.0  # to read for; 0: until told to stop
     rules: tuple[Path, ...] = ()
     exit_at_end: bool = False  # end with the replay, in place of staying for its metrics
 
@@ -116,6 +117,7 @@ class Daemon:
         )
         self.table = HostTable(self.book, title="Offending addresses") if options.table else None
         self._stop = asyncio.Event()
+        self._reading = asyncio.Event()
         self._signals = 0
         self._lost: dict[str, None] = {}
         self._dropped = [0, 0]  # event lines: of workers before this one, of this one
@@ -145,19 +147,26 @@ class Daemon:
         working = asyncio.create_task(self.supervisor.run())
         ticking = asyncio.create_task(self._tick())
         stopping = asyncio.create_task(self._stop.wait())
+        limit = asyncio.create_task(self._time_limit())
         try:
-            limit = self.options.seconds or None
-            await asyncio.wait(
-                (working, ticking, stopping), timeout=limit, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait((working, ticking, stopping, limit), return_when=asyncio.FIRST_COMPLETED)
             if ticking.done():
                 ticking.result()
             return await self._wind_up(working)
         finally:
-            for task in (working, ticking, stopping):
+            tasks = (working, ticking, stopping, limit)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(working, ticking, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._close()
+
+    async def _time_limit(self) -> None:
+        """Wait for as long as the command line allows, from when the first packet can be read."""
+        await self._reading.wait()
+        if self.options.seconds:
+            await asyncio.sleep(self.options.seconds)
+        else:
+            await asyncio.Event().wait()
 
     async def _wind_up(self, working: asyncio.Task[Finished]) -> int:
         """Let the worker finish, within its time."""
@@ -202,11 +211,16 @@ class Daemon:
 
     async def _tick(self) -> None:
         """What has to be done now and then."""
-        next_stats = time.monotonic() + STATS_EVERY
+        begun = time.monotonic()
+        next_stats = begun + STATS_EVERY
+        patience = FIRST_START
         while True:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             self.book.expire(now)
+            if now - begun > patience and not self._reading.is_set():
+                patience = float("inf")
+                logger().info("compiling the gate; this takes a moment at the first start only")
             if self.notifier.watchdog_seconds:
                 self.notifier.watchdog()
             if self.table is not None:
@@ -254,6 +268,7 @@ class Daemon:
     def ready(self) -> None:
         """A worker has begun to read."""
         self._heard = time.monotonic()
+        self._reading.set()
         self.health.workers[WORKER].up = True
         self.notifier.ready(f"watching {', '.join(self.options.interfaces) or self.options.replay}")
         logger().info("watching", source=", ".join(self.options.interfaces) or self.options.replay)
