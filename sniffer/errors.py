@@ -25,8 +25,10 @@ EXIT_HITS = 3
 
 def printable(text: object, limit: int = 200) -> str:
     """Return ``text`` in printable ASCII, at most ``limit`` characters, safe for a terminal or a log line."""
-    escaped = str(text).encode("ascii", "backslashreplace").decode("ascii")
-    escaped = "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in escaped)
+    escaped = str(text)
+    if not (escaped.isascii() and escaped.isprintable()):
+        escaped = escaped.encode("ascii", "backslashreplace").decode("ascii")
+        escaped = "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in escaped)
     return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."
 
 
