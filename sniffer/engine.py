@@ -136,6 +136,7 @@ class Engine:
 
     def process(self, batch: Batch) -> None:
         """Run one batch through the pipeline."""
+        self._idle = 0  # packet time itself has gone on
         for packet in self.gate.inspect(batch):
             if packet.protocol == TCP:
                 self._segment(packet)

@@ -68,6 +68,22 @@ def test_spoofed_segment_is_never_confirmed(ruleset: RuleSet) -> None:
     assert run.levels == [Confidence.PROBABLE]
 
 
+def test_silence_does_not_count_twice(ruleset: RuleSet) -> None:
+    """A quiet spell is over with the next packet, whose own time tells of it."""
+    run = Run(ruleset)
+    talk = build.Conversation().open()
+    run.feed(talk)
+    run.engine.tick(idle=100 * SECOND)
+    talk.frames.clear()
+    talk.time += 100 * SECOND
+    run.feed(talk.send(0, SUBMIT, answered=False))
+    assert 100 * SECOND <= run.engine.now < 101 * SECOND
+    run.engine.tick(idle=4 * SECOND)
+    assert not run.hits
+    run.engine.tick(idle=2 * SECOND)
+    assert run.levels == [Confidence.PROBABLE]
+
+
 def test_reset_is_no_answer(ruleset: RuleSet) -> None:
     """A peer that answers with RST does not confirm what it never asked for."""
     talk = build.Conversation().send(0, SUBMIT, answered=False)

@@ -33,6 +33,7 @@ class Clock:
     now = 100.0
 
     def __call__(self) -> float:
+        """Seconds."""
         return self.now
 
 

@@ -43,7 +43,11 @@ def test_packets_become_batches(source: ScapyCapture) -> None:
     batch = next(batches)
     assert batch is not None
     assert [
-        (batch.data[row["offset"] : row["offset"] + row["captured"]].tobytes(), int(row["length"]), int(row["interface"]))
+        (
+            batch.data[row["offset"] : row["offset"] + row["captured"]].tobytes(),
+            int(row["length"]),
+            int(row["interface"]),
+        )
         for row in batch.frames
     ] == [(b"hello", 9, 1), (b"world!", 6, 0)]
     assert int(batch.frames["time"][0]) == 1_700_000_000_500_000_000

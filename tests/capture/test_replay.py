@@ -24,6 +24,7 @@ class Clock:
         self.naps: list[float] = []
 
     def __call__(self) -> float:
+        """Seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
@@ -35,7 +36,9 @@ class Clock:
 def capture(folder: Path, offsets: list[float]) -> str:
     """A file with a frame at each offset, in seconds."""
     file = folder / "a.pcap"
-    file.write_bytes(build.pcap([(START + int(at * SECOND), bytes([n]) * 60) for n, at in enumerate(offsets)]))
+    file.write_bytes(
+        build.pcap([(START + int(at * SECOND), bytes([n]) * 60) for n, at in enumerate(offsets)])
+    )
     return str(file)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 import struct
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from sniffer.errors import AccessError, InputError
 from sniffer.model import FRAME
 
 if TYPE_CHECKING:
+    import socket
+
     from numpy.typing import NDArray
 
 BLOCK = 4_096
@@ -26,7 +27,14 @@ MAC = 82
 
 
 def packet(
-    payload: bytes, *, step: int | None = None, kind: int = 0, status: int = 0, tci: int = 0, tpid: int = 0, time: int = 7
+    payload: bytes,
+    *,
+    step: int | None = None,
+    kind: int = 0,
+    status: int = 0,
+    tci: int = 0,
+    tpid: int = 0,
+    time: int = 7,
 ) -> bytes:
     """A packet as the kernel lays it out (struct tpacket3_hdr, struct sockaddr_ll, the frame)."""
     size = (MAC + len(payload) + 7) & ~7
@@ -41,7 +49,9 @@ def packet(
 
 def block(*packets: bytes, count: int | None = None, first: int = HEAD) -> bytes:
     """A block: its head, then packets."""
-    head = struct.pack("<IIIIII", 1, 0, 1, len(packets) if count is None else count, first, 0).ljust(HEAD, b"\0")
+    head = struct.pack("<IIIIII", 1, 0, 1, len(packets) if count is None else count, first, 0).ljust(
+        HEAD, b"\0"
+    )
     return (head + b"".join(packets)).ljust(BLOCK, b"\0")
 
 
@@ -133,7 +143,7 @@ def test_no_block_leads_outside(garbage: bytes, first: int, count: int) -> None:
 
 def test_no_such_interface() -> None:
     """The fault names the interfaces that exist."""
-    with pytest.raises(InputError, match="interfaces of this machine: .*lo") as caught:
+    with pytest.raises(InputError, match=r"interfaces of this machine: .*lo") as caught:
         open_ring_socket("no-such-port", RingSettings())
     assert caught.value.exit_status == 66
 
@@ -158,7 +168,9 @@ def test_unsupported_kind_of_interface(monkeypatch: pytest.MonkeyPatch) -> None:
         interface.link_type("lo")
 
 
-@pytest.mark.parametrize(("mib", "kib", "blocks"), [(64, 1_024, 64), (1, 64, 16), (1, 4_096, 2), (1_024, 4_096, 256)])
+@pytest.mark.parametrize(
+    ("mib", "kib", "blocks"), [(64, 1_024, 64), (1, 64, 16), (1, 4_096, 2), (1_024, 4_096, 256)]
+)
 def test_geometry(mib: int, kib: int, blocks: int) -> None:
     """A ring has two blocks at least; all fit offsets of 32 bits."""
     geometry = RingSettings(mib, kib)

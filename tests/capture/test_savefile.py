@@ -465,7 +465,7 @@ def test_standard_input_is_read() -> None:
         "source = Savefile('-')\n"
         "print(sum(len(batch.frames) for batch in source.batches()), source.interfaces, source.size)"
     )
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", program],
         input=GOOD[3],
         capture_output=True,
@@ -549,7 +549,7 @@ def test_memory_and_time_do_not_grow_with_the_file(tmp_path: Path, shape: str) -
         "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print(after - before, time.process_time(), source.packets, error)"
     )
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", program, str(path)],
         capture_output=True,
         check=True,

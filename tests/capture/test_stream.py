@@ -15,7 +15,7 @@ from sniffer.capture import stream
 from sniffer.capture.faults import Fault
 from sniffer.capture.stream import Gunzip
 
-TEXT = random.Random(7).randbytes(3_000) + bytes(3_000)  # noqa: S311 - bytes for a test
+TEXT = random.Random(7).randbytes(3_000) + bytes(3_000)
 
 
 def drain(data: bytes, piece: int = 1_000) -> tuple[bytes, str]:

@@ -165,6 +165,7 @@ def test_a_second_stop_is_at_once(start: Callable[..., Daemon], miner: Path) -> 
     assert (status, took < 1.0) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_stop_before_it_has_started(start: Callable[..., Daemon], miner: Path) -> None:
     """TERM in any phase of the start is a clean end."""
     for wait in (0.6, 0.9, 1.3):
@@ -188,7 +189,9 @@ def test_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> No
 
     (rules / "own.yaml").write_text(RULE.replace("own-submit", "new-submit"))
     daemon.process.send_signal(signal.SIGHUP)
-    daemon.until(lambda: daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}') > 0, "hits of the new rule")
+    daemon.until(
+        lambda: daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}') > 0, "hits of the new rule"
+    )
     assert daemon.metric("sniffer_rules_generation") == 2
     assert daemon.metric("sniffer_rules_reload_success") == 1
 
@@ -198,7 +201,9 @@ def test_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> No
     assert daemon.metric("sniffer_rules_generation") == 2
     assert any("own.yaml:" in line["event"] and line["level"] == "error" for line in daemon.log())
     before = daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}')
-    daemon.until(lambda: daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}') > before, "hits of the old set")
+    daemon.until(
+        lambda: daemon.metric('sniffer_hits_total{rule="new-submit"[^}]*}') > before, "hits of the old set"
+    )
 
     (rules / "own.yaml").write_text(RULE)
     daemon.process.send_signal(signal.SIGHUP)
@@ -208,6 +213,7 @@ def test_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> No
     assert daemon.stop()[0] == 0
 
 
+@pytest.mark.slow
 def test_a_storm_of_hang_ups(start: Callable[..., Daemon], miner: Path) -> None:
     """A hundred HUPs in a moment are a few reloads, and the daemon goes on."""
     daemon = start("--replay", miner)
@@ -220,6 +226,7 @@ def test_a_storm_of_hang_ups(start: Callable[..., Daemon], miner: Path) -> None:
     assert daemon.stop()[0] == 0
 
 
+@pytest.mark.slow
 def test_reload_over_http(start: Callable[..., Daemon], miner: Path) -> None:
     """POST /-/reload is refused unless the configuration allows it; then it tells the outcome."""
     daemon = start("--replay", miner)
@@ -264,6 +271,7 @@ def test_a_killed_worker_is_replaced(start: Callable[..., Daemon], miner: Path) 
     assert daemon.stop()[0] == 0
 
 
+@pytest.mark.slow
 def test_a_stuck_worker_is_replaced(start: Callable[..., Daemon], miner: Path) -> None:
     """A stopped worker is noticed and replaced."""
     daemon = start("--replay", miner, "--speed", "2", "--loop")
@@ -275,6 +283,7 @@ def test_a_stuck_worker_is_replaced(start: Callable[..., Daemon], miner: Path) -
     assert daemon.stop()[0] == 0
 
 
+@pytest.mark.slow
 def test_the_worker_goes_with_its_parent(start: Callable[..., Daemon], miner: Path) -> None:
     """A killed parent leaves no worker behind."""
     daemon = start("--replay", miner, "--speed", "1", "--loop")
@@ -311,6 +320,7 @@ def test_the_service_manager_is_told(start: Callable[..., Daemon], miner: Path, 
         assert daemon.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_table_and_an_end(start: Callable[..., Daemon], miner: Path) -> None:
     """--table shows each address; --seconds ends the daemon by itself with status 0."""
     daemon = start("--replay", miner, "--table", "--seconds", "6")
@@ -331,10 +341,24 @@ def test_a_table_and_an_end(start: Callable[..., Daemon], miner: Path) -> None:
         (["--replay", "MINER", "--listen", "TAKEN"], "", 74, "in use"),
         ([], "", 2, "no interface"),
     ],
-    ids=["missing file", "missing interface", "missing rules", "bad config", "contradiction", "port in use", "nothing"],
+    ids=[
+        "missing file",
+        "missing interface",
+        "missing rules",
+        "bad config",
+        "contradiction",
+        "port in use",
+        "nothing",
+    ],
 )
 def test_what_keeps_it_from_starting(
-    start: Callable[..., Daemon], miner: Path, tmp_path: Path, arguments: list[str], config: str, status: int, words: str
+    start: Callable[..., Daemon],
+    miner: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    config: str,
+    status: int,
+    words: str,
 ) -> None:
     """One readable line and the exit status of its kind; never a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

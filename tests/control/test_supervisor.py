@@ -48,10 +48,12 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.hits = 0
+        self.reading = asyncio.Event()
 
     def ready(self) -> None:
         """Note it, like all of these."""
         self.told.append("ready")
+        self.reading.set()
 
     def news(self, news: News) -> None:
         """Count hits."""
@@ -105,7 +107,9 @@ def run(folder: Path, script: str, **settings: float) -> tuple[Listener, Supervi
 
 def test_a_worker_that_does_its_work(tmp_path: Path) -> None:
     """Its records are heard in order; its last one is the result."""
-    listener, keeper, last = run(tmp_path, "say(Ready()); say(News((row,))); say(Ended()); say(Finished(exit_status=66))")
+    listener, keeper, last = run(
+        tmp_path, "say(Ready()); say(News((row,))); say(Ended()); say(Finished(exit_status=66))"
+    )
     assert listener.told == ["ready", "ended 0", "finished 66"]
     assert (listener.hits, keeper.restarts, keeper.up, last.exit_status) == (1, 0, False, 66)
 
@@ -144,7 +148,7 @@ def test_workers_that_keep_dying(tmp_path: Path) -> None:
     """After five restarts within a minute the supervisor gives up, with the reason, and status 70."""
     listener = Listener()
     keeper = make(tmp_path, "sys.exit(9)", listener)
-    with pytest.raises(WorkerError, match="died 6 times .* exit status 9") as caught:
+    with pytest.raises(WorkerError, match=r"died 6 times .* exit status 9") as caught:
         asyncio.run(asyncio.wait_for(keeper.run(), 60))
     assert caught.value.exit_status == 70
     assert listener.told == ["died: exit status 9"] * supervisor.RESTARTS
@@ -178,8 +182,7 @@ say(Finished())
         listener = Listener()
         keeper = make(tmp_path, script, listener, check_every=0.05, silent_checks=10)
         running = asyncio.create_task(keeper.run())
-        while not keeper.up:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(listener.reading.wait(), 30)
         await asyncio.sleep(0.7)
         assert listener.told == ["ready"]  # a talking one is left alone
         assert keeper.pid is not None
@@ -210,10 +213,10 @@ def test_stop_and_stop_now(tmp_path: Path) -> None:
     stubborn = "say(Ready())\nwhile True: time.sleep(1)"
 
     async def stop(script: str, *, now: bool) -> tuple[Finished, float]:
-        keeper = make(tmp_path, script, Listener())
+        listener = Listener()
+        keeper = make(tmp_path, script, listener)
         running = asyncio.create_task(keeper.run())
-        while not keeper.up:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(listener.reading.wait(), 30)
         began = time.monotonic()
         await keeper.stop()
         if now:
@@ -244,8 +247,7 @@ say(Finished())
         keeper = make(tmp_path, script, listener)
         assert not await keeper.send_rules(NewRules(2, b""))
         running = asyncio.create_task(keeper.run())
-        while not keeper.up:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(listener.reading.wait(), 30)
         assert await keeper.send_rules(NewRules(2, b"x" * 5_000_000))
         await asyncio.wait_for(running, 30)
         return listener.told

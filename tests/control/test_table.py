@@ -21,7 +21,15 @@ def book(*hosts: int) -> HostBook:
 
 def add(out: HostBook, host: int) -> None:
     """Two hits of a host."""
-    out.hit(bytes([10, 0, 0, host]), "stratum-v1-submit", Severity.HIGH, Confidence.CONFIRMED, 2, 1_700_000_000 * 10**9, 1.0)
+    out.hit(
+        bytes([10, 0, 0, host]),
+        "stratum-v1-submit",
+        Severity.HIGH,
+        Confidence.CONFIRMED,
+        2,
+        1_700_000_000 * 10**9,
+        1.0,
+    )
 
 
 def test_elsewhere_than_on_a_terminal() -> None:

@@ -106,7 +106,13 @@ def test_a_capture_is_told_whole(parent: Parent, shipped: Loaded, miner: Path) -
     """Ready, then hits, lines and books of everything in the file, then the end."""
     tenants = (TenantRow("acme", "noc@acme.example", ("10.0.0.0/8",)),)
     parent.send(
-        Job(shipped.dump, replay=ReplayJob(str(miner), 0, linger=False), sensor="s1", events=True, tenants=tenants)
+        Job(
+            shipped.dump,
+            replay=ReplayJob(str(miner), 0, linger=False),
+            sensor="s1",
+            events=True,
+            tenants=tenants,
+        )
     )
     heard = parent.rest()
     assert isinstance(heard[0], Ready)

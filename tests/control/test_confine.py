@@ -1,0 +1,45 @@
+"""Confinement, in a process of its own: it cannot be taken back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="capabilities are Linux's")
+
+
+def run(code: str) -> str:
+    """What a process says that confines itself and then runs some code."""
+    code = "import mmap, os, socket\nfrom sniffer.control.confine import confine\ndone = confine()\n" + code
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_no_capability_is_left() -> None:
+    """Effective, permitted and ambient capabilities are empty, and none can come back."""
+    wanted = "('CapEff', 'CapPrm', 'CapAmb', 'NoNewPrivs')"
+    told = run(
+        f"print(done.powerless, [l.split()[1] for l in open('/proc/self/status') if l.split(':')[0] in {wanted}])"
+    )
+    assert told == f"True {['0' * 16] * 3 + ['1']}"
+
+
+def test_no_new_packet_socket() -> None:
+    """A confined process cannot open what it was given by descriptor."""
+    told = run(
+        "try: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nexcept PermissionError: print('refused')"
+    )
+    assert told == "refused"
+
+
+def test_no_new_code() -> None:
+    """Where the kernel can seal a process, memory cannot be writable and executable."""
+    told = run(
+        "try: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC); print(done.sealed, 'given')\n"
+        "except PermissionError: print(done.sealed, 'refused')"
+    )
+    assert told in ("True refused", "False given")

@@ -1,0 +1,131 @@
+"""The daemon on a real interface: a miner on the wire becomes a sample; drops and removals do not stop it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import frames as build
+import pytest
+from control.conftest import SUBMIT
+from control.test_daemon import Daemon
+from live.conftest import command, make_pair, sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="AF_PACKET is Linux's"),
+]
+
+
+def mine(client: tuple[str, int], shares: int = 3, vlans: tuple[int, ...] = ()) -> int:
+    """Put a mining session onto the wire; return its packets."""
+    talk = build.Conversation(client=client, vlans=vlans).open()
+    for _ in range(shares):
+        talk.send(0, SUBMIT)
+    with sender() as wire:
+        for _, frame in talk.frames:
+            wire.send(frame.ljust(60, b"\0"))
+    return len(talk.frames)
+
+
+def finish(daemon: Daemon) -> None:
+    """End a daemon whatever a test has come to."""
+    if daemon.process.poll() is None:
+        daemon.process.kill()
+    daemon.process.wait(10)
+    if daemon.process.stdout is not None:
+        daemon.process.stdout.close()
+
+
+def hits(daemon: Daemon, address: str) -> float:
+    """Share submissions counted for an address."""
+    return daemon.metric(f'sniffer_host_hits_total{{ip="{address}",rule="stratum-v1-submit"[^}}]*}}')
+
+
+def test_a_miner_on_the_wire(in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path) -> None:
+    """Packets on the port become hits of an address, tagged or not; TERM drains what is in the ring."""
+
+    def body() -> None:
+        command("ip link set lo up")
+        daemon = Daemon(tmp_path, "--interface", "port", config="capture: {ring_mib: 8}\n")
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the worker")
+            sent = mine(("10.0.0.7", 40_000)) + mine(("10.0.0.8", 40_001), vlans=(7,))
+            daemon.until(lambda: hits(daemon, "10.0.0.7") == 3, "hits", 10)
+            daemon.until(lambda: hits(daemon, "10.0.0.8") == 3, "tagged hits", 10)
+            daemon.until(lambda: daemon.metric("sniffer_capture_packets_total") == sent, "books", 10)
+            assert daemon.metric("sniffer_interface_up") == 1
+            assert daemon.metric("sniffer_capture_drops_total") == 0
+            mine(("10.0.0.9", 40_002))
+            status, took = daemon.stop()
+            assert (status, took < 5) == (0, True)
+        finally:
+            finish(daemon)
+        lines = [json.loads(line) for line in daemon.events.read_bytes().splitlines()]
+        alerts = {line["mining"]["host_ip"]: line for line in lines if line["event_type"] == "alert"}
+        assert set(alerts) == {"10.0.0.7", "10.0.0.8", "10.0.0.9"}
+        assert alerts["10.0.0.8"]["vlan"] == [7]
+        assert alerts["10.0.0.7"]["in_iface"] == "port"
+
+    in_namespace(body)
+
+
+def test_a_port_that_is_made_anew(in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path) -> None:
+    """A removed interface is told; when it is back, the same worker reads it within three seconds."""
+
+    def body() -> None:
+        command("ip link set lo up")
+        daemon = Daemon(tmp_path, "--interface", "port", config="capture: {ring_mib: 8}\n")
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the worker")
+            workers = daemon.children()
+            command("ip link del tap")
+            daemon.until(lambda: daemon.said("the interface is gone"), "the loss", 10)
+            daemon.until(lambda: daemon.metric("sniffer_interface_up") == 0, "the metric", 10)
+            make_pair()
+            began = time.monotonic()
+            daemon.until(lambda: daemon.said("the interface is back"), "the return", 10)
+            daemon.until(lambda: daemon.metric("sniffer_interface_up") == 1, "the metric", 10)
+            assert time.monotonic() - began < 4
+            assert daemon.metric("sniffer_capture_reopens_total") == 1
+            mine(("10.0.0.7", 40_000))
+            daemon.until(lambda: hits(daemon, "10.0.0.7") == 3, "hits", 10)
+            assert daemon.children() == workers
+            assert daemon.stop()[0] == 0
+        finally:
+            finish(daemon)
+
+    in_namespace(body)
+
+
+def test_a_killed_worker_on_the_wire(
+    in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path
+) -> None:
+    """The successor of a killed worker reads the port; nothing that was counted is lost."""
+
+    def body() -> None:
+        command("ip link set lo up")
+        daemon = Daemon(tmp_path, "--interface", "port", config="capture: {ring_mib: 8}\n")
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the worker")
+            mine(("10.0.0.7", 40_000))
+            daemon.until(lambda: hits(daemon, "10.0.0.7") == 3, "hits", 10)
+            os.kill(daemon.children()[0], signal.SIGKILL)
+            daemon.until(lambda: daemon.metric("sniffer_worker_restarts_total") == 1, "the death", 10)
+            daemon.until(lambda: daemon.ask("/-/ready")[0] == 200, "the successor", 20)
+            mine(("10.0.0.8", 40_001))
+            daemon.until(lambda: hits(daemon, "10.0.0.8") == 3, "new hits", 10)
+            assert hits(daemon, "10.0.0.7") == 3
+            assert daemon.stop()[0] == 0
+        finally:
+            finish(daemon)
+
+    in_namespace(body)
