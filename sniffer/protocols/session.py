@@ -11,7 +11,7 @@ shape that speaks for itself counts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from sniffer.model import Facts, Role, Value
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sniffer.oddities import Oddities
-    from sniffer.protocols.dialects import Dialect
 
 MAX_IDS: Final = 256
 MAX_HELD: Final = 8
@@ -74,6 +73,16 @@ class Held(NamedTuple):
     side: int
     time: int
     end: int
+
+
+class Dialect(Protocol):
+    """What a session asks of a dialect (``dialects/`` has one module each)."""
+
+    def call(self, call: Call, session: Session) -> Reading | None:
+        """Read a request or notification."""
+
+    def answer(self, answer: Answer, session: Session) -> Reading | None:
+        """Read a reply, by the request it belongs to or by its shape."""
 
 
 class Session:

@@ -8,24 +8,14 @@ A dialect answers two questions; the first dialect that knows a message wins, so
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from sniffer.protocols.dialects.cryptonote import Cryptonote
 from sniffer.protocols.dialects.eth_proxy import EthProxy
 from sniffer.protocols.dialects.stratum import Stratum
 
 if TYPE_CHECKING:
-    from sniffer.protocols.session import Answer, Call, Reading, Session
-
-
-class Dialect(Protocol):
-    """What a dialect must know."""
-
-    def call(self, call: Call, session: Session) -> Reading | None:
-        """Read a request or notification."""
-
-    def answer(self, answer: Answer, session: Session) -> Reading | None:
-        """Read a reply, by the request it belongs to or by its shape."""
+    from sniffer.protocols.session import Dialect
 
 
 DIALECTS: Final[tuple[Dialect, ...]] = (Stratum(), Cryptonote(), EthProxy())
