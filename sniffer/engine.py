@@ -10,6 +10,8 @@ One spoofed segment can therefore not put an innocent address into a ``confirmed
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import ipaddress
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -235,9 +237,9 @@ class Engine:
         self, facts: Facts, client: tuple[bytes, int], server: tuple[bytes, int], transport: str
     ) -> list[tuple[Rule, Match]]:
         values: dict[str, Value] = {
-            "client.ip": str(ipaddress.ip_address(client[0])),
+            "client.ip": address_text(client[0]),
             "client.port": client[1],
-            "server.ip": str(ipaddress.ip_address(server[0])),
+            "server.ip": address_text(server[0]),
             "server.port": server[1],
             "flow.transport": transport,
             **facts.values,
@@ -285,7 +287,7 @@ class Engine:
                 facts=facts,
                 match=match,
                 place=place,
-                flow_id=packet.flow_hash,
+                flow_id=datagram_flow(packet),
                 confidence=rule.confidence,
                 host=client[0],
                 server=None,  # the resolver is not the pool
@@ -343,11 +345,12 @@ class Engine:
         frames = batch.frames
         if not len(frames):
             return
-        first = int(frames["interface"][0])
-        groups = [first] if (frames["interface"] == first).all() else np.unique(frames["interface"]).tolist()
-        for index in groups:
-            mine = frames if len(groups) == 1 else frames[frames["interface"] == index]
-            books = self._by_interface.setdefault(int(index), InterfaceTotals())
+        numbers = frames["interface"]
+        first = int(numbers[0])
+        alone = len(self.interfaces) == 1 or bool((numbers == first).all())
+        for index in [first] if alone else np.unique(numbers).tolist():
+            mine = frames if alone else frames[numbers == index]
+            books = self._by_interface.setdefault(index, InterfaceTotals())
             books.packets += len(mine)
             books.bytes += int(mine["length"].sum(dtype=np.int64))
             books.last_packet = int(mine["time"][-1])
@@ -373,6 +376,19 @@ class Engine:
             hits=self._hits,
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
+
+
+@functools.lru_cache(maxsize=4_096)
+def address_text(packed: bytes) -> str:
+    """An address as text."""
+    return str(ipaddress.ip_address(packed))
+
+
+def datagram_flow(packet: Packet) -> int:
+    """A number for the flow of a datagram, the same for both directions: 48 bits, as those of TCP flows."""
+    ends = sorted(((packet.source, packet.source_port), (packet.destination, packet.destination_port)))
+    key = b"".join(address + port.to_bytes(2, "big") for address, port in ends)
+    return int.from_bytes(hashlib.blake2s(key, digest_size=6).digest(), "big")
 
 
 def seen_of(flow: Flow, facts: Facts) -> str:

@@ -159,6 +159,7 @@ def test_dns_question(ruleset: RuleSet) -> None:
     assert (hit.rule.id, hit.confidence, hit.server) == ("pool-dns", Confidence.SUSPECTED, None)
     assert hit.host == bytes([10, 0, 0, 9])
     assert run.engine.totals().oddities["duplicate_packet"] == 1
+    assert hit.flow_id
 
 
 def test_books_balance(ruleset: RuleSet) -> None:
