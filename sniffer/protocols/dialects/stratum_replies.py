@@ -50,7 +50,11 @@ def by_shape(answer: Answer, session: Session) -> Reading | None:
         return Reading(known(session), "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
     pairs = first if isinstance(first, list) and first and isinstance(first[0], list) else [first]
     for pair in pairs:
-        if isinstance(pair, list) and len(pair) >= 2 and pair[0] in ("mining.notify", "mining.set_difficulty"):
+        if (
+            isinstance(pair, list)
+            and len(pair) >= 2
+            and pair[0] in ("mining.notify", "mining.set_difficulty")
+        ):
             family = ETH1 if len(pair) > 2 and str(pair[2]).startswith("EthereumStratum/") else known(session)
             return Reading(family, "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
     if (
