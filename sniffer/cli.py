@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from sniffer import __version__
-from sniffer.errors import EXIT_FAILURE, EXIT_OK, ConfigError, SnifferError, UsageError
+from sniffer.errors import EXIT_FAILURE, EXIT_OK, SnifferError, UsageError
 
 if TYPE_CHECKING:
     from sniffer.config import Config
@@ -73,10 +73,10 @@ def main() -> NoReturn:
 
 def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> RuleSet:
     """The rules that the command line, the configuration or the package names."""
-    from sniffer.paths import shipped_rules
+    from sniffer.paths import rule_folders
     from sniffer.ruleset import load_rules
 
-    return load_rules(rules or (list(config.rules.directories) if config else None) or [shipped_rules()])
+    return load_rules(rule_folders(rules, config.rules.directories if config else None))
 
 
 # ── scan ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,12 +195,10 @@ def run(
 @rules_app.command("check")
 def rules_check(rules: RulesOption = None) -> int:
     """Load rules and lists, and run every example: faults come with file, line and column."""
-    from sniffer.examples import check_examples
+    from sniffer.examples import load_checked
+    from sniffer.paths import rule_folders
 
-    ruleset = load_ruleset(rules)
-    problems = check_examples(ruleset)
-    if problems:
-        raise ConfigError(problems)
+    ruleset = load_checked(rule_folders(rules))
     count = sum(len(rule.examples.hits) + len(rule.examples.misses) for rule in ruleset.rules)
     print(
         f"{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, {count} examples: no fault; version {ruleset.version}"
@@ -247,13 +245,10 @@ def rules_explain(
 def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> int:
     """Everything that run does, short of opening the interface."""
     from sniffer.config import load_config
-    from sniffer.examples import check_examples
+    from sniffer.examples import load_checked
+    from sniffer.paths import rule_folders
 
-    settings = load_config(file)
-    ruleset = load_ruleset(None, settings)
-    problems = check_examples(ruleset)
-    if problems:
-        raise ConfigError(problems)
+    ruleset = load_checked(rule_folders(None, load_config(file).rules.directories))
     print(f"configuration and {len(ruleset.rules)} rules: no fault")
     return EXIT_OK
 

@@ -10,15 +10,14 @@ One spoofed segment can therefore not put an innocent address into a ``confirmed
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import ipaddress
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sniffer.addresses import address_text
 from sniffer.flows.table import FlowTable
 from sniffer.gate import rows
 from sniffer.gate.gate import Gate
@@ -42,7 +41,6 @@ SECOND: Final = 1_000_000_000
 MAX_WAITING: Final = 256  # hits of one flow that wait for an answer
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
 DUPLICATE_WITHIN: Final = SECOND // 20
-MAX_RULES_A_FLOW: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,12 +374,6 @@ class Engine:
             hits=self._hits,
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
-
-
-@functools.lru_cache(maxsize=4_096)
-def address_text(packed: bytes) -> str:
-    """An address as text."""
-    return str(ipaddress.ip_address(packed))
 
 
 def datagram_flow(packet: Packet) -> int:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import dpkt
 
-from sniffer.errors import Problem
+from sniffer.errors import ConfigError, Problem
 from sniffer.model import Data, Facts, Role
 from sniffer.oddities import Oddities
 from sniffer.protocols import dns
 from sniffer.protocols.conversation import Conversation
+from sniffer.ruleset import load_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from sniffer.model import Value
     from sniffer.ruleset import RuleSet
@@ -49,6 +51,19 @@ def rules_that_hit(example: Example, ruleset: RuleSet) -> set[str]:
     """Identifiers of the rules that match an example."""
     defaults: dict[str, Value] = {**CLIENT, **SERVER, "flow.transport": "udp" if example.dns else "tcp"}
     return {rule.id for facts in facts_of(example) for rule, _ in ruleset.match({**defaults, **facts.values})}
+
+
+def load_checked(directories: Sequence[Path]) -> RuleSet:
+    """Load rules and run every example.
+
+    Raises:
+        ConfigError: with each fault of each file, and each example that does not do what it says.
+    """
+    ruleset = load_rules(directories)
+    problems = check_examples(ruleset)
+    if problems:
+        raise ConfigError(problems)
+    return ruleset
 
 
 def check_examples(ruleset: RuleSet) -> list[Problem]:

@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sniffer.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def rule_folders(named: Sequence[Path] | None, configured: Sequence[Path] | None = None) -> Sequence[Path]:
+    """Folders of rules: those of the command line, else those of the configuration, else the shipped ones."""
+    return named or configured or (shipped_rules(),)
 
 
 def shipped_rules() -> Path:

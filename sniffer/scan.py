@@ -6,16 +6,14 @@ Never: state carried from one file to the next, unless they are said to be piece
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import multiprocessing
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sniffer.addresses import address_text
 from sniffer.capture import savefile
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import EXIT_HITS, EXIT_OK, InputError
@@ -24,6 +22,7 @@ from sniffer.model import Confidence, Severity
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.privacy import Privacy
+from sniffer.sinks.stats import make_stats
 from sniffer.totals import Totals, continued
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Host:
         self.severity = max(self.severity, detection.rule.severity)
         self.protocols.add(detection.facts.protocol)
         if detection.server is not None:
-            _add(self.servers, f"{ipaddress.ip_address(detection.server)}:{detection.server_port}")
+            _add(self.servers, f"{address_text(detection.server)}:{detection.server_port}")
         if detection.match.endpoint is not None:
             _add(self.names, detection.match.endpoint.domain)
         agent = detection.session.get("mining.agent")
@@ -257,30 +256,17 @@ def _scan_in_processes(
 
 def stats(result: Result) -> dict[str, Any]:
     """The ``stats`` object that ends ``scan --json``."""
-    totals = result.totals
-    return {
-        "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
-        "event_type": "stats",
-        "stats": {
-            "files": result.files,
-            "packets": totals.packets,
-            "bytes": totals.bytes,
-            "passed": totals.passed,
-            "skipped": totals.skipped,
-            "undecoded": totals.undecoded,
-            "drops": 0,
-            "flows": totals.flows,
-            "flows_evicted": totals.flows_evicted,
-            "facts": {name: count for name, count in totals.facts.items() if count},
-            "oddities": {name: count for name, count in totals.oddities.items() if count},
-            "hits": totals.hits,
-            "hits_by_rule": by_rule(result),
-            "hosts": len(result.hosts),
-            "expected": result.expected,
-            "unreadable": result.unreadable,
-            "faults": len(result.faults),
-        },
-    }
+    return make_stats(
+        result.totals,
+        sensor="",
+        drops=0,
+        hosts=len(result.hosts),
+        files=result.files,
+        hits_by_rule=by_rule(result),
+        expected=result.expected,
+        unreadable=result.unreadable,
+        faults=len(result.faults),
+    )
 
 
 def by_rule(result: Result) -> dict[str, int]:
@@ -304,5 +290,4 @@ def ranked(result: Result) -> Iterator[tuple[str, Host]]:
         result.hosts.items(), key=lambda item: (-item[1].confidence, -item[1].hits.total(), item[0])
     )
     for address, host in hosts:
-        with contextlib.suppress(ValueError):
-            yield str(ipaddress.ip_address(address)), host
+        yield address_text(address), host

@@ -15,7 +15,6 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sniffer.capture.interface import interface_names
@@ -32,11 +31,12 @@ from sniffer.control.table import HostTable
 from sniffer.errors import EXIT_OK, SnifferError
 from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
-from sniffer.paths import shipped_rules
+from sniffer.paths import rule_folders
 from sniffer.sinks.event import encode
 from sniffer.sinks.events import EventWriter
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Accumulator, Health, WorkerHealth, render
+from sniffer.sinks.stats import make_stats
 
 if TYPE_CHECKING:
     import socket
@@ -436,24 +436,8 @@ class Daemon:
         if self.writer is None:
             return
         totals = self.books.totals
-        stats = {
-            "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "event_type": "stats",
-            "sensor": self.config.sensor.name,
-            "stats": {
-                "packets": totals.packets,
-                "bytes": totals.bytes,
-                "passed": totals.passed,
-                "skipped": totals.skipped,
-                "undecoded": totals.undecoded,
-                "drops": sum(books.drops for books in totals.interfaces.values()),
-                "flows": totals.flows,
-                "facts": {name: count for name, count in totals.facts.items() if count},
-                "oddities": {name: count for name, count in totals.oddities.items() if count},
-                "hits": totals.hits,
-                "hosts": len(self.book),
-            },
-        }
+        drops = sum(books.drops for books in totals.interfaces.values())
+        stats = make_stats(totals, sensor=self.config.sensor.name, drops=drops, hosts=len(self.book))
         self.writer.write(encode(stats))
 
 
@@ -467,7 +451,7 @@ def run_daemon(config: Config, options: Options) -> int:
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure(config.log.format, config.log.level)
-    directories = options.rules or config.rules.directories or (shipped_rules(),)
+    directories = rule_folders(options.rules, config.rules.directories)
     loaded = load(directories)
     return asyncio.run(_run(config, options, loaded, directories))
 

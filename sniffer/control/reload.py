@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from sniffer.errors import ConfigError, SnifferError, printable
+from sniffer.errors import SnifferError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -59,14 +59,9 @@ def load(directories: Sequence[Path]) -> Loaded:
     Raises:
         ConfigError: with each fault of each file, and each example that does not do what it says.
     """
-    from sniffer.examples import check_examples  # noqa: PLC0415  # readers and rules: a second, and not of every command
-    from sniffer.ruleset import load_rules  # noqa: PLC0415
+    from sniffer.examples import load_checked  # noqa: PLC0415  # readers and rules: a second, and not of every command
 
-    ruleset = load_rules(directories)
-    problems = check_examples(ruleset)
-    if problems:
-        raise ConfigError(problems)
-    return describe(ruleset)
+    return describe(load_checked(directories))
 
 
 def describe(ruleset: RuleSet) -> Loaded:

@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Alternative, Data, Facts, Gap, Role
+from sniffer.oddities import Oddities
 from sniffer.protocols import http, tls, wrapped
 from sniffer.protocols.dialects import DIALECTS
 from sniffer.protocols.json_text import BLANK, MAX_TEXT, methods, parse, skim
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sniffer.model import Chunk, Value
-    from sniffer.oddities import Oddities
 
 MAX_WRAPPINGS: Final = 3
 MAX_HEAD: Final = tls.MAX_HELLO + 1_024
@@ -254,15 +254,10 @@ class Conversation:
         if rest and direction.eager < MAX_EAGER and rest.rstrip(BLANK)[-1:] == b"}":
             # Some programs write a message without a line end.
             direction.eager += 1
-            if rest.count(b"{") <= rest.count(b"}") and self._is_whole(rest):
+            balanced = rest.count(b"{") <= rest.count(b"}")
+            if balanced and parse(rest.strip(IGNORED), Oddities()) is not None:  # a guess: not an oddity yet
                 out += self._read_line(direction, direction.lines.take_unfinished(), None, chunk, 0)
         return out
-
-    def _is_whole(self, text: bytes) -> bool:
-        before = dict(self._oddities.counts)
-        whole = parse(text.strip(IGNORED), self._oddities) is not None
-        self._oddities.counts.update(before)
-        return whole
 
     def _read_line(
         self, direction: Direction, text: bytes, tail: bytes | None, chunk: Data, behind: int

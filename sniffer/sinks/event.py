@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 import json
 import math
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from sniffer.addresses import address_text
 from sniffer.errors import printable
 from sniffer.protocols.facts import NAME_FACTS
 from sniffer.sinks.privacy import PRIVATE
@@ -43,11 +43,6 @@ def timestamp(nanoseconds: int) -> str:
     """A time as EVE writes it, ``2026-11-23T08:00:00.123456+00:00``: whole microseconds, UTC."""
     microseconds = min(max(nanoseconds // 1000, 0), LAST_MICROSECOND)
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
-
-
-def address(packed: bytes) -> str:
-    """An address of 4 or 16 bytes as text."""
-    return str(ipaddress.ip_address(packed))
 
 
 def community_id(
@@ -126,9 +121,9 @@ def make_event(
         "vlan": list(place.vlans),
         "flow_id": detection.flow_id % EXACT,
         "community_id": community_id(*place[:5]),
-        "src_ip": address(place.source),
+        "src_ip": address_text(place.source),
         "src_port": place.source_port,
-        "dest_ip": address(place.destination),
+        "dest_ip": address_text(place.destination),
         "dest_port": place.destination_port,
         "proto": PROTOCOLS.get(place.protocol, str(place.protocol)),
         "alert": {
@@ -158,8 +153,8 @@ def _mining(detection: Detection, privacy: Privacy) -> dict[str, Any]:
     endpoint = detection.match.endpoint
     accepted = facts.values.get("mining.accepted")  # a verdict belongs to its own message, not to later ones
     mining: dict[str, Any] = {
-        "host_ip": address(detection.host),
-        "server_ip": address(detection.server) if detection.server is not None else "",
+        "host_ip": address_text(detection.host),
+        "server_ip": address_text(detection.server) if detection.server is not None else "",
         "server_port": detection.server_port or None,
         "protocol": text(facts.protocol),
         "message": text(facts.message),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from sniffer.addresses import address_text
 from sniffer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,5 +104,5 @@ class HostNames:
 
     def label(self, network: bytes) -> str:
         """How it is written: ``192.0.2.7``, ``2001:db8::/64``."""
-        text = str(ipaddress.ip_address(network))
+        text = address_text(network)
         return f"{text}/{self._prefix}" if len(network) == 16 and self._prefix < 128 else text

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 
 SUBMIT = '{"params":["w.1","bf","00000001","504e86ed","b2957c02"],"id":4,"method":"mining.submit"}\n'
 
+OWN_RULE = """
+- id: own-submit
+  title: Own
+  severity: high
+  confidence: confirmed
+  match: {fact: stratum.method, equals: mining.submit}
+  sees: what it says
+  misses: everything else
+  references: [none]
+  examples:
+    hits: [{facts: {stratum.method: mining.submit}}]
+    misses: [{facts: {stratum.method: EXAMPLE}}]
+"""
+"""A rule set of one; EXAMPLE stands for the method that it must miss."""
+
 
 @pytest.fixture(scope="session")
 def shipped() -> Loaded:

@@ -15,25 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import frames as build
 import pytest
-from control.conftest import SUBMIT
+from control.conftest import OWN_RULE, SUBMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-RULE = """
-- id: own-submit
-  title: Own
-  severity: high
-  confidence: confirmed
-  match: {fact: stratum.method, equals: mining.submit}
-  sees: what it says
-  misses: everything else
-  references: [none]
-  examples:
-    hits: [{facts: {stratum.method: mining.submit}}]
-    misses: [{facts: {stratum.method: mining.ping}}]
-"""
+RULE = OWN_RULE.replace("EXAMPLE", "mining.ping")
 
 
 class Daemon:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from control.conftest import OWN_RULE
 
 from sniffer.control import reload
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
@@ -16,20 +17,6 @@ from sniffer.ruleset import restore
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-RULE = """
-- id: own-submit
-  title: Own
-  severity: high
-  confidence: confirmed
-  match: {fact: stratum.method, equals: mining.submit}
-  sees: what it says
-  misses: everything else
-  references: [none]
-  examples:
-    hits: [{facts: {stratum.method: mining.submit}}]
-    misses: [{facts: {stratum.method: EXAMPLE}}]
-"""
 
 
 def folder_of(folder: Path, text: str) -> Path:
@@ -48,9 +35,9 @@ def test_the_shipped_rules(shipped: Loaded) -> None:
 
 def test_examples_are_run(tmp_path: Path) -> None:
     """A rule whose example does not do what it says is refused."""
-    assert len(load([folder_of(tmp_path, RULE.replace("EXAMPLE", "mining.ping"))]).rules) == 1
+    assert len(load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.ping"))]).rules) == 1
     with pytest.raises(ConfigError, match="hits all the same"):
-        load([folder_of(tmp_path, RULE.replace("EXAMPLE", "mining.submit"))])
+        load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.submit"))])
 
 
 def test_a_child_loads_the_same(shipped: Loaded) -> None:

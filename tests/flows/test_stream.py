@@ -135,10 +135,10 @@ HARMLESS: dict[str, Callable[[], list[Piece]]] = {
         part for p in cut(64) for part in (p, Piece(p.offset + len(p.data) - 1, b"\0"))
     ],
     "empty keep-alive probes": lambda: [part for p in cut(64) for part in (p, Piece(p.offset + len(p.data) - 1, b""))],
-    "a forged segment far ahead": lambda: [*cut(64)[:3], Piece(500_000_000, b"XXXX"), *cut(64)[3:]],
-    "a forged segment far behind": lambda: [*cut(64)[:3], Piece(-200_000, b"XXXX"), *cut(64)[3:]],
+    "a forged segment far ahead": lambda: [*cut(64)[:3], Piece(500_000_000, b"JUNK"), *cut(64)[3:]],
+    "a forged segment far behind": lambda: [*cut(64)[:3], Piece(-200_000, b"JUNK"), *cut(64)[3:]],
     "forged segments in many places": lambda: [
-        part for i, p in enumerate(cut(64)) for part in (Piece(3_000_000 * (i + 1), b"XXXX"), p)
+        part for i, p in enumerate(cut(64)) for part in (Piece(3_000_000 * (i + 1), b"JUNK"), p)
     ],
 }  # fmt: skip
 
@@ -248,9 +248,9 @@ def test_loss_of_megabytes_is_survived() -> None:
 def test_jump_back_is_survived() -> None:
     """A stream that two forged segments have led away comes back when it goes on."""
     pieces = by_line()
-    forged = [Piece(50_000_000, b"XXXX"), Piece(50_000_004, b"XXXX")]
+    forged = [Piece(50_000_000, b"JUNK"), Piece(50_000_004, b"JUNK")]
     run = Run().feed([*pieces[:2], *forged, *pieces[2:]])
-    assert run.data == b"".join(LINES[:2]) + b"XXXX" * 2 + b"".join(LINES[2:])
+    assert run.data == b"".join(LINES[:2]) + b"JUNK" * 2 + b"".join(LINES[2:])
 
 
 @pytest.mark.parametrize("ahead", [1_000, 40_000, 60_000, 500_000])

@@ -1,0 +1,15 @@
+"""Packed addresses as text.
+
+In: 4 or 16 bytes.  Out: text.  Never: a name, a look-up.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+
+
+@functools.lru_cache(maxsize=4_096)
+def address_text(packed: bytes) -> str:
+    """An address as text; those of the busiest hosts are remembered."""
+    return str(ipaddress.ip_address(packed))

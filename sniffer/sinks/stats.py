@@ -1,0 +1,45 @@
+"""The books as one line of EVE JSON: ``event_type`` is ``stats``.
+
+In: :class:`~sniffer.totals.Totals`.  Out: a plain dict.
+Never: text of the wire.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sniffer.totals import Totals
+
+
+def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: Any) -> dict[str, Any]:
+    """One ``stats`` record; facts and oddities that never occurred are left out.
+
+    Args:
+        totals: the books.
+        sensor: name of this sensor; "" leaves it out.
+        drops: packets that the kernel lost.
+        hosts: addresses with hits, or their series.
+        more: what else this caller counts.
+    """
+    return {
+        "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "event_type": "stats",
+        **({"sensor": sensor} if sensor else {}),
+        "stats": {
+            "packets": totals.packets,
+            "bytes": totals.bytes,
+            "passed": totals.passed,
+            "skipped": totals.skipped,
+            "undecoded": totals.undecoded,
+            "drops": drops,
+            "flows": totals.flows,
+            "flows_evicted": totals.flows_evicted,
+            "facts": {name: count for name, count in totals.facts.items() if count},
+            "oddities": {name: count for name, count in totals.oddities.items() if count},
+            "hits": totals.hits,
+            "hosts": hosts,
+            **more,
+        },
+    }
