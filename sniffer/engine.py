@@ -137,12 +137,13 @@ class Engine:
     def process(self, batch: Batch) -> None:
         """Run one batch through the pipeline."""
         self._idle = 0  # packet time itself has gone on
+        before = self.gate.bytes
         for packet in self.gate.inspect(batch):
             if packet.protocol == TCP:
                 self._segment(packet)
             else:
                 self._datagram(packet)
-        self._count_interfaces(batch)
+        self._count_interfaces(batch, self.gate.bytes - before)
         self.tick()
 
     def tick(self, idle: int = 0) -> None:
@@ -339,7 +340,8 @@ class Engine:
 
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _count_interfaces(self, batch: Batch) -> None:
+    def _count_interfaces(self, batch: Batch, size: int) -> None:
+        """Enter a batch of ``size`` bytes on the wire into the books of its interfaces."""
         frames = batch.frames
         if not len(frames):
             return
@@ -350,7 +352,7 @@ class Engine:
             mine = frames if alone else frames[numbers == index]
             books = self._by_interface.setdefault(index, InterfaceTotals())
             books.packets += len(mine)
-            books.bytes += int(mine["length"].sum(dtype=np.int64))
+            books.bytes += size if alone else int(mine["length"].sum(dtype=np.int64))
             books.last_packet = int(mine["time"][-1])
 
     def totals(self) -> Totals:
