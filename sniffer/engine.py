@@ -19,7 +19,7 @@ import numpy as np
 
 from sniffer.addresses import address_text
 from sniffer.flows.table import FlowTable
-from sniffer.gate import rows
+from sniffer.gate import reasons, rows
 from sniffer.gate.gate import Gate
 from sniffer.gate.headers import TCP
 from sniffer.model import Confidence, Detection, Facts, Match, Place, Role
@@ -204,9 +204,9 @@ class Engine:
             if stage < rows.MINING:
                 self.flows.promote(flow)
             stage = rows.SETTLED if reading.answered else rows.MINING
-        elif verdict is Verdict.HTTP or (verdict is Verdict.NO and stage == rows.HTTP):
+        elif verdict is Verdict.HTTP or (verdict is Verdict.NO and stage == rows.REQUESTS):
             # The gate looks at every request of such a flow and passes the next one that matters.
-            stage = rows.HTTP
+            stage = rows.REQUESTS
             reading.conversation = Conversation(self.oddities)
             self.flows.restart(flow)
         elif verdict is Verdict.NO:
@@ -217,6 +217,8 @@ class Engine:
             self.gate.set_stage(packet.slot, packet.flow_hash, stage)
 
     def _datagram(self, packet: Packet) -> None:
+        if packet.reason != reasons.DNS_LISTED:
+            return
         key = (packet.source, packet.source_port, packet.destination, packet.destination_port, packet.payload)
         seen = self._datagrams.pop(key, None)
         now = self.now
@@ -361,6 +363,7 @@ class Engine:
         flows, one_sided = gate.sweep()
         oddities = dict(self.oddities.counts)
         oddities["clock_jump"] += gate.clock_jumps
+        oddities.update(gate.oddities())
         return Totals(
             packets=gate.frames,
             bytes=gate.bytes,

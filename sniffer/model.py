@@ -74,6 +74,7 @@ class Packet(NamedTuple):
     vlans: tuple[int, ...]  # VLAN identifiers from the outside in
     interface: int
     frame_length: int
+    reason: int  # why the gate let it pass: index into gate.reasons.REASONS
 
 
 class TcpFlag(enum.IntFlag):

@@ -62,7 +62,8 @@ FAULTS: Final[dict[str, Entry]] = {
     "too_many_interfaces": Entry("more than {} interfaces", "write fewer capture files into one"),
     "time_resolution": Entry("time stamps in units of {} seconds", "convert it with editcap -F nsecpcap"),
     "link_type": Entry(
-        "link type {} is not read", "capture Ethernet, Linux cooked, BSD loopback or raw IP (tcpdump -y)"
+        "link type {} is not read",
+        "capture Ethernet, Linux cooked, raw IP, PPP, 802.11 or loopback (tcpdump -y)",
     ),
 }
 

@@ -22,6 +22,11 @@ LINK_TYPES: Final = {
     772: 1,  # ARPHRD_LOOPBACK: Ethernet header with zero addresses
     65534: 101,  # ARPHRD_NONE (tun): raw IP
     519: 101,  # ARPHRD_RAWIP
+    512: 9,  # ARPHRD_PPP
+    513: 104,  # ARPHRD_CISCO
+    801: 105,  # ARPHRD_IEEE80211, a radio in monitor mode
+    802: 119,  # the same behind a Prism header
+    803: 127,  # the same behind a radiotap header
 }
 """Hardware type of the kernel (linux/if_arp.h) to LINKTYPE number (tcpdump.org/linktypes.html)."""
 

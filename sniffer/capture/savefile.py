@@ -18,6 +18,7 @@ from sniffer.capture.stream import GZIP, OTHER_PACKINGS, File, Gunzip
 from sniffer.capture.walk import warm_up
 from sniffer.capture.window import Window
 from sniffer.errors import printable
+from sniffer.gate.links import LINKS
 from sniffer.model import FRAME, Batch
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_INTERFACES", "SUPPORTED_LINKS", "Savefile", "find_captures", "warm_up"]
-
-SUPPORTED_LINKS: Final = frozenset({0, 1, 12, 14, 101, 108, 113, 228, 229, 276})
-"""Link types that the gate reads: loopback, Ethernet, raw IP, Linux cooked 1 and 2 (tcpdump.org/linktypes.html)."""
+__all__ = ["MAX_INTERFACES", "Savefile", "find_captures", "warm_up"]
 
 MAX_INTERFACES: Final = 1_024
 SUFFIXES: Final = (".pcap", ".pcapng", ".cap", ".dmp", ".ntar")
@@ -141,7 +139,7 @@ class Savefile:
         link &= 0xFFFF  # the upper bits tell of frame check sequences
         if (major, minor) != (2, 4):
             raise Fault("version", f"{major}.{minor}")
-        if link not in SUPPORTED_LINKS:
+        if link not in LINKS:
             raise Fault("link_type", link)
         window.at += PCAP_HEADER
         self.interfaces.append(name_of(self.path))
@@ -187,7 +185,7 @@ class Savefile:
                 break
         if window.at < window.end:
             raise Fault("cut_record")
-        if links and SUPPORTED_LINKS.isdisjoint(links):
+        if links and LINKS.isdisjoint(links):
             raise Fault("link_type", ", ".join(map(str, sorted(links))), offset=min(links.values()))
 
     def _section(self, window: Window) -> str:

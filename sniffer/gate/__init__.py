@@ -5,13 +5,18 @@ Never: a Python object for a frame that does not pass; an exception for a frame'
 
     gate.py          what the rest of the program sees
     decide.py        the pass over a batch
-    headers.py       from the first byte of a frame to its payload
+    headers.py       from the first byte of a frame to its payload, with links.py and tunnels.py for what wraps it
+    kinds.py         what may come next inside a frame, and the names of wrappings
+    fragments.py     IP fragments, kept until their datagram is whole
     flowtable.py     what is known of each flow
-    openings.py      what a payload opens like
-    names.py         listed names in DNS, TLS and HTTP, by hash
+    servers.py       servers that are known by their address
+    openings.py      what a payload opens like; http_heads.py, what an HTTP head gives away
+    names.py         listed names in DNS and TLS, by hash
+    quic.py          the hello inside QUIC Initials, opened by ciphers.py
     hashing.py       keyed hashes of flows and names
     reasons.py       why a frame passes or not: a closed list
     rows.py          the records that kernels write
+    area.py          memory for what does not lie in one piece in the batch
     compiled.py      how kernels are compiled and kept
-    plain.py         the same decisions, readably; with plain_headers.py and plain_payloads.py
+    plain.py         the same decisions, readably; the other plain_*.py are its parts
 """

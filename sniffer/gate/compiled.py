@@ -101,6 +101,29 @@ prefetch: Any = intrinsic(_prefetch)
 """``prefetch(array, index)`` asks for a cache line ahead of its use; no access, so no fault whatever the index is."""
 
 
+def _move(_: Any, target: Any, to: Any, source: Any, at: Any, size: Any) -> tuple[Any, Callable[..., Any]]:
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def address(which: int) -> Any:
+            memory = context.make_array(signature.args[which])(context, builder, arguments[which])
+            return builder.gep(memory.data, [arguments[which + 1]])
+
+        cgutils.raw_memmove(builder, address(0), address(2), arguments[4], 1)  # type: ignore[no-untyped-call]
+        return context.get_dummy_value()
+
+    offset = types.int64
+    return types.void(target, offset, source, offset, offset), emit
+
+
+_raw_move: Any = intrinsic(_move)
+
+
+@kernel
+def copy(target, to, source, at, size):  # type: ignore[no-untyped-def]
+    """Copy bytes between arrays of bytes; what does not fit is left out (a slice would need memory for itself)."""
+    if to >= 0 and at >= 0 and size > 0 and to + size <= len(target) and at + size <= len(source):
+        _raw_move(target, to, source, at, size)
+
+
 def is_warm() -> bool:
     """Whether kernels for these sources and some machine are on disk, so that a start takes a moment only."""
     return any(CACHE.glob("**/*.nbi"))

@@ -10,22 +10,30 @@ Without that it was less than half as fast.
 ``plain.py`` makes the same decisions readably; a test holds the two equal.  Change both or neither.
 """
 
-# ruff: noqa: ANN001, ANN201 - numba finds the types of kernels
-
 from __future__ import annotations
 
 import numpy as np
 
-from sniffer.gate import names, openings, reasons, rows
+from sniffer.gate import fragments, http_heads, names, openings, quic, reasons, rows, servers
+from sniffer.gate.area import settle
 from sniffer.gate.compiled import kernel, prefetch
-from sniffer.gate.flowtable import expect, find, flow_hash, insert
-from sniffer.gate.headers import TCP, decode
+from sniffer.gate.flowtable import EVICTIONS, expect, find, flow_hash, insert
+from sniffer.gate.fragments import REFUSED, WHOLE, add_fragment, copy_out, fragment_hash, release
+from sniffer.gate.headers import TCP, decode, walk
+from sniffer.gate.integers import u16
+from sniffer.gate.kinds import PROTOCOL
 
 STRIDE = 32  # frames between the first look at one and the decision about it
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 DNS_PORT = 53
 MAX_PROBES = 64  # payloads looked at in a flow that promises nothing, before it is judged
 MAX_REORDER = 65_536  # how far behind the start a first payload may lie and still be thought out of order
+MAX_NESTED = 3  # datagrams in pieces inside one another
+MAX_MESSAGES = 64  # of DNS in one segment
+FEW = 3  # bytes that tell nothing yet
+FULL = (
+    1_000  # bytes of a segment that was cut because it was full, and not because its sender writes in pieces
+)
 
 # The gate's own clock: it follows packet time, but leaps of packet time do not move it.
 CLOCK_NOW, CLOCK_SHIFT, CLOCK_JUMPS, CLOCK_STARTED, CLOCK_LAST = range(5)
@@ -58,20 +66,190 @@ def tell_time(clock, time):  # type: ignore[no-untyped-def]
     return clock[CLOCK_NOW] // SECOND
 
 
+STATE = np.dtype(
+    [
+        ("keys", "<u8", (3,)),  # two words for flows, one for names
+        ("clock", "<i8", (5,)),  # CLOCK_ words
+        ("everything", "u1"),  # every name passes
+        ("fill", "<i8"),  # bytes of the area in use
+        ("evicted", "<i8", (len(EVICTIONS),)),  # flows that had to make room, by kind
+        (
+            "read",
+            rows.ROW,
+            (STRIDE + 1,),
+        ),  # scratch: the rows of a stride, and a second reading of a datagram
+        ("labels", "<i8", (names.MAX_LABELS,)),  # scratch
+        ("servers", servers.TABLE),
+        ("quic", quic.STORE),
+        ("fragments", fragments.STORE),
+    ],
+    align=True,
+)
+"""What the gate knows beside flows and names.  One record, because a kernel hands it on as one pointer: arrays by the
+dozen, handed from kernel to kernel, made the gate half as fast."""
+
+
+# ── datagrams ────────────────────────────────────────────────────────────────────────────────────────────
+
+
 @kernel
-def judge_datagram(data, row, listed, seed, everything, labels):  # type: ignore[no-untyped-def]
+def judge_datagram(data, row, now, listed, area, state):  # type: ignore[no-untyped-def]
     """Decide about a UDP datagram."""
-    if row.source_port != DNS_PORT and row.destination_port != DNS_PORT:  # noqa: PLR1714
-        return reasons.UDP_OTHER
     at = np.int64(row.payload)
-    verdict = names.test_dns(data, at, at + np.int64(row.payload_length), listed, seed, everything, labels)
-    if verdict == names.LISTED:
-        return reasons.DNS_LISTED
-    return reasons.DNS_UNLISTED if verdict == names.UNLISTED else reasons.DNS_MALFORMED
+    end = at + np.int64(row.payload_length)
+    if row.source_port == DNS_PORT or row.destination_port == DNS_PORT:
+        verdict = names.test_dns(data, at, end, listed, state.keys[2], state.everything, state.labels)
+        if verdict == names.LISTED:
+            return reasons.DNS_LISTED
+        return reasons.DNS_UNLISTED if verdict == names.UNLISTED else reasons.DNS_MALFORMED
+    if quic.is_initial(data, row):
+        return quic.judge_initial(data, row, now, listed, area, state)
+    if openings.is_management(data, at, end, row.destination_port):
+        return reasons.MANAGEMENT
+    return reasons.UDP_OTHER
+
+
+# ── payloads of TCP ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @kernel
-def judge_opening(data, row, flow, listed, seed, everything):  # type: ignore[no-untyped-def]  # noqa: PLR0911
+def judge_dns_stream(data, row, flow, listed, state):  # type: ignore[no-untyped-def]
+    """Decide about DNS over TCP: each message stands behind its length (RFC 1035, section 4.2.2)."""
+    at = np.int64(row.payload)
+    end = at + np.int64(row.payload_length)
+    for _ in range(MAX_MESSAGES):
+        stop = at + 2 + u16(data, at) if at + 2 <= end else end + 1
+        if at + 2 < end:
+            verdict = names.test_dns(
+                data, at + 2, min(stop, end), listed, state.keys[2], state.everything, state.labels
+            )
+            if verdict == names.LISTED:
+                flow.stage = rows.WATCHED
+                return reasons.DNS_LISTED
+            if verdict == names.MALFORMED and stop <= end:
+                flow.stage = rows.JUDGED
+                return reasons.DNS_MALFORMED
+        if stop > end:
+            flow.stage = rows.WATCHED
+            return reasons.DNS_PARTIAL
+        at = stop
+        if at == end:
+            break
+    return reasons.DNS_UNLISTED
+
+
+@kernel
+def judge_request(data, at, end, flow, listed, state):  # type: ignore[no-untyped-def]
+    """Decide about an HTTP request: by its host, and by signs of mining in its head and in the opening of its body."""
+    flow.stage = rows.WATCHED
+    features, host, host_end, body = http_heads.read_head(data, at, end)
+    if host >= 0 and host_end >= 0:
+        verdict = names.test_text(data, host, host_end, listed, state.keys[2], state.everything)
+        if verdict == names.LISTED:
+            return reasons.HTTP_LISTED
+    elif body == -1:
+        return reasons.HTTP_PARTIAL
+    if features & http_heads.UPGRADE:
+        return reasons.WEBSOCKET
+    if features & http_heads.MINING:
+        return reasons.HTTP_MINING
+    is_post = openings.begins(data, at, end, http_heads.POST)
+    if body == -1 and (is_post or end - at < FULL):
+        return reasons.HTTP_PARTIAL
+    if is_post and body >= 0:
+        if body < end:
+            if http_heads.opens_json(data, body, end) >= 0:
+                return reasons.HTTP_MINING
+        elif features & http_heads.JSON_TYPE or features & http_heads.TYPED == 0:
+            return reasons.HTTP_MINING
+    if http_heads.is_path_listed(data, at, end, listed, state.keys[2]):
+        return reasons.HTTP_MINING
+    flow.stage = rows.REQUESTS
+    return reasons.HTTP_UNLISTED
+
+
+@kernel
+def judge_response(data, at, end, flow):  # type: ignore[no-untyped-def]
+    """Decide about an HTTP response whose request was not seen."""
+    flow.stage = rows.WATCHED
+    features, _, _, body = http_heads.read_head(data, at, end)
+    if features & http_heads.UPGRADE:
+        return reasons.WEBSOCKET
+    if features & http_heads.MINING:
+        return reasons.HTTP_MINING
+    if body == -1 and end - at < FULL:
+        return reasons.HTTP_PARTIAL
+    if body >= 0 and body < end and http_heads.opens_rpc(data, body, end):
+        return reasons.HTTP_MINING
+    is_hidden = (body >= 0 and body == end) or features & http_heads.ENCODED
+    if is_hidden and features & http_heads.JSON_TYPE:
+        return reasons.HTTP_MINING
+    flow.stage = rows.REQUESTS
+    return reasons.HTTP_UNLISTED
+
+
+@kernel
+def judge_handshake(data, at, end, flow, listed, state):  # type: ignore[no-untyped-def]
+    """Decide about a TLS hello of either side; DECODED where it is none."""
+    if names.is_client_hello(data, at, end):
+        verdict = names.test_client_hello(data, at, end, listed, state.keys[2], state.everything)
+        if verdict == names.LISTED or verdict == names.PARTIAL:
+            flow.stage = rows.WATCHED
+            return reasons.TLS_LISTED if verdict == names.LISTED else reasons.TLS_PARTIAL
+        if verdict == names.ABSENT:
+            if state.everything:
+                flow.stage = rows.WATCHED
+                return reasons.TLS_LISTED
+            return reasons.TLS_UNLISTED  # the server's certificate may tell
+        flow.stage = rows.JUDGED
+        return reasons.TLS_UNLISTED
+    if names.is_server_hello(data, at, end):
+        if names.hides_certificate(data, at, end):
+            flow.stage = rows.JUDGED
+            return reasons.TLS_UNLISTED
+        flow.stage = rows.WATCHED
+        return reasons.TLS_CERTIFICATE
+    return reasons.DECODED
+
+
+@kernel
+def is_server(data, row, now, state):  # type: ignore[no-untyped-def]
+    """Whether one of the ends is a server that is known by its address."""
+    table = state.servers
+    if table.count == 0:
+        return False
+    width = 4 if row.family == 4 else 16
+    seed = state.keys[2]
+    return servers.is_known(table, data, np.int64(row.destination), width, seed, now) or servers.is_known(
+        table, data, np.int64(row.source), width, seed, now
+    )
+
+
+@kernel
+def name_opening(data, at, end, is_first):  # type: ignore[no-untyped-def]
+    """What a payload that is neither HTTP nor TLS opens like: a reason to pass it, or UNPROMISING.
+
+    ``is_first``: these are the first bytes that this side sent.
+    """
+    if openings.is_json(data, at, end):
+        return reasons.JSON
+    if openings.is_proxy(data, at, end):
+        return reasons.PROXY
+    if openings.begins(data, at, end, openings.PREFACE):
+        return reasons.HTTP2
+    if openings.is_websocket(data, at, end):
+        return reasons.WEBSOCKET
+    if openings.is_binary(data, at, end) or openings.begins(data, at, end, openings.STATUS):
+        return reasons.BINARY
+    if openings.is_peer(data, at, end):
+        return reasons.PEER
+    if end - at <= FEW or openings.is_tiny(data, at, end):
+        return reasons.TINY
+    return reasons.NOISE if is_first and openings.is_noise(data, at, end) else reasons.UNPROMISING
+
+
+@kernel
+def judge_opening(data, row, flow, now, listed, state):  # type: ignore[no-untyped-def]
     """Decide about a payload of a flow that promises nothing so far."""
     at = np.int64(row.payload)
     end = at + np.int64(row.payload_length)
@@ -80,39 +258,36 @@ def judge_opening(data, row, flow, listed, seed, everything):  # type: ignore[no
     from_start = row.start >= 0
     if from_start and (row.tcp_flags & SYN) == 0:
         distance = (np.int64(row.sequence) - row.start) & 0xFFFFFFFF
-    if openings.is_keep_alive(data, at, end) or (end - at == 1 and distance == 0xFFFFFFFF):
-        return reasons.UNPROMISING  # says nothing about the flow
+    if end - at == 1 and (distance == 0xFFFFFFFF or (data[at] == 0 and not (from_start and distance == 0))):
+        return reasons.UNPROMISING  # a keep-alive probe says nothing about the flow
     first_seen = (flow.seen & (rows.SEEN_PAYLOAD << side)) == 0
     flow.seen |= rows.SEEN_PAYLOAD << side
+    if row.source_port == DNS_PORT or row.destination_port == DNS_PORT:
+        return judge_dns_stream(data, row, flow, listed, state)
+    if flow.stage == rows.FRESH and is_server(data, row, now, state):
+        flow.stage = rows.WATCHED
+        return reasons.SERVER
     if openings.is_http_request(data, at, end):
-        flow.stage = rows.HTTP
-        verdict = names.test_http_host(data, at, end, listed, seed, everything)
-        if verdict == names.LISTED or verdict == names.PARTIAL:  # noqa: PLR1714
-            flow.stage = rows.WATCHED
-            return reasons.HTTP_LISTED if verdict == names.LISTED else reasons.HTTP_PARTIAL
-        return reasons.HTTP_UNLISTED
-    if flow.stage == rows.HTTP and not openings.is_connect(data, at, end):
+        return judge_request(data, at, end, flow, listed, state)
+    if (
+        openings.begins(data, at, end, http_heads.RESPONSE)
+        and (flow.seen & (rows.SEEN_PAYLOAD << (1 - side))) == 0
+    ):
+        return judge_response(data, at, end, flow)
+    if flow.stage == rows.REQUESTS and not openings.is_connect(data, at, end):
         return reasons.UNPROMISING
     if from_start and first_seen and 0 < distance < MAX_REORDER:
         flow.stage = rows.WATCHED
         return reasons.REORDERED
-    if openings.is_json(data, at, end):
+    if data[at] == 0x16:
+        reason = judge_handshake(data, at, end, flow, listed, state)
+        if reason != reasons.DECODED:
+            return reason
+    reason = name_opening(data, at, end, from_start and first_seen and distance == 0)
+    if reason != reasons.UNPROMISING:
         flow.stage = rows.WATCHED
-        return reasons.JSON
-    if names.is_client_hello(data, at, end):
-        verdict = names.test_client_hello(data, at, end, listed, seed, everything)
-        if verdict == names.LISTED or verdict == names.PARTIAL:  # noqa: PLR1714
-            flow.stage = rows.WATCHED
-            return reasons.TLS_LISTED if verdict == names.LISTED else reasons.TLS_PARTIAL
-        flow.stage = rows.JUDGED
-        return reasons.TLS_UNLISTED
-    if openings.is_proxy(data, at, end):
-        flow.stage = rows.WATCHED
-        return reasons.PROXY
-    if openings.is_tiny(data, at, end):
-        flow.stage = rows.WATCHED
-        return reasons.TINY
-    if from_start and first_seen:
+        return reason
+    if (from_start and first_seen) or names.is_sealed(data, at, end):
         flow.stage = rows.JUDGED
         return reasons.UNPROMISING
     flow.probes += 1
@@ -152,7 +327,7 @@ def note_syn(row, flow):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def judge_segment(data, row, now, hashes, flows, evicted, listed, seed, everything):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+def judge_segment(data, row, now, hashes, flows, listed, state):  # type: ignore[no-untyped-def]
     """Decide about a TCP segment."""
     flags = row.tcp_flags
     side = row.side
@@ -162,7 +337,7 @@ def judge_segment(data, row, now, hashes, flows, evicted, listed, seed, everythi
         if not has_payload and (flags & SYN) == 0:
             row.slot = -1
             return reasons.NO_PAYLOAD
-        slot = insert(hashes, flows, evicted, row.hash, now)
+        slot = insert(hashes, flows, state.evicted, row.hash, now)
     row.slot = slot
     flow = flows[slot]
     flow.last_seen = now
@@ -182,11 +357,94 @@ def judge_segment(data, row, now, hashes, flows, evicted, listed, seed, everythi
     if stage == rows.JUDGED:
         flow.seen |= rows.SEEN_PAYLOAD << side
         return reasons.JUDGED
-    return judge_opening(data, row, flow, listed, seed, everything)
+    return judge_opening(data, row, flow, now, listed, state)
+
+
+# ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @kernel
-def read_frame(data, frame, row, key0, key1, hashes, flows):  # type: ignore[no-untyped-def]
+def judge(data, row, now, hashes, flows, listed, area, state):  # type: ignore[no-untyped-def]
+    """Decide about a packet whose headers were read; ``data`` is the memory that its row points into."""
+    if row.protocol == TCP:
+        return judge_segment(data, row, now, hashes, flows, listed, state)
+    return judge_datagram(data, row, now, listed, area, state)
+
+
+@kernel
+def walk_on(row, area, state, slot, version):  # type: ignore[no-untyped-def]
+    """Go on with the walk through the headers of a datagram that is whole now; leaves its reason in the row.
+
+    The row keeps its wrappings; its addresses lie in the area already, and so does the payload from now on.
+    """
+    size = state.fragments.total[slot]
+    at = state.fill - size
+    copy_out(state.fragments, slot, version, area, at)
+    reason = walk(area, at, at + size, np.int64(0), PROTOCOL + np.int64(row.protocol), row)
+    row.reason = reason
+    if reason == reasons.DECODED and row.protocol == TCP:
+        row.hash, row.side = flow_hash(area, row, state.keys[0], state.keys[1])
+
+
+@kernel
+def join(data, row, now, area, state):  # type: ignore[no-untyped-def]
+    """Add a fragment to its datagram; leaves in the row what the walk through a whole one found.
+
+    Where fragments contradicted each other, the other reading is left in ``state.read[STRIDE]``.  Returns whether.
+    """
+    store = state.fragments
+    other = state.read[STRIDE]
+    for level in range(MAX_NESTED):
+        memory = area if level else data
+        h = fragment_hash(memory, row, state.keys[0], state.keys[1])
+        size = np.int64(row.payload_length) if row.missing == 0 else np.int64(0)
+        answer, slot = add_fragment(store, h, memory, np.int64(row.payload), size, np.int64(row.place), now)
+        if answer != WHOLE:
+            row.reason = reasons.FRAGMENT_REFUSED if answer == REFUSED else reasons.FRAGMENT
+            return False
+        forked = store.forked[slot] != 0
+        if forked:
+            state.read[STRIDE] = row
+        for version in range(2 if forked else 1):
+            reading = other if version else row
+            reading.reason = reasons.FRAGMENT_REFUSED
+            if settle(area, state, memory, reading, store.total[slot]) >= 0:
+                walk_on(reading, area, state, slot, version)
+        release(store, slot)
+        if forked or row.reason != reasons.FRAGMENT:
+            return forked
+    row.reason = reasons.FRAGMENT_REFUSED
+    return False
+
+
+@kernel
+def judge_fragment(data, row, now, found, passed, hashes, flows, listed, area, state):  # type: ignore[no-untyped-def]
+    """Decide about a frame with a fragment: ``(reason, rows filled)``.
+
+    A fragment that makes its datagram whole is judged as the datagram.  Where fragments contradicted each other, both
+    readings are judged: the frame passes if one of them does.
+    """
+    fill, before = state.fill, passed
+    forked = join(data, row, now, area, state)
+    verdict = np.int64(row.reason)
+    for version in range(2 if forked else 1):
+        reading = state.read[STRIDE] if version else row
+        reason = np.int64(reading.reason)
+        if reason == reasons.DECODED:
+            reason = np.int64(judge(area, reading, now, hashes, flows, listed, area, state))
+            if reason < reasons.PASSING:
+                reading.reason = reason
+                found[passed] = reading
+                passed += 1
+        if version == 0 or reason < reasons.PASSING <= verdict:
+            verdict = reason
+    if passed == before:
+        state.fill = fill  # nothing points there
+    return verdict, passed
+
+
+@kernel
+def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyped-def]
     """Fill ``row`` with what the headers say; ``row.reason`` is DECODED or why they could not be read."""
     at = np.int64(frame.offset)
     captured = np.int64(frame.captured)
@@ -198,8 +456,9 @@ def read_frame(data, frame, row, key0, key1, hashes, flows):  # type: ignore[no-
     row.start = -1
     row.hash = 0
     row.side = 0
+    row.memory = 0
     if reason == reasons.DECODED and row.protocol == TCP:
-        row.hash, row.side = flow_hash(data, row, key0, key1)
+        row.hash, row.side = flow_hash(data, row, state.keys[0], state.keys[1])
         expect(hashes, flows, row.hash)
 
 
@@ -212,42 +471,23 @@ def expect_frame(data, frame):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pass_batch(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    data,
-    frames,
-    found,
-    read,
-    verdicts,
-    counts,
-    clock,
-    hashes,
-    flows,
-    evicted,
-    listed,
-    everything,
-    keys,
-    labels,
-):
+def pass_batch(data, frames, found, verdicts, counts, hashes, flows, listed, area, state):  # type: ignore[no-untyped-def]
     """Judge every frame of a batch and return how many rows of ``found`` are filled.
 
     Args:
         data: uint8[:], the batch's memory.
         frames: FRAME[:], one row a frame.
-        found: ROW[:], as long as ``frames``; gets the rows of the passing frames.
-        read: ROW[STRIDE], scratch.
+        found: ROW[:], twice as long as ``frames``; gets the rows of the passing frames, two where fragments contradict.
         verdicts: uint8[:], gets the reason of each frame.
         counts: int64[:], one counter a reason, added to.
-        clock: int64[:], CLOCK_ words.
         hashes: uint64[:], of the flow table.
         flows: FLOW[:], of the flow table.
-        evicted: int64[:], one counter a kind of flow, added to.
         listed: uint64[:], the name table.
-        everything: bool, every name passes.
-        keys: uint64[3], two words for flows, one for names.
-        labels: int64[MAX_LABELS], scratch.
+        area: uint8[:], for what does not lie in one piece in the batch.
+        state: STATE, everything else.
     """
     passed = 0
-    key0, key1, seed = keys[0], keys[1], keys[2]
+    state.fill = 0
     for i in range(min(STRIDE, len(frames))):
         expect_frame(data, frames[i])
     for first in range(0, len(frames), STRIDE):
@@ -255,21 +495,22 @@ def pass_batch(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
         for i in range(first, stop):
             if i + STRIDE < len(frames):
                 expect_frame(data, frames[i + STRIDE])
-            read_frame(data, frames[i], read[i - first], key0, key1, hashes, flows)
+            read_frame(data, frames[i], state.read[i - first], hashes, flows, state)
         for i in range(first, stop):
-            row = read[i - first]
-            now = tell_time(clock, frames[i].time)
-            reason = np.int64(row.reason)
-            if reason == reasons.DECODED:
-                if row.protocol == TCP:
-                    reason = judge_segment(data, row, now, hashes, flows, evicted, listed, seed, everything)
-                else:
-                    reason = judge_datagram(data, row, listed, seed, everything, labels)
-            verdicts[i] = reason
-            counts[reason] += 1
-            if reason < reasons.PASSING:
-                row.frame = i
-                row.reason = reason
-                found[passed] = row
-                passed += 1
+            now = tell_time(state.clock, frames[i].time)
+            row = state.read[i - first]
+            row.frame = i
+            verdict = np.int64(row.reason)
+            if verdict == reasons.DECODED:
+                verdict = np.int64(judge(data, row, now, hashes, flows, listed, area, state))
+                if verdict < reasons.PASSING:
+                    row.reason = verdict
+                    found[passed] = row
+                    passed += 1
+            elif verdict == reasons.FRAGMENT:
+                verdict, passed = judge_fragment(
+                    data, row, now, found, passed, hashes, flows, listed, area, state
+                )
+            verdicts[i] = verdict
+            counts[verdict] += 1
     return passed

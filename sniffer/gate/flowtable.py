@@ -8,8 +8,6 @@ valuable flow goes first: idle ones, then those that never carried payload, then
 then watched ones, and known miners last; among equals the one idle longest.
 """
 
-# ruff: noqa: ANN001, ANN201 - numba finds the types of kernels
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +17,7 @@ import numpy as np
 from sniffer.gate import rows
 from sniffer.gate.compiled import kernel, prefetch
 from sniffer.gate.hashing import sip_end, sip_start, sip_word
-from sniffer.gate.headers import u32
+from sniffer.gate.integers import u32, u64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +50,6 @@ class FlowTable:
         self.slots = slots
         self.hashes = aligned_zeros(slots, np.dtype(np.uint64))
         self.flows = aligned_zeros(slots, rows.FLOW)
-        self.evicted: NDArray[Any] = np.zeros(len(EVICTIONS), dtype=np.int64)
 
 
 def aligned_zeros(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -61,12 +58,6 @@ def aligned_zeros(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     memory = np.zeros(size + CACHE_LINE, dtype=np.uint8)
     skip = -memory.ctypes.data % CACHE_LINE
     return memory[skip : skip + size].view(dtype)
-
-
-@kernel
-def u64(data, at):  # type: ignore[no-untyped-def]
-    """Big-endian 64-bit number."""
-    return (np.uint64(u32(data, at)) << np.uint64(32)) | np.uint64(u32(data, at + 4))
 
 
 @kernel

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sniffer.gate import decide, names, reasons, rows
+from sniffer.gate import decide, fragments, kinds, names, quic, reasons, rows, servers
+from sniffer.gate.area import make_area
 from sniffer.gate.flowtable import (
     EVICTIONS,
     SWEEP_FLOWS,
@@ -52,18 +53,32 @@ class Gate:
         self.flows = FlowTable(flows)
         self.counts: NDArray[Any] = np.zeros(len(reasons.REASONS), dtype=np.int64)
         self.verdicts: NDArray[Any] = np.zeros(0, dtype=np.uint8)  # reason of each frame of the last batch
-        self._clock: NDArray[Any] = np.zeros(5, dtype=np.int64)
         self._found: NDArray[Any] = np.zeros(0, dtype=rows.ROW)
-        self._read: NDArray[Any] = np.zeros(decide.STRIDE, dtype=rows.ROW)
-        self._labels: NDArray[Any] = np.zeros(names.MAX_LABELS, dtype=np.int64)
         self._swept: NDArray[Any] = np.zeros(3, dtype=np.int64)
         self.frames = 0
         self.bytes = 0
-        self.list_names(listed, every_name=every_name)
+        self.names = names.NameTable(listed, seed=int(self.keys[2]), everything=every_name)
+        self._state: NDArray[Any] = np.zeros(1, dtype=decide.STATE)
+        self._state["keys"][0] = self.keys
+        self._state["everything"][0] = every_name
+        self._area = make_area()
+        self._address: NDArray[Any] = np.zeros(16, dtype=np.uint8)
 
     def list_names(self, listed: Iterable[tuple[str, bool]], *, every_name: bool = False) -> None:
         """Replace the listed names, between two batches."""
         self.names = names.NameTable(listed, seed=int(self.keys[2]), everything=every_name)
+        self._state["everything"][0] = every_name
+
+    def know_server(self, address: bytes, until: int = servers.FOR_EVER) -> None:
+        """Let the first payload of each flow with this server pass.
+
+        Args:
+            address: packed, 4 or 16 bytes.
+            until: on the gate's clock, nanoseconds (:attr:`now`).
+        """
+        self._address[: len(address)] = np.frombuffer(address, dtype=np.uint8)
+        seconds = until // decide.SECOND
+        servers.remember(self._state[0]["servers"], self._address, len(address), self.keys[2], seconds)
 
     def inspect(self, batch: Batch) -> Iterator[Packet]:
         """Judge every frame of a batch, then yield those that pass, in order."""
@@ -73,8 +88,8 @@ class Gate:
     def judge(self, batch: Batch) -> int:
         """Judge every frame of a batch; return how many pass (their rows are in ``_found``)."""
         count = len(batch.frames)
-        if len(self._found) < count:
-            self._found = np.zeros(count, dtype=rows.ROW)
+        if len(self.verdicts) < count:
+            self._found = np.zeros(2 * count, dtype=rows.ROW)
             self.verdicts = np.zeros(count, dtype=np.uint8)
         self.frames += count
         self.bytes += int(batch.frames["length"].sum(dtype=np.int64))
@@ -83,22 +98,18 @@ class Gate:
                 batch.data,
                 batch.frames,
                 self._found,
-                self._read,
                 self.verdicts,
                 self.counts,
-                self._clock,
                 self.flows.hashes,
                 self.flows.flows,
-                self.flows.evicted,
                 self.names.slots,
-                self.names.everything,
-                self.keys,
-                self._labels,
+                self._area,
+                self._state[0],
             )
         )
 
     def _packets(self, batch: Batch, found: NDArray[Any]) -> Iterator[Packet]:
-        data = batch.data
+        memories = (batch.data, self._area)
         frames = batch.frames[found["frame"]]
         arrivals = zip(
             frames["time"].tolist(), frames["interface"].tolist(), frames["length"].tolist(), strict=True
@@ -117,16 +128,20 @@ class Gate:
                 payload,
                 payload_length,
                 missing,
+                _identity,
+                _place,
                 slot,
                 source_port,
                 destination_port,
                 family,
                 protocol,
                 tcp_flags,
-                _reason,
+                reason,
                 depth,
                 _side,
+                memory,
             ) = row
+            data = memories[memory]
             width = 4 if family == 4 else 16
             yield Packet(
                 time,
@@ -147,6 +162,7 @@ class Gate:
                 vlan_ids(layers, vlans, depth) if depth else (),
                 interface,
                 length,
+                reason,
             )
 
     def set_stage(self, slot: int, flow_hash: int, stage: int) -> None:
@@ -157,17 +173,17 @@ class Gate:
     @property
     def now(self) -> int:
         """Nanoseconds on the gate's own clock: packet time without its leaps."""
-        return int(self._clock[decide.CLOCK_NOW])
+        return int(self._state["clock"][0][decide.CLOCK_NOW])
 
     @property
     def last_packet(self) -> int:
         """Time of the last frame as its packet says, nanoseconds since 1970; 0 before the first."""
-        return int(self._clock[decide.CLOCK_LAST])
+        return int(self._state["clock"][0][decide.CLOCK_LAST])
 
     @property
     def clock_jumps(self) -> int:
         """How often packet time leapt."""
-        return int(self._clock[decide.CLOCK_JUMPS])
+        return int(self._state["clock"][0][decide.CLOCK_JUMPS])
 
     @property
     def passed(self) -> int:
@@ -188,7 +204,15 @@ class Gate:
 
     def evicted(self) -> dict[str, int]:
         """Flows that had to make room so far, by kind."""
-        return dict(zip(EVICTIONS, self.flows.evicted.tolist(), strict=True))
+        return dict(zip(EVICTIONS, self._state["evicted"][0].tolist(), strict=True))
+
+    def oddities(self) -> dict[str, int]:
+        """Nonsense that the kernels met so far, by kind (:data:`sniffer.oddities.ODDITIES`)."""
+        state = self._state[0]
+        return {
+            **dict(zip(fragments.COUNTERS, state["fragments"]["counts"].tolist(), strict=True)),
+            **dict(zip(quic.COUNTERS, state["quic"]["counts"].tolist(), strict=True)),
+        }
 
     def sweep(self) -> tuple[int, float]:
         """Forget idle flows; return how many are left and the share of those heard in one direction only."""
@@ -200,12 +224,12 @@ class Gate:
 
 def layer_names(layers: int, depth: int) -> tuple[str, ...]:
     """Names of the wrappings in a row, from the outside in."""
-    return tuple(rows.LAYER_NAMES[(layers >> (8 * i)) & 0xFF] for i in reversed(range(depth)))
+    return tuple(kinds.LAYER_NAMES[(layers >> (8 * i)) & 0xFF] for i in reversed(range(depth)))
 
 
 def vlan_ids(layers: int, vlans: int, depth: int) -> tuple[int, ...]:
     """VLAN identifiers in a row, from the outside in (at most the innermost four)."""
-    tags = sum((layers >> (8 * i)) & 0xFF in (rows.LAYER_VLAN, rows.LAYER_QINQ) for i in range(depth))
+    tags = sum((layers >> (8 * i)) & 0xFF in (kinds.LAYER_VLAN, kinds.LAYER_QINQ) for i in range(depth))
     return tuple((vlans >> (16 * i)) & 0xFFFF for i in reversed(range(min(tags, 4))))
 
 
@@ -214,4 +238,5 @@ def warm_up() -> None:
     gate = Gate([("a.example", True)], flows=8)
     batch = Batch(np.zeros(64, dtype=np.uint8), np.zeros(1, dtype=FRAME))
     list(gate.inspect(batch))
+    gate.know_server(bytes(4))
     gate.sweep()

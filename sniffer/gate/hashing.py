@@ -7,8 +7,6 @@ Flows: SipHash-1-3 (Aumasson and Bernstein, 2012), which stays safe when an atta
 Names: a keyed multiply-and-fold; a collision there only costs an exact comparison in Python.
 """
 
-# ruff: noqa: ANN001, ANN201 - numba finds the types of kernels
-
 from __future__ import annotations
 
 import numpy as np

@@ -8,8 +8,6 @@ A name is hashed from its end to its start, one label after another; at each lab
 is the hash of a suffix, and is looked up.  So the cost depends on the name, not on how many names are listed.
 """
 
-# ruff: noqa: ANN001, ANN201 - numba finds the types of kernels
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ import numpy as np
 
 from sniffer.gate.compiled import kernel
 from sniffer.gate.hashing import MASK, NAME_MULTIPLIER, name_end, name_step
-from sniffer.gate.headers import u16
+from sniffer.gate.integers import u16
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,9 +37,7 @@ MAX_EXTENSIONS = 64
 MAX_RECORDS = 64
 MAX_ALIASES = 16  # of the records, these are tested: a name can be long, and a pointer to it is short
 MAX_RECORD = 0x4100  # bytes of a TLS record: 2^14, and a little for generous senders
-HTTP_HEAD = 4096
 DOT = 0x2E
-COLON = 0x3A
 
 
 class NameTable:
@@ -215,7 +211,7 @@ def test_dns_name(data, message, at, end, slots, seed, everything, labels):  # t
 
 @kernel
 def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no-untyped-def]
-    """Test the question of a DNS message and, in an answer, the names that CNAME records lead to."""
+    """Test the question of a DNS message and, in an answer, the names that CNAME, SVCB and HTTPS records lead to."""
     message = at
     if at + 12 > end:
         return MALFORMED
@@ -246,9 +242,11 @@ def test_dns(data, at, end, slots, seed, everything, labels):  # type: ignore[no
         kind = u16(data, at)
         size = u16(data, at + 8)
         at += 10
-        if kind == 5 and at + size <= end and aliases < MAX_ALIASES:
+        leads = kind == 5 or ((kind == 64 or kind == 65) and size > 2)
+        if leads and at + size <= end and aliases < MAX_ALIASES:
             aliases += 1
-            verdict = test_dns_name(data, message, at, end, slots, seed, everything, labels)
+            name = at if kind == 5 else at + 2  # behind the priority (RFC 9460, section 2.2)
+            verdict = test_dns_name(data, message, name, end, slots, seed, everything, labels)
             if verdict == LISTED:
                 return LISTED
         at += size
@@ -270,8 +268,8 @@ def is_client_hello(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]  # noqa: PLR0911
-    """Test the server name of a ClientHello; ``PARTIAL`` where it may be in a later segment or record."""
+def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]
+    """Test the server name of a ClientHello in its record; ``PARTIAL`` where it may be in a later segment or record."""
     if at + 9 > end:
         return PARTIAL
     record_end = at + 5 + u16(data, at + 3)
@@ -279,8 +277,14 @@ def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[n
         return PARTIAL  # not even the handshake header is in one record
     hello_end = at + 9 + ((np.int64(data[at + 6]) << 16) | u16(data, at + 7))
     stop = min(end, record_end, hello_end)
+    return test_hello(data, at + 5, stop, hello_end, slots, seed, everything)
+
+
+@kernel
+def test_hello(data, at, stop, hello_end, slots, seed, everything):  # type: ignore[no-untyped-def]
+    """Test the server name of the ClientHello message at ``at``, of which the bytes before ``stop`` are here."""
     short = stop < hello_end  # the rest is in another segment, or in another record of this one
-    at += 9 + 2 + 32
+    at += 4 + 2 + 32
     if at + 1 > stop:
         return PARTIAL if short else MALFORMED
     at += 1 + np.int64(data[at])  # session id
@@ -306,47 +310,56 @@ def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[n
         if kind == 0:
             if at + size > stop:
                 return PARTIAL if short else MALFORMED
-            if size < 5 or data[at + 2] != 0:
-                return MALFORMED
-            length = u16(data, at + 3)
-            if length + 5 > size:
-                return MALFORMED
-            return test_text(data, at + 5, at + 5 + length, slots, seed, everything)
+            return test_server_name(data, at, size, slots, seed, everything)
         at += size
     return MALFORMED
 
 
-# ── HTTP/1 (RFC 9112) ────────────────────────────────────────────────────────────────────────────────────
+@kernel
+def test_server_name(data, at, size, slots, seed, everything):  # type: ignore[no-untyped-def]
+    """Test the content of a server_name extension."""
+    if size < 5 or data[at + 2] != 0:
+        return MALFORMED
+    length = u16(data, at + 3)
+    if length + 5 > size:
+        return MALFORMED
+    return test_text(data, at + 5, at + 5 + length, slots, seed, everything)
 
 
 @kernel
-def test_http_host(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]
-    """Test the Host field of an HTTP request head; ``PARTIAL`` where the head goes on in a later segment."""
-    stop = min(end, at + HTTP_HEAD)
-    while at < stop:
-        if data[at] != 0x0A:
-            at += 1
-            continue
-        at += 1  # start of a line
-        if at < stop and (data[at] == 0x0A or data[at] == 0x0D):
-            return ABSENT  # end of the head
-        if at + 5 > stop:
-            break
-        if (
-            lower(np.int64(data[at])) != 0x68
-            or lower(np.int64(data[at + 1])) != 0x6F
-            or lower(np.int64(data[at + 2])) != 0x73
-            or lower(np.int64(data[at + 3])) != 0x74
-            or data[at + 4] != COLON
-        ):
-            continue
-        at += 5
-        while at < stop and (data[at] == 0x20 or data[at] == 0x09):
-            at += 1
-        start = at
-        while at < stop and data[at] > 0x20 and data[at] != COLON:
-            at += 1
-        if at >= stop:
-            break
-        return test_text(data, start, at, slots, seed, everything)
-    return PARTIAL if stop == end else MALFORMED
+def is_server_hello(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether a TLS record with a ServerHello opens here, as far as bytes are present (at least 1)."""
+    size = end - at
+    if data[at] != 0x16 or (size > 1 and data[at + 1] != 3) or (size > 2 and data[at + 2] > 4):
+        return False
+    return size >= 6 and data[at + 5] == 2
+
+
+@kernel
+def hides_certificate(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether a ServerHello chooses TLS 1.3, in which certificates are encrypted (RFC 8446, section 4.1.3)."""
+    end = min(end, at + 5 + u16(data, at + 3))
+    at += 9 + 2 + 32
+    if at + 1 > end:
+        return False
+    at += 1 + np.int64(data[at]) + 3 + 2  # session id, cipher suite, compression, length of all extensions
+    for _ in range(MAX_EXTENSIONS):
+        if at + 6 > end:
+            return False
+        size = u16(data, at + 2)
+        if u16(data, at) == 43 and size == 2 and u16(data, at + 4) == 0x0304:
+            return True
+        at += 4 + size
+    return False
+
+
+@kernel
+def is_sealed(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether a TLS record of encrypted data, a change of cipher or an alert opens here: the hello is over."""
+    return (
+        at + 5 <= end
+        and (data[at] == 0x17 or data[at] == 0x14 or data[at] == 0x15)
+        and data[at + 1] == 3
+        and data[at + 2] <= 4
+        and 1 <= u16(data, at + 3) <= MAX_RECORD
+    )

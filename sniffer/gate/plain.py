@@ -7,14 +7,20 @@ Never: used in production.  It is the description of the gate that people read, 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sniffer.gate import reasons, rows
+from sniffer.gate.area import ADDRESSES, SIZE
 from sniffer.gate.decide import (
     DNS_PORT,
+    FEW,
+    FULL,
     MAX_BACKWARD,
     MAX_FORWARD,
+    MAX_MESSAGES,
+    MAX_NESTED,
     MAX_NOW,
     MAX_PROBES,
     MAX_REORDER,
@@ -24,20 +30,37 @@ from sniffer.gate.decide import (
 from sniffer.gate.flowtable import EVICTIONS, IDLE_SECONDS, WAYS
 from sniffer.gate.hashing import MASK
 from sniffer.gate.headers import TCP
+from sniffer.gate.kinds import PROTOCOL
 from sniffer.gate.names import MAX_NAME
 from sniffer.gate.openings import MAX_TINY
-from sniffer.gate.plain_headers import Found, Refused, decode
+from sniffer.gate.plain_fragments import PlainFragments
+from sniffer.gate.plain_headers import Found, decode, walk
+from sniffer.gate.plain_links import Refused, u16
 from sniffer.gate.plain_payloads import (
     VERBS,
     dns_names,
-    http_host,
+    hello_name,
+    hides_certificate,
+    is_binary,
     is_client_hello,
     is_json,
     is_json_inside,
+    is_management,
+    is_noise,
+    is_peer,
     is_printable,
     is_proxy,
+    is_sealed,
+    is_server_hello,
+    is_websocket,
+    json_body,
+    opens_rpc,
+    path_of,
+    read_head,
     server_name,
 )
+from sniffer.gate.plain_quic import Hello, PlainQuic, is_initial
+from sniffer.gate.quic import MAX_HELLO
 from sniffer.model import TcpFlag
 
 if TYPE_CHECKING:
@@ -95,31 +118,115 @@ class PlainGate:
         self.now = 0
         self.shift: int | None = None
         self.jumps = 0
+        self.fragments = PlainFragments()
+        self.quic = PlainQuic(keys[2])
+        self.servers: dict[bytes, int] = {}  # address: second until which it counts
+        self.area = bytearray()
 
-    def judge(self, batch: Batch) -> Iterator[Found]:
-        """Yield what was found in each frame, with its reason."""
+    def know_server(self, address: bytes, until: int) -> None:
+        """Let the first payload of each flow with this server pass until a time, in nanoseconds."""
+        self.servers[address] = until // SECOND
+
+    def judge(self, batch: Batch) -> Iterator[tuple[Found, list[Found]]]:
+        """Yield what was found in each frame, with its reason, and the packets that pass (two where fragments contradict)."""
         memory = batch.data.tobytes()
+        self.area.clear()
         for number, row in enumerate(batch.frames.tolist()):
             time, offset, captured, length, link, _, *tag = row
             found = Found(frame=number)
             self.tell_time(time)
+            fill = len(self.area)
+            readings = [found]
             try:
-                frame = memory[: offset + captured]
-                decode(frame, offset, max(length - captured, 0), link, (tag[0], tag[1]), found)
-                payload = frame[found.payload : found.payload + found.payload_length]
-                if found.protocol == TCP:
-                    found.reason = self.judge_segment(memory, payload, found)
-                else:
-                    found.reason = self.judge_datagram(payload, found)
+                decode(
+                    memory[: offset + captured],
+                    offset,
+                    max(length - captured, 0),
+                    link,
+                    (tag[0], tag[1]),
+                    found,
+                )
+                found.reason = reasons.DECODED
             except Refused as refusal:
                 found.reason = refusal.reason
-            yield found
+                if refusal.reason == reasons.FRAGMENT:
+                    readings = self.join(memory, found)
+            for reading in readings:
+                if reading.reason == reasons.DECODED:
+                    reading.reason = self.judge_packet(memory, reading)
+            passing = [each for each in readings if each.reason < reasons.PASSING]
+            if not passing:
+                del self.area[fill:]
+            answer = readings[0] if readings[0] in passing or not passing else passing[0]
+            yield answer, passing
+
+    def judge_packet(self, memory: bytes, found: Found) -> int:
+        """Decide about a packet whose headers were read."""
+        memory = bytes(self.area) if found.memory else memory
+        payload = memory[found.payload : found.payload + found.payload_length]
+        if found.protocol == TCP:
+            return self.judge_segment(memory, payload, found)
+        return self.judge_datagram(memory, payload, found)
 
     def set_stage(self, slot: int, flow_hash: int, stage: int) -> None:
         """Take back a verdict on a flow, if it is still in its slot."""
         flow = self.slots.get(slot)
         if flow and flow.hash == flow_hash:
             flow.stage = stage
+
+    # ── what does not lie in one piece ───────────────────────────────────────────────────────────────────
+
+    def settle(self, memory: bytes, found: Found, content: bytes) -> bool:
+        """Put content into the area behind a copy of the addresses; false: it is full."""
+        base = len(self.area)
+        if base + ADDRESSES + len(content) > SIZE:
+            return False
+        width = 4 if found.family == 4 else 16
+        for place in (found.source, found.destination):
+            self.area += memory[place : place + width].ljust(16, b"\0")
+        self.area += content
+        found.source, found.destination, found.memory = base, base + 16, 1
+        return True
+
+    def join(self, memory: bytes, found: Found) -> list[Found]:
+        """Add a fragment; walk through the datagram that it makes whole, in each of its readings."""
+        for level in range(MAX_NESTED):
+            memory = bytes(self.area) if level else memory
+            data = memory[found.payload : found.payload + found.payload_length] if not found.missing else b""
+            added = self.fragments.add(
+                self.fragment_hash(memory, found), data, found.place, self.now // SECOND
+            )
+            if added is None or not added[1]:
+                found.reason = reasons.FRAGMENT if added else reasons.FRAGMENT_REFUSED
+                return [found]
+            datagram = self.fragments.slots.pop(added[0])
+            readings = [found, *(dataclasses.replace(found) for _ in datagram.readings[1:])]
+            for version, reading in enumerate(readings):
+                self.walk_on(memory, reading, datagram.whole(version))
+            if len(readings) > 1 or found.reason != reasons.FRAGMENT:
+                return readings
+        found.reason = reasons.FRAGMENT_REFUSED
+        return [found]
+
+    def walk_on(self, memory: bytes, found: Found, content: bytes) -> None:
+        """Go on with the walk in a datagram that is whole now."""
+        found.reason = reasons.FRAGMENT_REFUSED
+        if not self.settle(memory, found, content):
+            return
+        area = bytes(self.area)
+        try:
+            walk(area, len(area) - len(content), 0, PROTOCOL + found.protocol, found)
+            found.reason = reasons.DECODED
+        except Refused as refusal:
+            found.reason = refusal.reason
+
+    def fragment_hash(self, memory: bytes, found: Found) -> int:
+        """Hash what fragments of one datagram have in common."""
+        width = 4 if found.family == 4 else 16
+        ends = b"".join(memory[place : place + width] for place in (found.source, found.destination))
+        words = [int.from_bytes(ends[i : i + 8], "big") for i in range(0, len(ends), 8)]
+        words.append(found.identity << 16 | found.protocol << 8 | found.family)
+        return siphash(self.keys[0], self.keys[1], words)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,15 +244,50 @@ class PlainGate:
 
     # ── datagrams ────────────────────────────────────────────────────────────────────────────────────────
 
-    def judge_datagram(self, payload: bytes, found: Found) -> int:
-        """Pass DNS messages with a listed name."""
-        if DNS_PORT not in (found.source_port, found.destination_port):
-            return reasons.UDP_OTHER
+    def judge_datagram(self, memory: bytes, payload: bytes, found: Found) -> int:
+        """Pass DNS messages and QUIC hellos with a listed name, and what miners and their tools send one another."""
+        if DNS_PORT in (found.source_port, found.destination_port):
+            try:
+                listed = any(self.is_listed(name) for name in dns_names(payload))
+            except ValueError:
+                return reasons.DNS_MALFORMED
+            return reasons.DNS_LISTED if listed else reasons.DNS_UNLISTED
+        if is_initial(payload, found):
+            return self.quic.judge(
+                payload,
+                self.now // SECOND,
+                lambda hello: self.judge_hello(memory, found, hello),
+                reasons.QUIC_LIMIT,
+                reasons.QUIC_UNREADABLE,
+            )
+        return reasons.MANAGEMENT if is_management(payload, found.destination_port) else reasons.UDP_OTHER
+
+    def judge_hello(self, memory: bytes, found: Found, hello: Hello) -> int:
+        """Decide about what there is of a hello in QUIC."""
+        if hello.prefix < 4:
+            return reasons.QUIC_KEPT
+        if hello.data[0] != 1:
+            self.quic.forget(hello)
+            return reasons.QUIC_UNREADABLE
+        size = min(hello.prefix, hello.length)
+        content = bytes(hello.data[:size])
         try:
-            listed = any(self.is_listed(name) for name in dns_names(payload))
+            name = hello_name(content)
+            listed = self.every_name if name is None else self.is_listed_text(name)
+        except EOFError:
+            if hello.prefix < MAX_HELLO:
+                return reasons.QUIC_KEPT
+            listed = False
         except ValueError:
-            return reasons.DNS_MALFORMED
-        return reasons.DNS_LISTED if listed else reasons.DNS_UNLISTED
+            listed = False
+        self.quic.forget(hello)
+        if not listed:
+            return reasons.QUIC_UNLISTED
+        if not self.settle(memory, found, content):
+            return reasons.QUIC_LIMIT
+        found.payload, found.payload_length = len(self.area) - size, size
+        found.missing = hello.length - size
+        return reasons.QUIC_LISTED
 
     # ── segments ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,7 +307,7 @@ class PlainGate:
             self.note_syn(flow, found)
         found.start = flow.starts.get(found.side, -1)
         if flow.stage < rows.WATCHED:
-            return self.judge_unwatched(payload, found, flow)
+            return self.judge_unwatched(memory, payload, found, flow)
         if payload:
             flow.payload_from.add(found.side)
         ends = found.tcp_flags & (SYN | TcpFlag.FIN | TcpFlag.RST)
@@ -191,46 +333,80 @@ class PlainGate:
             flow.probes = 0
         flow.starts[found.side] = start
 
-    def judge_unwatched(self, payload: bytes, found: Found, flow: Flow) -> int:
+    def judge_unwatched(self, memory: bytes, payload: bytes, found: Found, flow: Flow) -> int:
         """Pass what may be the start of something."""
         if not payload:
             return reasons.NO_PAYLOAD
         if flow.stage == rows.JUDGED:
             flow.payload_from.add(found.side)
             return reasons.JUDGED
+        from_start = found.start >= 0
         distance = 0
-        if found.start >= 0 and not found.tcp_flags & SYN:
+        if from_start and not found.tcp_flags & SYN:
             distance = (found.sequence - found.start) & 0xFFFFFFFF
-        if payload == b"\0" or (len(payload) == 1 and distance == 0xFFFFFFFF):
+        begins_stream = from_start and distance == 0
+        if len(payload) == 1 and (distance == 0xFFFFFFFF or (payload == b"\0" and not begins_stream)):
             return reasons.UNPROMISING  # keep-alive probe
         is_first = found.side not in flow.payload_from
         flow.payload_from.add(found.side)
-        if payload[:4] in VERBS:
-            reason = self.judge_http(payload)
-            flow.stage = rows.WATCHED if reason < reasons.PASSING else rows.HTTP
-            return reason
-        if flow.stage == rows.HTTP and not payload.startswith(b"CONNECT "):
-            return reasons.UNPROMISING
-        reason = self.judge_opening(payload, is_first=is_first and found.start >= 0, distance=distance)
+        reason = self.judge_opening(
+            memory, payload, found, flow, is_first=is_first and from_start, distance=distance
+        )
         if reason < reasons.PASSING:
             flow.stage = rows.WATCHED
-            return reason
-        if reason == reasons.TLS_UNLISTED or (is_first and found.start >= 0):
-            flow.stage = rows.JUDGED
-            return reason
-        return self.probe(payload, flow, from_start=found.start >= 0)
+        return reason
 
-    def judge_opening(self, payload: bytes, *, is_first: bool, distance: int) -> int:
+    def judge_opening(
+        self, memory: bytes, payload: bytes, found: Found, flow: Flow, *, is_first: bool, distance: int
+    ) -> int:
         """Tell what a payload opens like.  ``is_first``: nothing was seen of this side but its SYN."""
+        if DNS_PORT in (found.source_port, found.destination_port):
+            return self.judge_dns_stream(payload, flow)
+        if flow.stage == rows.FRESH and self.is_server(memory, found):
+            return reasons.SERVER
+        if payload[:4] in VERBS:
+            flow.stage = rows.REQUESTS
+            return self.judge_request(payload)
+        if payload.startswith(b"HTTP/1.") and 1 - found.side not in flow.payload_from:
+            flow.stage = rows.REQUESTS
+            return self.judge_response(payload)
+        if flow.stage == rows.REQUESTS and not payload.startswith(b"CONNECT "):
+            return reasons.UNPROMISING
         if is_first and 0 < distance < MAX_REORDER:
             return reasons.REORDERED
+        if is_client_hello(payload):
+            return self.judge_client_hello(payload, flow)
+        if is_server_hello(payload):
+            if hides_certificate(payload):
+                flow.stage = rows.JUDGED
+                return reasons.TLS_UNLISTED
+            return reasons.TLS_CERTIFICATE
+        reason = self.name_opening(payload)
+        if reason == reasons.UNPROMISING and is_first and distance == 0 and is_noise(payload):
+            return reasons.NOISE
+        if reason != reasons.UNPROMISING:
+            return reason
+        if is_first or is_sealed(payload):
+            flow.stage = rows.JUDGED
+            return reasons.UNPROMISING
+        return self.probe(payload, flow, from_start=found.start >= 0)
+
+    @staticmethod
+    def name_opening(payload: bytes) -> int:
+        """What a payload that is neither HTTP nor TLS opens like."""
         if is_json(payload):
             return reasons.JSON
-        if is_client_hello(payload):
-            return self.judge_client_hello(payload)
         if is_proxy(payload):
             return reasons.PROXY
-        if len(payload) <= MAX_TINY and is_printable(payload):
+        if payload.startswith(b"PRI * HTTP/2.0\r\n"):
+            return reasons.HTTP2
+        if is_websocket(payload):
+            return reasons.WEBSOCKET
+        if is_binary(payload) or payload.startswith(b"STATUS="):
+            return reasons.BINARY
+        if is_peer(payload):
+            return reasons.PEER
+        if len(payload) <= FEW or (len(payload) <= MAX_TINY and is_printable(payload)):
             return reasons.TINY
         return reasons.UNPROMISING
 
@@ -242,26 +418,93 @@ class PlainGate:
             flow.stage = rows.JUDGED
             return reasons.JUDGED
         if not from_start and is_printable(payload[:8]) and is_json_inside(payload):
-            flow.stage = rows.WATCHED
             return reasons.JSON_INSIDE
         return reasons.UNPROMISING
 
-    def judge_http(self, payload: bytes) -> int:
-        """Pass requests for listed hosts, and those whose host is still to come."""
-        host = http_host(payload)
-        if host is None:
-            return reasons.HTTP_PARTIAL
-        return reasons.HTTP_LISTED if self.is_listed_text(host) else reasons.HTTP_UNLISTED
+    def is_server(self, memory: bytes, found: Found) -> bool:
+        """Whether one of the ends is a server that is known by its address."""
+        width = 4 if found.family == 4 else 16
+        ends = (memory[place : place + width] for place in (found.source, found.destination))
+        return any(self.now // SECOND <= self.servers.get(end, -1) for end in ends)
 
-    def judge_client_hello(self, payload: bytes) -> int:
+    def judge_dns_stream(self, payload: bytes, flow: Flow) -> int:
+        """Pass messages with a listed name, and those that go on in a later segment."""
+        at = 0
+        for _ in range(MAX_MESSAGES):
+            stop = at + 2 + u16(payload, at) if at + 2 <= len(payload) else len(payload) + 1
+            if at + 2 < len(payload):
+                try:
+                    if any(self.is_listed(name) for name in dns_names(payload[at + 2 : stop])):
+                        return reasons.DNS_LISTED
+                except ValueError:
+                    if stop <= len(payload):
+                        flow.stage = rows.JUDGED
+                        return reasons.DNS_MALFORMED
+            if stop > len(payload):
+                return reasons.DNS_PARTIAL
+            at = stop
+            if at == len(payload):
+                break
+        return reasons.DNS_UNLISTED
+
+    def judge_request(self, payload: bytes) -> int:
+        """Pass requests for listed hosts, those that may carry mining, and those whose head is cut."""
+        head = read_head(payload)
+        unfinished = head.body is None and not head.is_too_long
+        if head.host is not None:
+            if self.is_listed_text(head.host):
+                return reasons.HTTP_LISTED
+        elif unfinished:
+            return reasons.HTTP_PARTIAL
+        if "upgrade" in head.features:
+            return reasons.WEBSOCKET
+        if "mining" in head.features:
+            return reasons.HTTP_MINING
+        is_post = payload.startswith(b"POST ")
+        if unfinished and (is_post or len(payload) < FULL):
+            return reasons.HTTP_PARTIAL
+        if is_post and head.body is not None:
+            if head.body:
+                may_carry = json_body(head.body) is not None
+            else:
+                may_carry = "json" in head.features or "typed" not in head.features
+            if may_carry:
+                return reasons.HTTP_MINING
+        path = path_of(payload)
+        if path is not None and path.lower().decode("latin-1") in self.exact:
+            return reasons.HTTP_MINING
+        return reasons.HTTP_UNLISTED
+
+    @staticmethod
+    def judge_response(payload: bytes) -> int:
+        """Pass responses that may carry mining; their request was not seen."""
+        head = read_head(payload)
+        if "upgrade" in head.features:
+            return reasons.WEBSOCKET
+        if "mining" in head.features:
+            return reasons.HTTP_MINING
+        if head.body is None and not head.is_too_long and len(payload) < FULL:
+            return reasons.HTTP_PARTIAL
+        if head.body and opens_rpc(head.body):
+            return reasons.HTTP_MINING
+        is_hidden = head.body == b"" or "encoded" in head.features
+        return reasons.HTTP_MINING if is_hidden and "json" in head.features else reasons.HTTP_UNLISTED
+
+    def judge_client_hello(self, payload: bytes, flow: Flow) -> int:
         """Pass hellos with listed server names, and those whose name is still to come."""
         try:
             name = server_name(payload)
         except EOFError:
             return reasons.TLS_PARTIAL
         except ValueError:
+            flow.stage = rows.JUDGED
             return reasons.TLS_UNLISTED
-        return reasons.TLS_LISTED if self.is_listed_text(name) else reasons.TLS_UNLISTED
+        if name is None:
+            return reasons.TLS_LISTED if self.every_name else reasons.TLS_UNLISTED
+        if self.is_listed_text(name):
+            return reasons.TLS_LISTED
+        flow.stage = rows.JUDGED
+        return reasons.TLS_UNLISTED
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────
 

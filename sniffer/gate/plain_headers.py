@@ -8,17 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sniffer.gate import reasons, rows
-from sniffer.gate.hashing import MASK
-from sniffer.gate.headers import MAX_IPV6_HEADERS
-
-
-class Refused(Exception):  # noqa: N818  (an answer, not an error)
-    """The header walk ended early."""
-
-    def __init__(self, reason: int) -> None:
-        super().__init__(reasons.REASONS[reason].name)
-        self.reason = reason
+from sniffer.gate import kinds, reasons
+from sniffer.gate.headers import MAX_HEADERS, MAX_IPV6_HEADERS, TCP, UDP
+from sniffer.gate.plain_links import Refused, link_header, need, u16, u32
+from sniffer.gate.plain_tunnels import add_layer, add_vlan, open_datagram, open_layer, open_protocol, open_tag
 
 
 @dataclass
@@ -37,6 +30,8 @@ class Found:
     payload: int = 0
     payload_length: int = 0
     missing: int = 0
+    identity: int = 0
+    place: int = 0
     start: int = -1
     slot: int = -1
     hash: int = 0
@@ -46,17 +41,7 @@ class Found:
     vlans: int = 0
     reason: int = 0
     frame: int = 0
-
-
-def u16(data: bytes, at: int) -> int:
-    """Big-endian 16-bit number."""
-    return int.from_bytes(data[at : at + 2], "big")
-
-
-def need(data: bytes, end: int, reason: int) -> None:
-    """Refuse the frame when it ends before ``end``."""
-    if end > len(data):
-        raise Refused(reason)
+    memory: int = 0
 
 
 def decode(data: bytes, at: int, cut: int, link: int, tag: tuple[int, int], found: Found) -> None:
@@ -68,60 +53,45 @@ def decode(data: bytes, at: int, cut: int, link: int, tag: tuple[int, int], foun
     tci, vlan_protocol = tag
     if vlan_protocol:
         add_vlan(found, tci, vlan_protocol)
-    ethertype, at = link_header(data, at, link)
-    while ethertype in (0x8100, 0x88A8, 0x9100):
-        need(data, at + 4, reasons.LINK_TRUNCATED)
-        add_vlan(found, u16(data, at), ethertype)
-        ethertype, at = u16(data, at + 2), at + 4
-    if ethertype == 0x0800:
-        at, claimed = ipv4(data, at, cut, found)
-    elif ethertype == 0x86DD:
-        at, claimed = ipv6(data, at, cut, found)
-    else:
-        raise Refused(reasons.ETHERTYPE)
-    if found.protocol == 6:
-        tcp(data[:claimed], at, claimed, found)
-    elif found.protocol == 17:
-        udp(data[:claimed], at, claimed, found)
-    else:
-        raise Refused(reasons.IP_PROTOCOL)
+    kind, at = link_header(data, at, link)
+    walk(data, at, cut, kind, found)
 
 
-def add_vlan(found: Found, tci: int, ethertype: int) -> None:
-    """Note one more tag."""
-    if found.depth == rows.MAX_DEPTH:
-        raise Refused(reasons.TUNNEL_DEPTH)
-    found.depth += 1
-    found.layers = (found.layers << 8 | (rows.LAYER_VLAN if ethertype == 0x8100 else rows.LAYER_QINQ)) & MASK
-    found.vlans = (found.vlans << 16 | tci & 0x0FFF) & MASK
+def walk(data: bytes, at: int, cut: int, kind: int, found: Found) -> None:
+    """Read one header after another until TCP or UDP."""
+    for _ in range(MAX_HEADERS):
+        if kind in (kinds.IPV4, kinds.IPV6):
+            read = ipv4 if kind == kinds.IPV4 else ipv6
+            kind, at, claimed, is_fragment = read(data, at, cut, found)
+            cut = max(claimed - len(data), 0)
+            data = data[:claimed]
+            if is_fragment:
+                found.protocol, found.payload = kind - kinds.PROTOCOL, at
+                found.payload_length, found.missing = max(len(data) - at, 0), cut
+                raise Refused(reasons.FRAGMENT)
+        elif kind == kinds.PROTOCOL + TCP:
+            found.protocol = TCP
+            tcp(data, at, cut, found)
+            return
+        elif kind == kinds.PROTOCOL + UDP:
+            found.protocol = UDP
+            udp(data, at, cut, found)
+            data, cut = data[: found.payload + found.payload_length], found.missing
+            step = open_datagram(data, found.payload, found)
+            if step is None:
+                return
+            kind, at = step
+        elif kind in (kinds.VLAN, kinds.QINQ, kinds.QINQ_OLD):
+            kind, at = open_tag(data, at, kind, found)
+        elif kind >= kinds.PROTOCOL:
+            kind, at = open_protocol(data, at, kind - kinds.PROTOCOL, found)
+        else:
+            kind, at = open_layer(data, at, kind, found)
+    raise Refused(reasons.TUNNEL_DEPTH)
 
 
-def link_header(data: bytes, at: int, link: int) -> tuple[int, int]:
-    """EtherType and the offset behind the link header."""
-    ethernet_like = {1: (12, 14), 113: (14, 16), 276: (0, 20)}
-    if link in ethernet_like:
-        ethertype, size = ethernet_like[link]
-        need(data, at + size, reasons.LINK_TRUNCATED)
-        return u16(data, at + ethertype), at + size
-    if link in (0, 108):
-        need(data, at + 4, reasons.LINK_TRUNCATED)
-        family = int.from_bytes(data[at : at + 4], "big")
-        if family > 0xFFFF:
-            family = int.from_bytes(data[at : at + 2], "little")
-        if family not in (2, 10, 24, 28, 30):
-            raise Refused(reasons.ETHERTYPE)
-        return 0x0800 if family == 2 else 0x86DD, at + 4
-    if link in (12, 14, 101, 228, 229):
-        need(data, at + 1, reasons.LINK_TRUNCATED)
-        version = data[at] >> 4
-        if version not in (4, 6):
-            raise Refused(reasons.ETHERTYPE)
-        return 0x0800 if version == 4 else 0x86DD, at
-    raise Refused(reasons.LINK_TYPE)
-
-
-def ipv4(data: bytes, at: int, cut: int, found: Found) -> tuple[int, int]:
-    """Read an IPv4 header: offset of its payload, and where it claims to end."""
+def ipv4(data: bytes, at: int, cut: int, found: Found) -> tuple[int, int, int, bool]:
+    """Read an IPv4 header: kind and offset of its payload, where it claims to end, whether it is a fragment."""
     need(data, at + 20, reasons.IPV4_TRUNCATED)
     header = (data[at] & 0x0F) * 4
     if data[at] >> 4 != 4 or header < 20:
@@ -130,13 +100,14 @@ def ipv4(data: bytes, at: int, cut: int, found: Found) -> tuple[int, int]:
     total = u16(data, at + 2) or len(data) - at + cut
     if total < header:
         raise Refused(reasons.IPV4_HEADER)
-    if u16(data, at + 6) & 0x3FFF:
-        raise Refused(reasons.FRAGMENT)
-    found.family, found.source, found.destination, found.protocol = 4, at + 12, at + 16, data[at + 9]
-    return at + header, at + total
+    found.family, found.source, found.destination = 4, at + 12, at + 16
+    field = u16(data, at + 6) & 0x3FFF
+    if field:
+        found.identity, found.place = u16(data, at + 4), (field & 0x1FFF) * 8 + bool(field & 0x2000)
+    return kinds.PROTOCOL + data[at + 9], at + header, at + total, bool(field)
 
 
-def ipv6(data: bytes, at: int, cut: int, found: Found) -> tuple[int, int]:
+def ipv6(data: bytes, at: int, cut: int, found: Found) -> tuple[int, int, int, bool]:
     """Read an IPv6 header and its extensions: as :func:`ipv4`."""
     need(data, at + 40, reasons.IPV6_TRUNCATED)
     if data[at] >> 4 != 6:
@@ -147,18 +118,20 @@ def ipv6(data: bytes, at: int, cut: int, found: Found) -> tuple[int, int]:
     protocol, at = data[at + 6], at + 40
     for _ in range(MAX_IPV6_HEADERS):
         if protocol not in (0, 43, 60, 135, 51, 44):
-            found.protocol = protocol
-            return at, claimed
+            return kinds.PROTOCOL + protocol, at, claimed, False
         need(data, at + 8, reasons.IPV6_TRUNCATED)
         if protocol == 44 and u16(data, at + 2) & 0xFFF9:
-            raise Refused(reasons.FRAGMENT)
+            found.identity, found.place = u32(data, at + 4), u16(data, at + 2) & 0xFFF9
+            return kinds.PROTOCOL + data[at], at + 8, claimed, True
+        if protocol == 51:
+            add_layer(found, kinds.LAYER_AH)
         size = {44: 8, 51: (data[at + 1] + 2) * 4}.get(protocol, (data[at + 1] + 1) * 8)
         protocol, at = data[at], at + size
         need(data, at, reasons.IPV6_TRUNCATED)
     raise Refused(reasons.IPV6_HEADER)
 
 
-def tcp(data: bytes, at: int, claimed: int, found: Found) -> None:
+def tcp(data: bytes, at: int, cut: int, found: Found) -> None:
     """Read a TCP header; ``data`` ends where it was captured, or where the IP header says."""
     need(data, at + 20, reasons.TCP_HEADER)
     header = (data[at + 12] >> 4) * 4
@@ -166,22 +139,23 @@ def tcp(data: bytes, at: int, claimed: int, found: Found) -> None:
         raise Refused(reasons.TCP_HEADER)
     need(data, at + header, reasons.TCP_HEADER)
     found.source_port, found.destination_port = u16(data, at), u16(data, at + 2)
-    found.sequence = int.from_bytes(data[at + 4 : at + 8], "big")
-    found.acknowledgement = int.from_bytes(data[at + 8 : at + 12], "big")
+    found.sequence, found.acknowledgement = u32(data, at + 4), u32(data, at + 8)
     found.tcp_flags = data[at + 13]
     found.payload = at + header
     found.payload_length = len(data) - found.payload
-    found.missing = claimed - len(data)
+    found.missing = cut
 
 
-def udp(data: bytes, at: int, claimed: int, found: Found) -> None:
+def udp(data: bytes, at: int, cut: int, found: Found) -> None:
     """Read a UDP header."""
     need(data, at + 8, reasons.UDP_HEADER)
+    claimed = len(data) + cut
     length = u16(data, at + 4) or claimed - at
     if length < 8 or at + length > claimed:
         raise Refused(reasons.UDP_HEADER)
     stop = min(len(data), at + length)
     found.source_port, found.destination_port = u16(data, at), u16(data, at + 2)
+    found.sequence = found.acknowledgement = found.tcp_flags = 0
     found.payload = at + 8
     found.payload_length = stop - found.payload
     found.missing = at + length - stop

@@ -17,13 +17,15 @@ ROW = np.dtype(
         ("vlans", "<u8"),  # VLAN identifiers, 16 bits each, outermost in the highest 16 bits used
         ("start", "<i8"),  # sequence number of this direction's first byte if its SYN was seen, else -1
         ("frame", "<u4"),  # index into Batch.frames
-        ("source", "<u4"),  # offset of the source address in Batch.data
+        ("source", "<u4"),  # offset of the source address in the memory that is named below
         ("destination", "<u4"),
         ("sequence", "<u4"),
         ("acknowledgement", "<u4"),
-        ("payload", "<u4"),  # offset of the payload in Batch.data
+        ("payload", "<u4"),  # offset of the payload there
         ("payload_length", "<u4"),  # bytes captured
         ("missing", "<u4"),  # bytes on the wire but not captured
+        ("identity", "<u4"),  # of a fragment's datagram
+        ("place", "<u4"),  # of a fragment in its datagram: offset in bytes, lowest bit: more follow
         ("slot", "<i4"),  # in the flow table, -1 where there is none
         ("source_port", "<u2"),
         ("destination_port", "<u2"),
@@ -33,6 +35,7 @@ ROW = np.dtype(
         ("reason", "u1"),  # index into reasons.REASONS
         ("depth", "u1"),  # how many wrappings
         ("side", "u1"),  # of the flow: 0 where the sender has the lower address, on a tie the lower port
+        ("memory", "u1"),  # 0: Batch.data, 1: the gate's own area
     ],
     align=True,
 )
@@ -52,7 +55,7 @@ FLOW = np.dtype(
 
 # Stages of a flow.  Python's verdict moves a flow between them; so do SYN and a promising payload.
 FRESH: Final = 0  # nothing promising yet
-HTTP: Final = 1  # plain HTTP: every request is looked at, nothing else
+REQUESTS: Final = 1  # HTTP: each request is looked at, nothing else
 JUDGED: Final = 2  # found not to be mining
 WATCHED: Final = 3  # every packet passes
 MINING: Final = 4  # as WATCHED, and never evicted for a flow of a lower stage
@@ -61,9 +64,3 @@ STAGES: Final = 6
 
 SEEN_SYN: Final = 1  # shifted left by the side: 1 for side 0, 2 for side 1
 SEEN_PAYLOAD: Final = 4  # 4 for side 0, 8 for side 1
-
-# Wrappings: one code each, used in ROW.layers.
-LAYER_NAMES: Final = ("", "vlan", "qinq")
-LAYER_VLAN: Final = 1
-LAYER_QINQ: Final = 2
-MAX_DEPTH: Final = 8

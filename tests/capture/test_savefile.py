@@ -30,8 +30,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sniffer.capture import walk
-from sniffer.capture.savefile import SUPPORTED_LINKS, Savefile, find_captures, size_of, warm_up
+from sniffer.capture.savefile import Savefile, find_captures, size_of, warm_up
 from sniffer.errors import InputError
+from sniffer.gate.links import LINKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ def test_frame_check_bits_of_the_link_type_are_masked(tmp_path: Path) -> None:
     assert (error, frames[0].link) == ("", 101)
 
 
-@pytest.mark.parametrize("link", sorted(SUPPORTED_LINKS))
+@pytest.mark.parametrize("link", sorted(LINKS))
 def test_supported_links_are_read_from_both_formats(tmp_path: Path, link: int) -> None:
     """Each link type of the gate passes with its own number."""
     pcap = craft.read(write(tmp_path, pcap_header(link=link) + pcap_record(b"a")))
@@ -217,7 +218,7 @@ BAD: dict[str, tuple[bytes, str, int]] = {
     "pcap 2.3": (pcap_header(version=(2, 3)) + RECORD, "version", 0),
     "pcap 543.0": (pcap_header(version=(543, 0)) + RECORD, "version", 0),
     "link type 9999": (pcap_header(link=9_999) + RECORD, "link_type", 0),
-    "link type 105": (pcap_header(link=105) + RECORD, "link_type", 0),
+    "link type 147": (pcap_header(link=147) + RECORD, "link_type", 0),
     "record header cut": (pcap_header() + RECORD + RECORD[:15], "cut_record", 1),
     "record cut": (pcap_header() + RECORD + RECORD[:-1], "cut_record", 1),
     "one byte behind the last record": (pcap_header() + RECORD + b"\0", "cut_record", 1),
@@ -288,7 +289,7 @@ BAD: dict[str, tuple[bytes, str, int]] = {
     "option beyond its block": (section() + interface(options=b"\x02\0\x20\0abcd"), "option_length", 0),
     "resolution 10^-127": (section() + interface(options=option(9, b"\x7f")), "time_resolution", 0),
     "resolution 2^-127": (section() + interface(options=option(9, b"\xff")), "time_resolution", 0),
-    "no supported interface": (section() + interface(link=127) * 2, "link_type", 0),
+    "no supported interface": (section() + interface(link=147) * 2, "link_type", 0),
     "packet cut": (NG + PACKET + PACKET[:-1], "cut_record", 1),
     "rubbish behind the end": (NG + PACKET + b"rub", "cut_record", 1),
     "zstd": (b"\x28\xb5\x2f\xfd" + bytes(30), "compressed", 0),
@@ -329,7 +330,7 @@ def test_a_bad_file_is_read_up_to_its_fault(tmp_path: Path, what: str) -> None:
         (pcap_header() + RECORD * 3 + RECORD[:-1], 24 + 3 * 56),
         (NG + PACKET * 2 + craft.block(6, bytes(20), length=0), 48 + 2 * 72),
         (NG + PACKET + craft.block(9, bytes(300_000), trailer=0), 48 + 72),
-        (section() + interface(link=127) + PACKET, 28),
+        (section() + interface(link=147) + PACKET, 28),
     ],
 )
 @WINDOWS

@@ -49,7 +49,7 @@ def segment(
     return Packet(
         time=time, source=source, source_port=source_port, destination=destination, destination_port=destination_port,
         protocol=6, tcp_flags=flags, sequence=sequence & 0xFFFFFFFF, acknowledgement=ack & 0xFFFFFFFF, payload=payload,
-        missing=missing, start=start, slot=-1, flow_hash=0, layers=(), vlans=(), interface=interface, frame_length=60,
+        missing=missing, start=start, slot=-1, flow_hash=0, layers=(), vlans=(), interface=interface, frame_length=60, reason=0,
     )  # fmt: skip
 
 

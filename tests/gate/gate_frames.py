@@ -210,6 +210,18 @@ def client_hello(
     return b"".join(b"\x16\x03\x01" + struct.pack(">H", len(piece)) + piece for piece in pieces)
 
 
+def server_hello(*, version: int = 0x0304, record: int = 1 << 14) -> bytes:
+    """TLS ServerHello (RFC 8446, section 4.1.3), of TLS 1.3 or of 1.2."""
+    extensions = (
+        struct.pack(">HHH", 43, 2, version) if version == 0x0304 else struct.pack(">HHB", 0xFF01, 1, 0)
+    )
+    body = b"\x03\x03" + b"R" * 32 + b"\x20" + b"S" * 32 + b"\xc0\x2f\0"
+    body += struct.pack(">H", len(extensions)) + extensions
+    message = b"\2" + len(body).to_bytes(3, "big") + body
+    pieces = [message[i : i + record] for i in range(0, len(message), record)]
+    return b"".join(b"\x16\x03\x03" + struct.pack(">H", len(piece)) + piece for piece in pieces)
+
+
 def http_request(
     host: bytes | None = b"www.example.com", *, method: bytes = b"GET", before: bytes = b""
 ) -> bytes:

@@ -46,11 +46,11 @@ class Twins:
     def judge_batch(self, one: Batch) -> list[str]:
         """Reasons for a batch, once both agree on everything."""
         passed = self.gate.judge(one)
-        found = list(self.plain.judge(one))
+        answers = list(self.plain.judge(one))
         verdicts = self.gate.verdicts[: len(one.frames)].tolist()
-        for each, verdict in zip(found, verdicts, strict=True):
+        for (each, _), verdict in zip(answers, verdicts, strict=True):
             assert reasons.REASONS[verdict].name == reasons.REASONS[each.reason].name, each
-        self.passed = [each for each in found if each.reason < reasons.PASSING]
+        self.passed = [each for _, passing in answers for each in passing]
         table = self.gate._found[:passed]
         columns = {name: table[name].tolist() for name in FIELDS}
         for i, each in enumerate(self.passed):
@@ -59,12 +59,19 @@ class Twins:
         assert passed == len(self.passed)
         assert (self.gate.now, self.gate.clock_jumps) == (self.plain.now, self.plain.jumps)
         assert self.gate.evicted() == self.plain.evicted
-        return [reasons.REASONS[each.reason].name for each in found]
+        counted = {**self.plain.fragments.counts, **self.plain.quic.counts}
+        assert {kind: count for kind, count in self.gate.oddities().items() if count} == counted
+        return [reasons.REASONS[each.reason].name for each, _ in answers]
 
     def set_stage(self, each: Found, stage: int) -> None:
         """Give a verdict to both."""
         self.gate.set_stage(each.slot, each.hash, stage)
         self.plain.set_stage(each.slot, each.hash, stage)
+
+    def know_server(self, address: bytes, until: int) -> None:
+        """Tell both of a server."""
+        self.gate.know_server(address, until)
+        self.plain.know_server(address, until)
 
     def compare_tables(self) -> None:
         """Both flow tables hold the same."""

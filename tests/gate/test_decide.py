@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import random
+
 import gate_frames as wire
 import pytest
+import test_links
+import test_quic
+import test_tunnels
 from gate_frames import ACK, FIN, LOGIN, RST, Connection, Seen
-from gate_twins import Twins
+from gate_twins import LISTED, Twins
 
 from sniffer.gate import reasons, rows
 from sniffer.gate.decide import MAX_NOW, MAX_PROBES, MAX_REORDER, SECOND, STRIDE
 from sniffer.gate.flowtable import IDLE_SECONDS
-from sniffer.gate.names import HTTP_HEAD, MAX_ALIASES
+from sniffer.gate.http_heads import HTTP_HEAD
+from sniffer.gate.names import MAX_ALIASES
+from sniffer.gate.quic import BUDGET
 
 BINARY = b"\x80\x01\x02\x03" * 10
 NOTIFY = b'{"id":null,"method":"mining.notify","params":["' + b"0" * 3000 + b'"]}\n'
@@ -19,7 +26,7 @@ NOTIFY = b'{"id":null,"method":"mining.notify","params":["' + b"0" * 3000 + b'"]
 def first_payload(data: bytes) -> str:
     """Reason for the first payload of a client whose handshake was seen."""
     one = Connection()
-    return Twins(flows=8).judge([*one.handshake(), one.up(data)])[-1]
+    return Twins([*LISTED, ("/miner/header", False)], flows=8).judge([*one.handshake(), one.up(data)])[-1]
 
 
 def midway(*data: bytes) -> list[str]:
@@ -32,6 +39,8 @@ def midway(*data: bytes) -> list[str]:
 
 
 # ── openings ─────────────────────────────────────────────────────────────────────────────────────────────
+
+NOISE = random.Random(7).randbytes(300)
 
 OPENINGS = {
     "object": (LOGIN, "json"),
@@ -52,8 +61,43 @@ OPENINGS = {
     "SOCKS 5": (b"\x05\x01\x00", "proxy"),
     "SOCKS 5 with passwords": (b"\x05\x02\x00\x02", "proxy"),
     "SOCKS 5, one byte of it": (b"\x05", "proxy"),
-    "SOCKS 5 without methods": (b"\x05\x00\x00", "unpromising"),
-    "SOCKS 5 with unknown methods": (b"\x05\x01\x77", "unpromising"),
+    "SOCKS 5 without methods": (b"\x05\x00\x00\x00", "unpromising"),
+    "SOCKS 5 with unknown methods": (b"\x05\x02\x77\x77", "unpromising"),
+    "three bytes of anything": (b"\x80\x90\xa0", "tiny"),
+    "PROXY binary": (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12), "proxy"),
+    "HTTP/2 without TLS": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2"),
+    "WebSocket text, masked": (bytes.fromhex("8185 01020304 7a20") + b"abc", "websocket"),
+    "WebSocket text, not masked": (b"\x81\x02{}", "websocket"),
+    "WebSocket text, long": (b"\x81\x7e\x01\0[" + bytes(30), "websocket"),
+    "WebSocket text, very long": (b"\x82\x7f" + bytes(6) + b"\x02\0{" + bytes(30), "websocket"),
+    "WebSocket text, a fragment": (b"\x01\x20{" + bytes(30), "websocket"),
+    "WebSocket ping": (b"\x89\x04{abc", "unpromising"),
+    "WebSocket, not JSON": (b"\x81\x05hello", "unpromising"),
+    "BTCAgent": (bytes.fromhex("7f011400 1122") + b"cgminer\0s1099\0", "binary"),
+    "a program": (b"\x7fELF\x02\x01\x01" + bytes(9), "unpromising"),
+    "BTCAgent of an unknown type": (bytes.fromhex("7f211400 1122") + bytes(14), "unpromising"),
+    "BTCAgent too long": (bytes.fromhex("7f01ffff 1122") + bytes(14), "unpromising"),
+    "Stratum V2, set-up": (bytes.fromhex("000000330000 00 0200 0200") + bytes(45), "binary"),
+    "Stratum V2, set-up done": (bytes.fromhex("000001060000 0200 00000000"), "binary"),
+    "Stratum V2, a share": (bytes.fromhex("00801a180000") + bytes(24), "binary"),
+    "Stratum V2, two shares": ((bytes.fromhex("00801a180000") + bytes(24)) * 2, "binary"),
+    "Stratum V2, length that does not fit": (bytes.fromhex("00801a190000") + bytes(24), "unpromising"),
+    "DATUM": (bytes([400 & 255 ^ 0x29, 400 >> 8 ^ 0x18, 0x87, 0xD7]) + bytes(400), "binary"),
+    "DATUM too long": (bytes([400 & 255 ^ 0x29, 400 >> 8 ^ 0x18, 0x87, 0xD7]) + bytes(401), "unpromising"),
+    "status of a miner": (b"STATUS=S,When=1,Code=11,Msg=Summary|SUMMARY,Elapsed=1|", "binary"),
+    "Bitcoin": (bytes.fromhex("f9beb4d9") + b"version" + bytes(13), "peer"),
+    "Bitcoin's magic and no command": (bytes.fromhex("f9beb4d9") + bytes(16), "unpromising"),
+    "Monero": (bytes.fromhex("0121010101010101") + bytes(25), "peer"),
+    "Ethereum": (b"\x01\x94\x04" + bytes(403), "peer"),
+    "64 random bytes": (NOISE[:64], "noise"),
+    "65 random bytes": (NOISE[:65], "unpromising"),
+    "64 letters": (b"abcdefgh" * 8, "unpromising"),
+    "234 random bytes": (NOISE[:234], "noise"),
+    "170 random bytes": (NOISE[:170], "noise"),
+    "Noise of 2019, opening": (b"\x20\0" + NOISE[:32], "noise"),
+    "Noise of 2019, answer": (b"\xaa\0" + NOISE[:170], "noise"),
+    "Noise of 2019, longer answer": (b"\xac\0" + NOISE[:172], "noise"),
+    "sealed by TLS": (b"\x17\x03\x03\0\x20" + bytes(32), "unpromising"),
     "SOCKS 4": (b"\x04\x01\x0d\x05\xcb\x00\x71\x09user\x00", "proxy"),
     "SOCKS 4a": (b"\x04\x01\x0d\x05\x00\x00\x00\x01\x00pool.example\x00", "proxy"),
     "SOCKS 4, two bytes of it": (b"\x04\x01", "proxy"),
@@ -246,6 +290,79 @@ def test_the_host_is_looked_for_up_to_a_limit(ends: int, reason: str) -> None:
     assert first_payload(request) == reason
 
 
+JSON = b"Content-Type: application/json\r\n"
+BODY = b'{"id":0,"method":"getwork","params":[]}'
+
+
+def post(fields: bytes = b"", body: bytes = b"") -> bytes:
+    """A POST request with these fields and this body."""
+    return wire.http_request(method=b"POST", before=fields) + body
+
+
+def reply(fields: bytes = b"", body: bytes = b"", status: bytes = b"200 OK") -> bytes:
+    """A response."""
+    return b"HTTP/1.1 " + status + b"\r\nServer: x\r\n" + fields + b"\r\n" + body
+
+
+MESSAGES = {
+    "a POST with JSON": (post(b"", BODY), "http_mining"),
+    "a POST whose JSON follows": (post(JSON), "http_mining"),
+    "a POST whose body follows, untyped": (post(), "http_mining"),
+    "a POST whose form follows": (post(b"content-type: application/x-www-form-urlencoded\r\n"), "http_unlisted"),
+    "a POST with a form": (post(b"", b"a=1&b=2"), "http_unlisted"),
+    "a POST with JSON in a chunk": (post(JSON, b"2c\r\n" + BODY + b"\r\n0\r\n\r\n"), "http_mining"),
+    "a POST with something else in a chunk": (post(JSON, b"2c\r\nhello\r\n"), "http_unlisted"),
+    "a POST whose head goes on": (post()[:-2], "http_partial"),
+    "a long GET whose head goes on": (
+        wire.http_request(before=b"Cookie: " + b"c" * 1_200 + b"\r\n")[:-2],
+        "http_unlisted",
+    ),
+    "a short GET whose head goes on": (wire.http_request()[:-2], "http_partial"),
+    "a miner's field": (wire.http_request(before=b"X-Mining-Extensions: longpoll\r\n"), "http_mining"),
+    "a miner's field in other case": (wire.http_request(before=b"x-MINING-hashrate: 1\r\n"), "http_mining"),
+    "a call for WebSocket": (wire.http_request(before=b"Upgrade:  WebSocket\r\n"), "websocket"),
+    "a call for HTTP/2": (wire.http_request(before=b"Upgrade: h2c\r\n"), "http_unlisted"),
+    "a listed path": (b"GET /miner/header?x=1 HTTP/1.1\r\nHost: a\r\n\r\n", "http_mining"),
+    "a path below a listed one": (b"GET /miner/header/1 HTTP/1.1\r\nHost: a\r\n\r\n", "http_unlisted"),
+    "a path without end": (b"GET /" + b"x" * 200 + b" HTTP/1.1\r\nHost: a\r\n\r\n", "http_unlisted"),
+}  # fmt: skip
+REPLIES = {
+    "a page": (reply(b"Content-Type: text/html\r\n", b"<html>"), "http_unlisted"),
+    "work": (reply(JSON, b'{"result":["0x1"]}'), "http_mining"),
+    "work in a chunk of a page": (
+        reply(b"Content-Type: text/html\r\nTransfer-Encoding: chunked\r\n", b'f2\r\n{"id":1}'),
+        "http_mining",
+    ),
+    "a document": (reply(JSON, b'{"name":"x"}'), "http_unlisted"),
+    "a list of answers": (reply(JSON, b'[ {"jsonrpc":"2.0"}]'), "http_mining"),
+    "a list of numbers": (reply(JSON, b"[1,2]"), "http_unlisted"),
+    "a key behind an escape": (reply(JSON, b'{"\\u0069d":1}'), "http_mining"),
+    "a body that follows": (reply(JSON), "http_mining"),
+    "a page that follows": (reply(b"Content-Type: text/html\r\n"), "http_unlisted"),
+    "compressed JSON": (reply(JSON + b"Content-Encoding: gzip\r\n", b"\x1f\x8b\x08"), "http_mining"),
+    "a compressed page": (reply(b"Content-Encoding: gzip\r\n", b"\x1f\x8b\x08"), "http_unlisted"),
+    "a server of work": (reply(b"X-Long-Polling: /LP\r\n", b"x"), "http_mining"),
+    "a way to a pool": (reply(b"X-Stratum: stratum+tcp://pool.example:3333\r\n", b"x"), "http_mining"),
+    "consent to WebSocket": (reply(b"Upgrade: websocket\r\n", b"", b"101 Switching Protocols"), "websocket"),
+    "a short head that goes on": (reply()[:-2], "http_partial"),
+    "a long head that goes on": (reply(b"Set-Cookie: " + b"c" * 1_200 + b"\r\n")[:-2], "http_unlisted"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "reason"), MESSAGES.values(), ids=MESSAGES.keys())
+def test_an_http_request_passes_by_signs_of_mining(data: bytes, reason: str) -> None:
+    """JSON that is handed in, fields that only miners send, paths of their programs, and WebSocket."""
+    assert first_payload(data) == reason
+
+
+@pytest.mark.parametrize(("data", "reason"), REPLIES.values(), ids=REPLIES.keys())
+def test_a_response_alone_passes_by_signs_of_mining(data: bytes, reason: str) -> None:
+    """Where the mirror shows only servers, their answers are looked at, each of them."""
+    assert midway(data) == [reason]
+    page = reply(b"", b"<html>")
+    assert midway(page, data) == ["http_unlisted", reason]
+
+
 def test_each_request_of_an_http_connection_is_looked_at() -> None:
     """Keep-alive: an unlisted host now, a listed one later; answers do not pass."""
     one = Connection()
@@ -380,7 +497,7 @@ def test_an_answer_to_a_call_that_was_seen_does_not_undo_a_judgement() -> None:
 def test_a_verdict_moves_the_flow() -> None:
     """YES keeps it passing, NO ends it, HTTP leaves only requests."""
     one = Connection()
-    for stage, reason in ((rows.MINING, "watched"), (rows.JUDGED, "judged"), (rows.HTTP, "unpromising")):
+    for stage, reason in ((rows.MINING, "watched"), (rows.JUDGED, "judged"), (rows.REQUESTS, "unpromising")):
         twins = Twins(flows=8)
         twins.judge([*one.handshake(), one.up(LOGIN)])
         twins.set_stage(twins.passed[-1], stage)
@@ -465,6 +582,108 @@ def test_every_frame_has_one_reason(count: int) -> None:
     assert gate.passed + sum(gate.skipped().values()) == gate.frames == 2 * count
 
 
+# ── hellos of servers, DNS over TCP, known servers ───────────────────────────────────────────────────────
+
+
+def test_a_server_whose_certificate_can_be_read_is_watched() -> None:
+    """TLS 1.2 shows it, TLS 1.3 does not; where the client named an unlisted host, nobody looks."""
+    one = Connection()
+    for version, reason, stage in (
+        (0x0303, "tls_certificate", "watched"),
+        (0x0304, "tls_unlisted", "judged"),
+    ):
+        hello = wire.server_hello(version=version)
+        later = one.down(b"\x16\x03\x03" + bytes(40), at=len(hello))
+        twins = Twins(flows=8)
+        frames = [*one.handshake(), one.up(wire.client_hello(None)), one.down(hello), later]
+        assert twins.judge(frames)[3:] == ["tls_unlisted", reason, stage]
+    frames = [*one.handshake(), one.up(wire.client_hello()), one.down(wire.server_hello(version=0x0303))]
+    assert Twins(flows=8).judge(frames)[3:] == ["tls_unlisted", "judged"]
+
+
+def over_dns(data: bytes) -> str:
+    """Reason for a first payload to port 53."""
+    one = Connection(dport=53)
+    return Twins(flows=8).judge([*one.handshake(), one.up(data)])[-1]
+
+
+def framed(*messages: bytes) -> bytes:
+    """Messages as DNS over TCP has them."""
+    return b"".join(len(each).to_bytes(2, "big") + each for each in messages)
+
+
+DNS_STREAMS = {
+    "a question": (framed(wire.dns()), "dns_unlisted"),
+    "a listed question": (framed(wire.dns("pool.example")), "dns_listed"),
+    "a listed question behind others": (
+        framed(wire.dns(), wire.dns(), wire.dns("pool.example")),
+        "dns_listed",
+    ),
+    "an alias": (framed(wire.dns(answers=[(5, wire.labels("pool.example"))])), "dns_listed"),
+    "a service": (framed(wire.dns(answers=[(65, b"\0\1" + wire.labels("pool.example"))])), "dns_listed"),
+    "the length alone": (framed(wire.dns())[:2], "dns_partial"),
+    "half a length": (framed(wire.dns())[:1], "dns_partial"),
+    "half a message": (framed(wire.dns(answers=[(1, bytes(4))]))[:40], "dns_partial"),
+    "half a listed message": (framed(wire.dns("pool.example", [(1, bytes(4))]))[:-9], "dns_listed"),
+    "no DNS": (b"\0\x0c" + b"x" * 12, "dns_malformed"),
+    "of no length": (bytes(8), "dns_malformed"),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), DNS_STREAMS.values(), ids=DNS_STREAMS.keys())
+def test_dns_over_tcp_passes_by_its_names(data: bytes, reason: str) -> None:
+    """Message by message, also those that share a segment; what goes on in the next one is watched."""
+    assert over_dns(data) == reason
+
+
+def test_dns_over_tcp_is_looked_at_message_by_message() -> None:
+    """An unlisted question does not end the examination."""
+    one = Connection(dport=53)
+    first, second = framed(wire.dns()), framed(wire.dns("pool.example"))
+    frames = [*one.handshake(), one.up(first), one.up(second, at=len(first))]
+    assert Twins(flows=8).judge(frames)[3:] == ["dns_unlisted", "dns_listed"]
+
+
+def to_server(*, until: int = 100 * SECOND, late: int = 0) -> list[str]:
+    """Reasons for what goes to and comes from a server that is known by its address."""
+    twins = Twins(flows=8)
+    twins.know_server(wire.packed(wire.POOL), until)
+    one = Connection()
+    clock = [Seen(each, wire.START + late * SECOND) for each in (one.up(BINARY), one.down(BINARY))]
+    return twins.judge([Seen(wire.ethernet(b"", 0x0806), wire.START), *clock])[1:]
+
+
+def test_a_flow_with_a_known_server_passes_whatever_it_says() -> None:
+    """As long as the address counts, in both directions and versions of IP."""
+    assert to_server() == ["server", "watched"]
+    assert to_server(late=100) == ["server", "watched"]
+    assert to_server(late=101) == ["unpromising", "unpromising"]
+    twins = Twins(flows=8)
+    twins.know_server(wire.packed("2001:db8:1::9"), SECOND)
+    frame = wire.ethernet(wire.ipv6(wire.tcp(BINARY)), 0x86DD)
+    assert twins.judge([frame]) == ["server"]
+
+
+def datagram(port: int, data: bytes) -> str:
+    """Reason for a datagram."""
+    return Twins().judge([wire.ethernet(wire.ipv4(wire.udp(data, 40_000, port), protocol=17), 0x0800)])[0]
+
+
+DATAGRAMS = {
+    "Antminer tells its address": (14235, b"192.168.1.57,AC:1F:6B:00:11:22", "management"),
+    "the same on another port": (14200, b"192.168.1.57,AC:1F:6B:00:11:22", "udp_other"),
+    "cgminer is called": (4028, b"cgminer-FTW-4028", "management"),
+    "not text": (4028, BINARY, "udp_other"),
+    "too short": (4028, b"abc", "udp_other"),
+}
+
+
+@pytest.mark.parametrize(("port", "data", "reason"), DATAGRAMS.values(), ids=DATAGRAMS.keys())
+def test_datagrams_of_miners_and_their_tools_pass(port: int, data: bytes, reason: str) -> None:
+    """By port and by being text."""
+    assert datagram(port, data) == reason
+
+
 def test_every_reason_can_be_met() -> None:
     """No reason in the list is a dead letter."""
     one, other = Connection(), Connection(sport=50_001)
@@ -472,15 +691,22 @@ def test_every_reason_can_be_met() -> None:
     twins = Twins()
     met = set(twins.judge([*one.handshake(), one.up(LOGIN), one.up(LOGIN)]))
     met |= set(twins.judge([*other.handshake(), other.up(BINARY), other.up(BINARY)]))
-    met |= {reason for data, _ in OPENINGS.values() for reason in [first_payload(data)]}
     met |= {first_payload(wire.client_hello(name)) for name in (b"pool.example", b"a.example")}
     met |= {first_payload(wire.client_hello()[:20]), first_payload(wire.http_request()[:9])}
     met |= {first_payload(wire.http_request(name)) for name in (b"pool.example", b"a.example")}
+    met |= {first_payload(data) for data, _ in MESSAGES.values()}
+    met |= {over_dns(data) for data, _ in DNS_STREAMS.values()}
+    met |= {datagram(*case[:2]) for case in DATAGRAMS.values()} | {to_server()[0]}
+    met |= set(midway(wire.server_hello(version=0x0303)))
     met |= set(midway(b'1]}\n{"id"' + b"1" * 20))
     met |= set(Twins().judge([*Connection().handshake(), Connection().up(BINARY, at=9)]))
+    met |= {first_payload(data) for data, _ in OPENINGS.values()}
     met |= set(
         Twins().judge([eth(wire.ipv4(wire.udp(message), protocol=17), 0x0800) for message, _ in DNS.values()])
     )
+    met |= {reason for _, _, reason in test_links.SKIPPED.values()}
+    met |= {reason for _, reason in test_tunnels.FEW.values()}
+    met |= {reason for _, reason in test_quic.MET.values()}
     met |= set(
         twins.judge(
             [
@@ -488,6 +714,7 @@ def test_every_reason_can_be_met() -> None:
                 eth(wire.ipv4(b"", protocol=1), 0x0800),
                 eth(b"", 0x0806),
                 eth(wire.ipv4(b"", fragment=0x2000), 0x0800),
+                eth(wire.ipv4(bytes(8), fragment=0x2000), 0x0800),
                 Seen(b"", link=147),
                 b"",
                 eth(ip, 0x0800, [(0x8100, 1)] * 9),
@@ -500,6 +727,9 @@ def test_every_reason_can_be_met() -> None:
             ]
         )
     )
+    flood = Twins().gate
+    flood.judge(wire.batch([test_quic.frame(test_quic.MET["half a hello"][0])] * (BUDGET + 1)))
+    met |= {reasons.REASONS[verdict].name for verdict in flood.verdicts.tolist()}
     assert met == {reason.name for reason in reasons.REASONS}
 
 

@@ -40,6 +40,7 @@ def test_a_packet_says_everything_about_its_frame() -> None:
             vlans=(42,),
             interface=3,
             frame_length=len(frame),
+            reason=reasons.JSON,
         )
     ]
 

@@ -77,12 +77,16 @@ EARLY = {
         for n in range(5)
     },
     "IPv4 total below its header": (wire.ethernet(wire.ipv4(SEGMENT, total=19), 0x0800), "ipv4_header"),
-    "first fragment": (wire.ethernet(wire.ipv4(SEGMENT, fragment=0x2000), 0x0800), "fragment"),
+    "first fragment": (wire.ethernet(wire.ipv4(SEGMENT[:24], fragment=0x2000), 0x0800), "fragment"),
+    "first fragment of odd length": (
+        wire.ethernet(wire.ipv4(SEGMENT, fragment=0x2000), 0x0800),
+        "fragment_refused",
+    ),
     "later fragment": (wire.ethernet(wire.ipv4(SEGMENT, fragment=185), 0x0800), "fragment"),
     "IPv6 of 39 bytes": (wire.ethernet(IP6[:39], 0x86DD), "ipv6_truncated"),
     "IPv6 with version 4": (wire.ethernet(b"\x40" + IP6[1:], 0x86DD), "ipv6_header"),
     "IPv6 fragment": (
-        wire.ethernet(wire.ipv6(SEGMENT, extensions=[(44, b"\0\0\1" + bytes(4))]), 0x86DD),
+        wire.ethernet(wire.ipv6(SEGMENT[:24], extensions=[(44, b"\0\0\1" + bytes(4))]), 0x86DD),
         "fragment",
     ),
     "IPv6 extension cut": (
@@ -98,7 +102,7 @@ EARLY = {
         "ipv6_header",
     ),
     "IPv6, no next header": (wire.ethernet(wire.ipv6(SEGMENT, protocol=59), 0x86DD), "ip_protocol"),
-    "ESP": (wire.ethernet(wire.ipv6(SEGMENT, protocol=50), 0x86DD), "ip_protocol"),
+    "ESP": (wire.ethernet(wire.ipv6(SEGMENT, protocol=50), 0x86DD), "esp"),
     "ICMP": (wire.ethernet(wire.ipv4(bytes(8), protocol=1), 0x0800), "ip_protocol"),
     "TCP of 19 bytes": (wire.ethernet(wire.ipv4(SEGMENT[:19]), 0x0800), "tcp_header"),
     "TCP with 4 words": (
