@@ -5,9 +5,10 @@
 In: a size and a seed.  Out: OUT.pcap, about 850 bytes a packet on the wire, and OUT.json: what a sensor must find in
 it.  The same arguments give the same bytes.  Never: a real address, name or payload.
 
-What it is made of, by packets: half TLS over TCP (a ClientHello each, then data and acknowledgements), a third QUIC,
-the rest DNS and plain HTTP; flow sizes follow a Pareto law; 30 000 flows are open at any time; a quarter is IPv6, one
-flow in sixteen carries a VLAN tag.
+What it is made of, by packets: half TLS over TCP (a ClientHello each, then data and acknowledgements), a third QUIC
+(Initials that can be opened, half of them with the long hello of browsers in two packets), the rest DNS and plain
+HTTP; flow sizes follow a Pareto law; 30 000 flows are open at any time; a quarter is IPv6, one flow in sixteen carries
+a VLAN tag.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pcaps"))
+import initials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,11 +98,11 @@ def name(rng: random.Random) -> bytes:
     )
 
 
-def client_hello(rng: random.Random) -> bytes:
-    """A TLS 1.3 ClientHello of ordinary size, in one record."""
-    host = name(rng)
+def client_hello(rng: random.Random, *, filling: int = 220, host: bytes = b"") -> bytes:
+    """A TLS 1.3 ClientHello of ordinary size, in one record; ``filling`` stands for its other extensions."""
+    host = host or name(rng)
     extensions = struct.pack("!HHHBH", 0, len(host) + 5, len(host) + 3, 0, len(host)) + host
-    extensions += struct.pack("!HH", 21, 220) + bytes(220)
+    extensions += struct.pack("!HH", 21, filling) + bytes(filling)
     body = (
         b"\x03\x03"
         + rng.randbytes(32)
@@ -134,11 +138,14 @@ def tls(rng: random.Random, noise: bytes) -> Iterator[bytes]:
             yield ends.tcp(0, PSH | ACK, b"\x17\x03\x03\x00\x60" + noise[at : at + 0x60])
 
 
-def quic(rng: random.Random, noise: bytes) -> Iterator[bytes]:
-    """A QUIC session: an Initial of full size, then short headers."""
+def quic(rng: random.Random, noise: bytes) -> Iterator[bytes | list[bytes]]:
+    """A QUIC session: Initials of both sides, the client's with its hello, then short headers."""
     ends = Ends(rng, rng.randrange(1_024, 65_536), 443)
-    yield ends.udp(0, b"\xc3\x00\x00\x00\x01" + noise[:1_195])
-    yield ends.udp(1, b"\xc3\x00\x00\x00\x01" + noise[:1_195])
+    identity = rng.randbytes(8)
+    hello = initials.message(client_hello(rng, filling=220 if rng.random() < 0.5 else 1_440))
+    yield [ends.udp(0, datagram) for datagram in initials.initials(hello, identity)]
+    answer = initials.crypto(0, noise[:120])
+    yield ends.udp(1, initials.packet(answer, rng.randbytes(8), key_identity=identity, side=b"server in"))
     for _ in range(length(rng)):
         at = rng.randrange(len(noise) - SEGMENT)
         yield (
@@ -148,10 +155,11 @@ def quic(rng: random.Random, noise: bytes) -> Iterator[bytes]:
         )
 
 
-def dns(rng: random.Random, _noise: bytes) -> Iterator[bytes]:
+def dns(rng: random.Random, _noise: bytes, *, host: bytes = b"") -> Iterator[bytes]:
     """A question and its answer."""
     ends = Ends(rng, rng.randrange(1_024, 65_536), 53)
-    question = b"".join(bytes([len(label)]) + label for label in name(rng).split(b".")) + b"\0\0\1\0\1"
+    labels = (host or name(rng)).split(b".")
+    question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0\0\1\0\1"
     number = rng.randrange(65_536)
     yield ends.udp(0, struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0) + question)
     answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + rng.randbytes(4)
@@ -251,7 +259,7 @@ def write(path: Path, packets: int, miners: int, seed: int) -> dict[str, object]
     expected: dict[str, Counter[str]] = {host: Counter() for host, _ in mining}
     every = max(1, packets // (SECONDS * max(1, miners)) * 5)  # a miner speaks about once in five seconds
 
-    def fresh() -> Iterator[bytes]:
+    def fresh() -> Iterator[bytes | list[bytes]]:
         return rng.choices(KINDS, WEIGHTS)[0](rng, noise)
 
     flows = [fresh() for _ in range(min(OPEN_FLOWS, packets // 10 + 1))]
@@ -283,10 +291,11 @@ def write(path: Path, packets: int, miners: int, seed: int) -> dict[str, object]
                     if rule:
                         expected[host][rule] += 1
             chosen = rng.randrange(len(flows))
-            frame = next(flows[chosen], None)
-            if frame is None:
+            said = next(flows[chosen], None)
+            if said is None:
                 flows[chosen] = fresh()
-            else:
+                continue
+            for frame in said if isinstance(said, list) else [said]:  # a list is said in one go
                 put(frame)
         file.write(b"".join(pieces))
     return {

@@ -1,6 +1,6 @@
-"""Packed addresses as text.
+"""Addresses, packed and as text.
 
-In: 4 or 16 bytes.  Out: text.  Never: a name, a look-up.
+In: 4 or 16 bytes, or text.  Out: the other.  Never: a name, a look-up.
 """
 
 from __future__ import annotations
@@ -13,3 +13,12 @@ import ipaddress
 def address_text(packed: bytes) -> str:
     """An address as text; those of the busiest hosts are remembered."""
     return str(ipaddress.ip_address(packed))
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -207,8 +207,9 @@ class Events(Section):
         le=86_400,
         description="a reminder line of a live (flow, rule) comes every so often",
     )
-    clear_text: bool = Field(
-        default=False, description="write user, worker and password as they are, not as keyed hashes"
+    personal_data: Literal["hash", "clear", "leave_out"] = Field(
+        default="hash",
+        description="user, worker and password: as keyed hashes, as they are, or not at all",
     )
     key_file: Path | None = Field(
         default=None, description="file with the key of those hashes; unset: a new key at each start"
@@ -297,12 +298,12 @@ def load_config(path: Path | str | None) -> Config:
 
 
 def privacy_key(events: Events) -> bytes | None:
-    """Key of the hashes that stand for user, worker and password; None means clear text.
+    """Key of the hashes that stand for user, worker and password; None means that there are none.
 
     Raises:
         ConfigError: the key file cannot be read or holds too little.
     """
-    if events.clear_text:
+    if events.personal_data != "hash":
         return None
     if events.key_file is None:
         return secrets.token_bytes(32)

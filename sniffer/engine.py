@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -22,11 +22,15 @@ from sniffer.flows.table import FlowTable
 from sniffer.gate import reasons, rows
 from sniffer.gate.gate import Gate
 from sniffer.gate.headers import TCP
-from sniffer.model import Confidence, Detection, Facts, Match, Place, Role
+from sniffer.learned import Addresses
+from sniffer.model import Confidence, Data, Detection, Facts, Match, Place, Role
 from sniffer.oddities import Oddities
-from sniffer.protocols import dns
+from sniffer.protocols import dns, management, tls
 from sniffer.protocols.conversation import Conversation, Verdict
+from sniffer.protocols.dialects.miner_api import PATHS
 from sniffer.protocols.facts import FACTS
+from sniffer.protocols.messages import Origin
+from sniffer.ruleset.domains import splits
 from sniffer.totals import InterfaceTotals, Totals
 
 if TYPE_CHECKING:
@@ -41,6 +45,15 @@ SECOND: Final = 1_000_000_000
 MAX_WAITING: Final = 256  # hits of one flow that wait for an answer
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
 DUPLICATE_WITHIN: Final = SECOND // 20
+SILENT_AFTER: Final = 4  # chunks in which a flow has neither mined nor named a host
+RESOLVER_NAMES: Final = "doh-resolvers"
+"""List of the names of resolvers that speak DNS inside TLS or HTTPS."""
+RESOLVER_ADDRESSES: Final = "doh-addresses"
+RESOLVER_PORTS: Final = (443, 853)
+SERVER_PROTOCOLS: Final = {"address.name": "pool-address", "doh.resolver": "doh"}
+"""Facts that come from a server's address, and the protocol that an event about them names."""
+HOST_FACTS: Final = ("tls.server_name", "http.host", "connect.host")
+"""Facts that name the host a flow goes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +88,25 @@ class Reported:
 
 
 @dataclass(slots=True)
-class Reading:
+class Followed:
     """What the engine knows of one flow that is being read."""
 
     conversation: Conversation
+    server: Server | None = None  # where one end is known by its address
+    told_server: bool = False
     waiting: deque[Waiting] = field(default_factory=deque)
     reported: dict[str, Reported] = field(default_factory=dict)
     answered: bool = False
     stage: int = rows.WATCHED
+    chunks: int = 0  # read so far
+
+
+class Server(NamedTuple):
+    """An end that is known by its address before the flow says anything."""
+
+    side: int
+    fact: str  # of SERVER_PROTOCOLS
+    name: str
 
 
 class Engine:
@@ -110,19 +134,22 @@ class Engine:
         self.interfaces = interfaces
         self.settings = settings
         self.oddities = Oddities()
-        self.gate = Gate(ruleset.gate_names(), flows=settings.gate_flows, every_name=ruleset.wants_every_name)
+        self.gate = Gate(flows=settings.gate_flows)
         self.flows = FlowTable(
             limit_flows=settings.read_flows, limit_bytes=settings.read_bytes, oddities=self.oddities
         )
+        self._addresses = Addresses(self.oddities)
+        self._resolvers: frozenset[str] = frozenset()  # names of known resolvers
         self._hit, self._event = hit, event
         self._facts = dict.fromkeys(FACTS, 0)
         self._hits = 0
-        self._waiting: deque[tuple[int, Reading]] = deque()  # by deadline
+        self._waiting: deque[tuple[int, Followed]] = deque()  # by deadline
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._told: OrderedDict[tuple[object, ...], Reported] = OrderedDict()
         self._by_interface: dict[int, InterfaceTotals] = {}
         self._idle = 0
         self._next_expiry = 0
+        self.set_rules(ruleset)
 
     @property
     def now(self) -> int:
@@ -132,7 +159,15 @@ class Engine:
     def set_rules(self, ruleset: RuleSet) -> None:
         """Match other rules from the next batch on; flows and counts stay."""
         self.ruleset = ruleset
-        self.gate.list_names(ruleset.gate_names(), every_name=ruleset.wants_every_name)
+        self._resolvers = frozenset(map(str, ruleset.members(RESOLVER_NAMES)))
+        listed = [
+            *ruleset.gate_names(),
+            *((name, True) for name in self._resolvers),
+            *((path, False) for path in PATHS),
+        ]
+        self.gate.list_names(listed, every_name=ruleset.wants_every_name)
+        for address in self._addresses.list_resolvers(map(str, ruleset.members(RESOLVER_ADDRESSES))):
+            self.gate.know_server(address)
 
     def process(self, batch: Batch) -> None:
         """Run one batch through the pipeline."""
@@ -151,8 +186,8 @@ class Engine:
         self._idle += idle
         now = self.now
         while self._waiting and self._waiting[0][0] <= now:
-            _, reading = self._waiting.popleft()
-            self._release(reading, everything=True)
+            _, followed = self._waiting.popleft()
+            self._release(followed, everything=True)
         if now >= self._next_expiry:
             self._next_expiry = now + 10 * SECOND
             self.flows.expire(self.gate.last_packet)
@@ -173,16 +208,32 @@ class Engine:
         if found is None:
             return
         flow, chunks = found
-        reading = flow.state
-        if reading is None:
-            reading = flow.state = Reading(Conversation(self.oddities))
-        self._read(flow, reading, chunks)
-        if reading.waiting:
-            self._release(reading)
-        self._give_verdict(flow, reading, packet)
+        followed = flow.state
+        if followed is None:
+            followed = flow.state = self._follow(flow)
+        self._read(flow, followed, chunks)
+        if followed.waiting:
+            self._release(followed)
+        self._give_verdict(flow, followed, packet)
 
-    def _read(self, flow: Flow, reading: Reading, chunks: list[Chunk]) -> None:
-        conversation = reading.conversation
+    def _follow(self, flow: Flow) -> Followed:
+        """Begin to read a flow."""
+        ports = (flow.ends[0][1], flow.ends[1][1])
+        return Followed(Conversation(self.oddities, ports), self._server_of(flow))
+
+    def _server_of(self, flow: Flow) -> Server | None:
+        """The end of a flow that is known by its address."""
+        for side, (address, port) in enumerate(flow.ends):
+            name = self._addresses.name_of(address, self.now)
+            if name:
+                return Server(side, "address.name", name)
+            resolver = self._addresses.resolver_of(address) if port in RESOLVER_PORTS else ""
+            if resolver:
+                return Server(side, "doh.resolver", resolver)
+        return None
+
+    def _read(self, flow: Flow, followed: Followed, chunks: list[Chunk]) -> None:
+        conversation = followed.conversation
         for chunk in chunks:
             if not flow.from_start[chunk.side]:
                 conversation.join_midway(chunk.side)
@@ -192,45 +243,107 @@ class Engine:
                 self.oddities.count("reader_failed")
                 conversation.verdict = Verdict.NO
                 return
+            followed.chunks += 1
+            hit = False
             for facts in found:
-                self._match_flow(flow, reading, facts)
+                hit = self._match_flow(flow, followed, facts, told=hit and facts.again)
+            for resolution in conversation.take_resolutions():
+                self._note_resolution(resolution, flow.ends[chunk.side], flow.ends[1 - chunk.side])
+            if followed.server and isinstance(chunk, Data):
+                self._tell_server(flow, followed, followed.server, chunk)
         if chunks:
             self.flows.weigh(flow, conversation.held)
 
-    def _give_verdict(self, flow: Flow, reading: Reading, packet: Packet) -> None:
-        verdict = reading.conversation.verdict
-        stage = reading.stage
+    def _tell_server(self, flow: Flow, followed: Followed, server: Server, chunk: Chunk) -> None:
+        """Tell of a server that is known by its address, once it is clear that the flow itself names no host."""
+        conversation = followed.conversation
+        if followed.told_server or conversation.session.identified or conversation.is_named:
+            return
+        if conversation.verdict is Verdict.MORE and followed.chunks < SILENT_AFTER:
+            return
+        followed.told_server = True
+        facts = Facts(
+            SERVER_PROTOCOLS[server.fact],
+            "flow",
+            Role.SERVER if chunk.side == server.side else Role.CLIENT,
+            {server.fact: server.name},
+            chunk.side,
+            chunk.time,
+        )
+        self._match_flow(flow, followed, facts)
+
+    def _give_verdict(self, flow: Flow, followed: Followed, packet: Packet) -> None:
+        verdict = followed.conversation.verdict
+        stage = followed.stage
         if verdict is Verdict.YES:
             if stage < rows.MINING:
                 self.flows.promote(flow)
-            stage = rows.SETTLED if reading.answered else rows.MINING
-        elif verdict is Verdict.HTTP or (verdict is Verdict.NO and stage == rows.REQUESTS):
-            # The gate looks at every request of such a flow and passes the next one that matters.
+            stage = rows.SETTLED if followed.answered else rows.MINING
+        elif verdict is Verdict.AGAIN or (verdict is Verdict.NO and stage == rows.REQUESTS):
+            # The gate looks at every message of such a flow and passes the next one that matters.
             stage = rows.REQUESTS
-            reading.conversation = Conversation(self.oddities)
+            ports = (flow.ends[0][1], flow.ends[1][1])
+            followed.conversation = Conversation(self.oddities, ports, again=followed.conversation)
             self.flows.restart(flow)
         elif verdict is Verdict.NO:
             stage = rows.JUDGED
             self.flows.mute(flow)
-        if stage != reading.stage:
-            reading.stage = stage
+        if stage != followed.stage:
+            followed.stage = stage
             self.gate.set_stage(packet.slot, packet.flow_hash, stage)
 
+    # ── datagrams ────────────────────────────────────────────────────────────────────────────────────────
+
     def _datagram(self, packet: Packet) -> None:
-        if packet.reason != reasons.DNS_LISTED:
+        if self._is_duplicate(packet):
+            self.oddities.count("duplicate_packet")
             return
+        try:
+            found = self._read_datagram(packet)
+        except Exception:  # as above: one datagram must not take the others with it  # noqa: BLE001
+            self.oddities.count("reader_failed")
+            return
+        hit = False
+        for facts in found:
+            hit = self._match_datagram(packet, facts, told=hit and facts.again)
+
+    def _is_duplicate(self, packet: Packet) -> bool:
         key = (packet.source, packet.source_port, packet.destination, packet.destination_port, packet.payload)
         seen = self._datagrams.pop(key, None)
         now = self.now
         self._datagrams[key] = now
         if len(self._datagrams) > MAX_DATAGRAMS:
             self._datagrams.popitem(last=False)
-        if seen is not None and now - seen <= DUPLICATE_WITHIN:
-            self.oddities.count("duplicate_packet")
-            return
-        for facts in dns.read_message(packet.payload, packet.time, self.oddities):
-            if self._match_datagram(packet, facts):
-                return  # one message is one hit, however many of its names are listed
+        return seen is not None and now - seen <= DUPLICATE_WITHIN
+
+    def _read_datagram(self, packet: Packet) -> list[Facts]:
+        origin = Origin(0, packet.time, -1)
+        if packet.reason == reasons.QUIC_LISTED:  # the gate has opened it: the payload is the client's hello
+            values = tls.hello_values(packet.payload[4:], over="q")
+            return [Facts("pool-quic", "ClientHello", Role.CLIENT, values, 0, packet.time)] if values else []
+        if packet.reason == reasons.MANAGEMENT:
+            ports = (packet.source_port, packet.destination_port)
+            return management.read_datagram(packet.payload, ports, origin, self.oddities)
+        message = dns.read_message(packet.payload, origin, self.oddities)
+        if message.resolution:
+            source = (packet.source, packet.source_port)
+            self._note_resolution(message.resolution, source, (packet.destination, packet.destination_port))
+        return message.facts
+
+    def _note_resolution(
+        self, resolution: dns.Resolution, sender: tuple[bytes, int], receiver: tuple[bytes, int]
+    ) -> None:
+        """Remember a question; learn the addresses of an answer."""
+        ends = (receiver, sender) if resolution.is_answer else (sender, receiver)
+        learned = self._addresses.note(
+            resolution,
+            ends,
+            self.now,
+            pool_of=self.ruleset.pool_of,
+            one_sided=self.settings.one_sided,
+        )
+        for address, until in learned:
+            self.gate.know_server(address, until)
 
     # ── matching ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,11 +362,16 @@ class Engine:
             self._facts[name] += 1
         return self.ruleset.match(values)
 
-    def _match_flow(self, flow: Flow, reading: Reading, facts: Facts) -> None:
+    def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
+        """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
+        by_address = followed.server
+        known = by_address.name if by_address and by_address.fact == "address.name" else ""
+        self._add_names(facts, followed.conversation.target or known)
         sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
         client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
         place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
-        for rule, match in self._match(facts, client, server, "tcp"):
+        matches = self._match(facts, client, server, "tcp")
+        for rule, match in () if told else matches:
             detection = Detection(
                 rule=rule,
                 facts=facts,
@@ -262,27 +380,40 @@ class Engine:
                 flow_id=flow.id,
                 confidence=rule.confidence,
                 host=client[0],
-                server=server[0],
-                server_port=server[1],
+                server=None if is_dns(facts) else server[0],
+                server_port=0 if is_dns(facts) else server[1],
                 seen=seen_of(flow, facts),
-                session=reading.conversation.session.told,
+                session=followed.conversation.session.told,
             )
             if not facts.mining:
-                self._report(reading.reported, rule.id, detection)
+                self._report(followed.reported, rule.id, detection)
                 continue
-            reading.waiting.append(Waiting(detection, flow, facts.end, facts.side))
-            if len(reading.waiting) == 1:
-                self._waiting.append((self.now + self.settings.answer_wait, reading))
-            if len(reading.waiting) > MAX_WAITING:
-                self._report_waiting(reading, reading.waiting.popleft())
+            followed.waiting.append(Waiting(detection, flow, facts.end, facts.side))
+            if len(followed.waiting) == 1:
+                self._waiting.append((self.now + self.settings.answer_wait, followed))
+            if len(followed.waiting) > MAX_WAITING:
+                self._report_waiting(followed, followed.waiting.popleft())
+        return told or bool(matches)
 
-    def _match_datagram(self, packet: Packet, facts: Facts) -> bool:
+    def _add_names(self, facts: Facts, server_name: str) -> None:
+        """Add what is known of the host that facts are about: its name, and whether it is a resolver."""
+        if server_name:
+            facts.values["server.name"] = server_name
+        if facts.mining:
+            return
+        for fact in HOST_FACTS:
+            name = facts.values.get(fact)
+            if isinstance(name, str) and is_below(name, self._resolvers):
+                facts.values["doh.resolver"] = name
+
+    def _match_datagram(self, packet: Packet, facts: Facts, *, told: bool = False) -> bool:
+        self._add_names(facts, "")
         source = (packet.source, packet.source_port)
         destination = (packet.destination, packet.destination_port)
         client, server = (source, destination) if facts.sender is Role.CLIENT else (destination, source)
         place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
         matches = self._match(facts, client, server, "udp")
-        for rule, match in matches:
+        for rule, match in () if told else matches:
             detection = Detection(
                 rule=rule,
                 facts=facts,
@@ -291,37 +422,37 @@ class Engine:
                 flow_id=datagram_flow(packet),
                 confidence=rule.confidence,
                 host=client[0],
-                server=None,  # the resolver is not the pool
-                server_port=0,
+                server=None if is_dns(facts) else server[0],
+                server_port=0 if is_dns(facts) else server[1],
                 seen="client" if facts.sender is Role.CLIENT else "server",
             )
             # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
             key = (client[0], server[0], match.endpoint.domain if match.endpoint else "", rule.id)
-            told = self._told.pop(key, None) or Reported()
-            self._told[key] = told
+            reported = self._told.pop(key, None) or Reported()
+            self._told[key] = reported
             if len(self._told) > MAX_DATAGRAMS:
                 self._told.popitem(last=False)
-            self._report({rule.id: told}, rule.id, detection)
-        return bool(matches)
+            self._report({rule.id: reported}, rule.id, detection)
+        return told or bool(matches)
 
     # ── reporting ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _release(self, reading: Reading, *, everything: bool = False) -> None:
+    def _release(self, followed: Followed, *, everything: bool = False) -> None:
         """Report the hits of a flow that are answered, or all of them."""
-        waiting = reading.waiting
+        waiting = followed.waiting
         at_once = everything or self.settings.one_sided
         while waiting:
-            if not reading.answered:
-                reading.answered = all(reading.conversation.session.spoke) or is_covered(waiting[0])
-            if not (reading.answered or at_once):
+            if not followed.answered:
+                followed.answered = all(followed.conversation.session.spoke) or is_covered(waiting[0])
+            if not (followed.answered or at_once):
                 return
-            self._report_waiting(reading, waiting.popleft())
+            self._report_waiting(followed, waiting.popleft())
 
-    def _report_waiting(self, reading: Reading, one: Waiting) -> None:
-        evidence = Confidence.CONFIRMED if reading.answered else Confidence.PROBABLE
+    def _report_waiting(self, followed: Followed, one: Waiting) -> None:
+        evidence = Confidence.CONFIRMED if followed.answered else Confidence.PROBABLE
         one.detection.confidence = min(one.detection.rule.confidence, evidence)
         one.detection.seen = seen_of(one.flow, one.detection.facts)
-        self._report(reading.reported, one.detection.rule.id, one.detection)
+        self._report(followed.reported, one.detection.rule.id, one.detection)
 
     def _report(self, table: dict[str, Reported], rule_id: str, detection: Detection) -> None:
         reported = table.setdefault(rule_id, Reported())
@@ -379,6 +510,16 @@ class Engine:
             hits=self._hits,
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
+
+
+def is_dns(facts: Facts) -> bool:
+    """Whether facts come from DNS: the resolver that is asked is not the pool."""
+    return facts.protocol == dns.FAMILY
+
+
+def is_below(name: str, names: frozenset[str]) -> bool:
+    """Whether a name, or one above it, is one of ``names``."""
+    return any(parent in names for _, parent in splits(name))
 
 
 def datagram_flow(packet: Packet) -> int:

@@ -15,6 +15,7 @@ from sniffer.model import Data, Facts, Role
 from sniffer.oddities import Oddities
 from sniffer.protocols import dns
 from sniffer.protocols.conversation import Conversation
+from sniffer.protocols.messages import Origin
 from sniffer.ruleset import load_rules
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def facts_of(example: Example) -> Iterator[Facts]:
         yield Facts("example", "facts", Role.CLIENT, dict(example.facts), 0, 0)
     if example.dns:
         question = dpkt.dns.DNS(id=1, qd=[dpkt.dns.DNS.Q(name=example.dns, type=dpkt.dns.DNS_A)])
-        yield from dns.read_message(bytes(question), 0, Oddities())
+        yield from dns.read_message(bytes(question), Origin(0, 0, -1), Oddities()).facts
     if example.tls:
         yield Facts("pool-tls", "ClientHello", Role.CLIENT, {"tls.server_name": example.tls.lower()}, 0, 0)
     if example.http:
         values: dict[str, Value] = {"http.method": "GET", "http.host": example.http.lower()}
         yield Facts("pool-http", "GET", Role.CLIENT, values, 0, 0)
-    conversation = Conversation(Oddities())
+    conversation = Conversation(Oddities(), (int(CLIENT["client.port"]), int(SERVER["server.port"])))
     for side, data in ((0, example.client_bytes()), (1, example.server_bytes())):
         if data:
             yield from conversation.read(Data(side, data, 0, len(data)))

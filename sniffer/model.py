@@ -159,6 +159,7 @@ class Facts:
     time: int  # nanoseconds since 1970
     end: int = -1  # sequence number just behind the message; -1 for datagrams
     mining: bool = False  # a mining message was read, as opposed to a name or a hint
+    again: bool = False  # another name in the message of the facts before: they are one hit together
 
 
 # ── Detection: made by ruleset/ and engine, read by sinks/ ───────────────────────────────────────────────

@@ -121,7 +121,7 @@ BAD = [
     ("hosts: {expire_after: 5s}", [(1, 9, "range")]),
     ("hosts: {ipv6_prefix: 129}", [(1, 9, "range")]),
     ("events: {repeat_interval: 0s}", [(1, 10, "range")]),
-    ("events: {clear_text: 'yes'}", [(1, 10, "type")]),
+    ("events: {personal_data: encrypt}", [(1, 10, "value")]),
     ("http: {listen: somewhere}", [(1, 8, "value")]),
     ("http: {listen: '127.0.0.1:70000'}", [(1, 8, "value")]),
     ("log: {level: loud}", [(1, 7, "value")]),
@@ -165,7 +165,7 @@ def test_show_can_be_loaded_again(tmp_path: Path) -> None:
 
 def test_keys_of_hashes(tmp_path: Path) -> None:
     """Clear text has no key; without a file each start has another; a file holds it."""
-    assert privacy_key(Events(clear_text=True)) is None
+    assert privacy_key(Events(personal_data="clear")) is None
     assert privacy_key(Events()) != privacy_key(Events())
     file = tmp_path / "key"
     file.write_bytes(b"k" * 32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import suppress
 from enum import Enum
@@ -221,9 +222,14 @@ def test_no_text_raises_anything_else(text: str) -> None:
         assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
 
 
+def _same_in_both_versions(text: str) -> bool:
+    """The dumper writes YAML 1.1, where 0E0 is a text; in 1.2, which we read, it is a number."""
+    return re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]+", text) is None
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"])),
+        st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"])).filter(_same_in_both_versions),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.from_regex(r"[a-z_]{2,9}", fullmatch=True).filter(lambda key: key not in ("null", "true", "false")), inner, max_size=4),
         max_leaves=12,
     ).filter(lambda data: data is not None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from sniffer.gate.compiled import kernel
+from sniffer.gate.integers import le32, u32
 from sniffer.model import FRAME
 
 MAX_CAPTURED = 262_144  # what libpcap and its kin agree on as the longest packet
@@ -49,16 +50,7 @@ ENHANCED_PACKET = 6
 @kernel
 def word(data, at, big):  # type: ignore[no-untyped-def]
     """32-bit number in the file's byte order."""
-    first = np.uint64(
-        at
-    )  # unsigned: Python's counting from the end for negative indices would cost as much again
-    a = np.int64(data[first])
-    b = np.int64(data[first + np.uint64(1)])
-    c = np.int64(data[first + np.uint64(2)])
-    d = np.int64(data[first + np.uint64(3)])
-    if big:
-        return (a << 24) | (b << 16) | (c << 8) | d
-    return (d << 24) | (c << 16) | (b << 8) | a
+    return u32(data, at) if big else le32(data, at)
 
 
 @kernel

@@ -255,6 +255,7 @@ class Daemon:
             replay=replay,
             sensor=config.sensor.name,
             key=self._key,
+            leave_out=self.config.events.personal_data == "leave_out",
             events=self.writer is not None,
             tenants=tuple(
                 TenantRow(tenant.name, tenant.contact, tuple(str(network) for network in tenant.networks))

@@ -54,6 +54,7 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     replay: ReplayJob | None = None
     sensor: str = ""
     key: bytes | None = None  # of hashes in events; None: clear text
+    leave_out: bool = False  # personal data from events
     events: bool = False  # whether event lines are wanted
     tenants: tuple[TenantRow, ...] = ()
     one_sided: bool = False

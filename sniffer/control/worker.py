@@ -106,7 +106,7 @@ class Worker:
         self.job, self.link, self.outbox, self.source = job, link, outbox, source
         self.stopping = False
         self._ruleset = restore(job.rules)
-        self._privacy = Privacy(job.key)
+        self._privacy = Privacy(job.key, leave_out=job.leave_out)
         self._tenants = PrefixTable(
             (network, {"name": tenant.name, "contact": tenant.contact})
             for tenant in job.tenants

@@ -48,13 +48,21 @@ class Stream:
     """One direction."""
 
     __slots__ = (
-        "_alternatives", "_arrivals", "_base", "_delivered", "_fork", "_given_up", "_history", "_jump", "_lowest", "_oddities",
+        "_alternatives", "_arrivals", "_base", "_collects", "_delivered", "_fork", "_given_up", "_history", "_jump", "_lowest", "_oddities",
         "_waiting", "joined_midway", "opened", "position", "side", "start", "waiting_bytes",
     )  # fmt: skip
 
-    def __init__(self, side: int, start: int, oddities: Oddities) -> None:
-        """Begin a direction: ``start`` is the sequence number of its first byte, or -1 when its SYN was not seen."""
+    def __init__(self, side: int, start: int, oddities: Oddities, *, collects: bool = True) -> None:
+        """Begin a direction.
+
+        Args:
+            side: which end of the flow sends it.
+            start: sequence number of its first byte, or -1 when its SYN was not seen.
+            oddities: counts what is wrong with it.
+            collects: without a start, wait a moment for segments that come late; else the first one seen is the first.
+        """
         self.side = side
+        self._collects = collects
         self.start = start
         self.joined_midway = start < 0
         self.position = 0 if start >= 0 else -1  # of the next byte wanted; -1: no segment seen yet
@@ -123,7 +131,7 @@ class Stream:
         self._base = (sequence - JOINED_AT) & 0xFFFFFFFF
         self.position = self._lowest = JOINED_AT
         first = Segment(JOINED_AT, 0, data, time, missing)
-        if is_whole(data) or missing:
+        if is_whole(data) or missing or not self._collects:
             return self._deliver(first)
         self.opened = time
         self._wait_for(first)

@@ -231,6 +231,7 @@ class FlowTable:
     def restart(self, flow: Flow) -> None:
         """Read on from wherever the flow's next payload begins (the gate shows only some requests of HTTP)."""
         self._empty(flow)
+        flow.streams = [Stream(side, -1, self._oddities, collects=False) for side in (0, 1)]
         flow.midway = True
         flow.from_start = [False, False]
 

@@ -1,6 +1,6 @@
 """AES-128 and HKDF with SHA-256, as far as reading a QUIC Initial needs them.
 
-In: keys that everybody on the path can compute (RFC 9001, section 5.2).  Out: plain bytes.
+In: keys that everybody on the path can compute (RFC 9001, section 5.2).  Out: derived keys, plain bytes.
 Never: a secret of anybody: what is protected with these keys is public by design, so timing does not matter; an
 allocation.
 
@@ -81,7 +81,7 @@ def turn(word, by):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sha_block_plain(state, block, schedule):  # type: ignore[no-untyped-def]
+def sha_block(state, block, schedule):  # type: ignore[no-untyped-def]
     """One block of 16 words into the state (FIPS 180-4, section 6.2.2); ``schedule`` is scratch for 64 words."""
     for i in range(16):
         schedule[i] = block[i]
@@ -109,49 +109,77 @@ def sha_block_plain(state, block, schedule):  # type: ignore[no-untyped-def]
     state[7] += h
 
 
-@kernel
-def sha_block_fast(state, block, _schedule):  # type: ignore[no-untyped-def]
-    """The same with the processor's instructions."""
-    instructions.sha_block(state, block, SHA_CONSTANTS)
-
-
-sha_block: Any = sha_block_fast if instructions.HAS_SHA else sha_block_plain
-
-
 # ── HMAC and HKDF ────────────────────────────────────────────────────────────────────────────────────────
 
-# Rows of the scratch of HKDF: 32-bit words, 64 in each row.
-INNER, OUTER, STATE, MESSAGE, SCHEDULE = range(5)
-HKDF_ROWS: Final = 5
+# Rows of the scratch of HKDF, 16 words each: hash states behind the two pads of a key, three results, which are also
+# keys, and a block.
+INNER, OUTER, RESULT = 0, 1, 2
+MESSAGE: Final = 5
+HKDF_ROWS: Final = 6
 
 
 @kernel
-def hmac_key(rows, key, words):  # type: ignore[no-untyped-def]
+def hmac_key(rows, key, words, schedule):  # type: ignore[no-untyped-def]
     """Prepare a key of ``words`` words: hash states behind the inner and the outer pad (RFC 2104)."""
-    message = rows[MESSAGE]
+    block = rows[MESSAGE]
     for which in (INNER, OUTER):
         pad = np.uint32(0x36363636 if which == INNER else 0x5C5C5C5C)
         for i in range(16):
-            message[i] = (key[i] ^ pad) if i < words else pad
+            block[i] = (key[i] ^ pad) if i < words else pad
         for i in range(8):
             rows[which, i] = SHA_START[i]
-        sha_block(rows[which], message, rows[SCHEDULE])
+        sha_block(rows[which], block, schedule)
 
 
 @kernel
-def hmac_block(rows, message, result):  # type: ignore[no-untyped-def]
-    """HMAC of a message that is one padded block of 16 words, under the key prepared last; 8 words."""
-    state, outer = rows[STATE], rows[MESSAGE]
-    for i in range(8):
-        state[i] = rows[INNER, i]
-        result[i] = rows[OUTER, i]
-    sha_block(state, message, rows[SCHEDULE])
-    for i in range(8):
-        outer[i] = state[i]
-        outer[8 + i] = 0
-    outer[8] = 0x80000000
-    outer[15] = (64 + 32) * 8
-    sha_block(result, outer, rows[SCHEDULE])
+def hmac_pads_plain(rows, row, schedule):  # type: ignore[no-untyped-def]
+    """Prepare the key of eight words that a row begins with."""
+    hmac_key(rows, rows[row], 8, schedule)
+
+
+@kernel
+def hmac_pads_fast(rows, row, _schedule):  # type: ignore[no-untyped-def]
+    """The same with the processor's instructions."""
+    instructions.hmac_pads(rows, row, SHA_START, SHA_CONSTANTS)
+
+
+@kernel
+def hmac_rows_plain(rows, messages, first, count, schedule):  # type: ignore[no-untyped-def]
+    """HMAC of ``count`` messages, one or three, each one padded block, under the key prepared last.
+
+    ``messages`` has them in rows from ``first`` on; each result is 8 words of a row of ``rows`` from RESULT on.
+    """
+    for row in range(count):
+        result = rows[RESULT + row]
+        for i in range(8):
+            result[i] = rows[INNER, i]
+        sha_block(result, messages[first + row], schedule)
+    outer = rows[MESSAGE]
+    for row in range(count):
+        result = rows[RESULT + row]
+        for i in range(8):
+            outer[i] = result[i]
+            outer[8 + i] = 0
+            result[i] = rows[OUTER, i]
+        outer[8] = 0x80000000
+        outer[15] = (64 + 32) * 8
+        sha_block(result, outer, schedule)
+
+
+hmac_one, hmac_three = instructions.hmac_rows[1], instructions.hmac_rows[3]
+
+
+@kernel
+def hmac_rows_fast(rows, messages, first, count, _schedule):  # type: ignore[no-untyped-def]
+    """The same with the processor's instructions."""
+    if count == 1:
+        hmac_one(rows, RESULT, messages, first, SHA_CONSTANTS)
+    else:
+        hmac_three(rows, RESULT, messages, first, SHA_CONSTANTS)
+
+
+hmac_pads: Any = hmac_pads_fast if instructions.HAS_SHA else hmac_pads_plain
+hmac_rows: Any = hmac_rows_fast if instructions.HAS_SHA else hmac_rows_plain
 
 
 def padded_block(message: bytes) -> list[int]:
@@ -163,7 +191,7 @@ def padded_block(message: bytes) -> list[int]:
 
 
 def label_block(label: bytes, size: int) -> list[int]:
-    """HKDF-Expand-Label of TLS 1.3 (RFC 8446, section 7.1) without a context, as a block for :func:`hmac_block`."""
+    """HKDF-Expand-Label of TLS 1.3 (RFC 8446, section 7.1) without a context, as a block for :func:`hmac_rows`."""
     name = b"tls13 " + label
     return padded_block(size.to_bytes(2, "big") + bytes([len(name)]) + name + b"\0" + b"\1")
 
@@ -185,10 +213,10 @@ def put_word(data, at, word):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def expand_key(key, keys):  # type: ignore[no-untyped-def]
-    """Round keys of a key of four words (FIPS 197, section 5.2) into ``keys``, uint8[ROUND_KEYS]."""
+def expand_key_plain(rows, row, keys):  # type: ignore[no-untyped-def]
+    """Round keys of the four words that a row begins with (FIPS 197, section 5.2) into ``keys``, uint8[ROUND_KEYS]."""
     constant = np.uint32(1)
-    a, b, c, d = key[0], key[1], key[2], key[3]
+    a, b, c, d = rows[row, 0], rows[row, 1], rows[row, 2], rows[row, 3]
     for step in range(11):
         at = 16 * step
         put_word(keys, at, a)
@@ -206,6 +234,15 @@ def expand_key(key, keys):  # type: ignore[no-untyped-def]
         c = np.uint32(c ^ b)
         d = np.uint32(d ^ c)
         constant = np.uint32((constant << np.uint32(1)) ^ (np.uint32(0x11B) * (constant >> np.uint32(7))))
+
+
+@kernel
+def expand_key_fast(rows, row, keys):  # type: ignore[no-untyped-def]
+    """The same with the processor's instructions."""
+    instructions.aes_expand(rows, row, keys)
+
+
+expand_key: Any = expand_key_fast if instructions.HAS_AES else expand_key_plain
 
 
 @kernel
@@ -237,15 +274,12 @@ def word_of(data, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def aes_mask_plain(keys, block, at, source, begin, target, to):  # type: ignore[no-untyped-def]
-    """Encrypt 16 bytes of ``block`` (FIPS 197, section 5.1) and mask 16 bytes of ``source`` with them into ``target``.
-
-    That is one step of counter mode; with zeros as the source it is the cipher itself.
-    """
-    a = word_of(block, at) ^ word_of(keys, 0)
-    b = word_of(block, at + 4) ^ word_of(keys, 4)
-    c = word_of(block, at + 8) ^ word_of(keys, 8)
-    d = word_of(block, at + 12) ^ word_of(keys, 12)
+def encrypt(keys, block, source, begin, target, to):  # type: ignore[no-untyped-def]
+    """Encrypt a block of 16 bytes (FIPS 197, section 5.1) and mask 16 bytes of ``source`` with it into ``target``."""
+    a = word_of(block, 0) ^ word_of(keys, 0)
+    b = word_of(block, 4) ^ word_of(keys, 4)
+    c = word_of(block, 8) ^ word_of(keys, 8)
+    d = word_of(block, 12) ^ word_of(keys, 12)
     for step in range(1, 10):
         k = 16 * step
         a, b, c, d = (
@@ -267,9 +301,20 @@ def aes_mask_plain(keys, block, at, source, begin, target, to):  # type: ignore[
 
 
 @kernel
-def aes_mask_fast(keys, block, at, source, begin, target, to):  # type: ignore[no-untyped-def]
+def aes_counter_plain(keys, nonce, counter, source, begin, target, to, blocks):  # type: ignore[no-untyped-def]
+    """Counter mode over so many blocks (NIST SP 800-38A, section 6.5): 12 bytes of ``nonce``, then the counter.
+
+    ``nonce`` has room for the counter; ``source`` and ``target`` for whole blocks.
+    """
+    for i in range(blocks):
+        put_word(nonce, 12, np.uint32(counter + i))
+        encrypt(keys, nonce, source, begin + 16 * i, target, to + 16 * i)
+
+
+@kernel
+def aes_counter_fast(keys, nonce, counter, source, begin, target, to, blocks):  # type: ignore[no-untyped-def]
     """The same with the processor's instructions."""
-    instructions.aes_mask(keys, block, at, source, begin, target, to)
+    instructions.aes_counter(keys, nonce, counter, source, begin, target, to, blocks)
 
 
-aes_mask: Any = aes_mask_fast if instructions.HAS_AES else aes_mask_plain
+aes_counter: Any = aes_counter_fast if instructions.HAS_AES else aes_counter_plain

@@ -457,9 +457,12 @@ def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyp
     row.hash = 0
     row.side = 0
     row.memory = 0
-    if reason == reasons.DECODED and row.protocol == TCP:
-        row.hash, row.side = flow_hash(data, row, state.keys[0], state.keys[1])
-        expect(hashes, flows, row.hash)
+    if reason == reasons.DECODED:
+        if row.protocol == TCP:
+            row.hash, row.side = flow_hash(data, row, state.keys[0], state.keys[1])
+            expect(hashes, flows, row.hash)
+        elif row.payload_length >= quic.SMALLEST and data[row.payload] >= quic.LONG_HEADER:
+            quic.expect_hello(data, row)
 
 
 @kernel

@@ -59,7 +59,7 @@ from sniffer.gate.plain_payloads import (
     read_head,
     server_name,
 )
-from sniffer.gate.plain_quic import Hello, PlainQuic, is_initial
+from sniffer.gate.plain_quic import Answers, Hello, PlainQuic, is_initial
 from sniffer.gate.quic import MAX_HELLO
 from sniffer.model import TcpFlag
 
@@ -253,13 +253,14 @@ class PlainGate:
                 return reasons.DNS_MALFORMED
             return reasons.DNS_LISTED if listed else reasons.DNS_UNLISTED
         if is_initial(payload, found):
-            return self.quic.judge(
-                payload,
-                self.now // SECOND,
+            answers = Answers(
                 lambda hello: self.judge_hello(memory, found, hello),
+                reasons.QUIC_KEPT,
+                reasons.QUIC_JUDGED,
                 reasons.QUIC_LIMIT,
                 reasons.QUIC_UNREADABLE,
             )
+            return self.quic.judge(payload, self.now // SECOND, answers)
         return reasons.MANAGEMENT if is_management(payload, found.destination_port) else reasons.UDP_OTHER
 
     def judge_hello(self, memory: bytes, found: Found, hello: Hello) -> int:
@@ -267,7 +268,6 @@ class PlainGate:
         if hello.prefix < 4:
             return reasons.QUIC_KEPT
         if hello.data[0] != 1:
-            self.quic.forget(hello)
             return reasons.QUIC_UNREADABLE
         size = min(hello.prefix, hello.length)
         content = bytes(hello.data[:size])
@@ -280,7 +280,6 @@ class PlainGate:
             listed = False
         except ValueError:
             listed = False
-        self.quic.forget(hello)
         if not listed:
             return reasons.QUIC_UNLISTED
         if not self.settle(memory, found, content):

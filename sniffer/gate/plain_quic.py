@@ -20,6 +20,9 @@ from sniffer.gate.names import finish_name
 from sniffer.gate.plain_links import u32
 from sniffer.gate.quic import (
     BUDGET,
+    CRYPTO,
+    FIRST_PART,
+    JUDGED,
     LONGEST_ID,
     MAX_ACK_RANGES,
     MAX_AGE,
@@ -61,8 +64,8 @@ BY_NUMBER = {number: Version(bytes.fromhex(salt), PREFIXES[number], kind) for nu
 class Hello:
     """What has come of one hello."""
 
-    id: int
-    seen: int
+    id: int = 0
+    seen: int = 0
     data: bytearray = field(default_factory=lambda: bytearray(MAX_HELLO))
     prefix: int = 0
     ranges: list[tuple[int, int]] = field(default_factory=list)
@@ -78,81 +81,103 @@ class Hello:
         return self.prefix >= 4 and self.prefix >= self.length
 
 
+class Answers(NamedTuple):
+    """Reasons that a datagram may be given, and the function that chooses one by a hello."""
+
+    of: Callable[[Hello], int]
+    kept: int
+    judged: int
+    limit: int
+    unreadable: int
+
+
+class Packet(NamedTuple):
+    """One Initial."""
+
+    version: Version
+    identity: bytes
+    first: int
+    sealed: bytes  # from the packet number on
+
+
 class PlainQuic:
     """Puts hellos together."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.slots: dict[int, Hello] = {}
+        self.judged: dict[int, tuple[int, int]] = {}  # by place: hash of a connection id, and when
         self.counts: Counter[str] = Counter()
         self.second = self.spent = 0
 
-    def judge(
-        self, payload: bytes, now: int, decide: Callable[[Hello], int], limit: int, unreadable: int
-    ) -> int:
-        """Read the Initials of a datagram and let ``decide`` say what follows from the hello."""
+    def judge(self, payload: bytes, now: int, answers: Answers) -> int:
+        """Read the Initials of a datagram, until one of them is answered."""
         if self.second != now:
             self.second, self.spent = now, 0
-        slot, at = None, 0
+        answer, at = answers.unreadable, 0
         for _ in range(MAX_COALESCED):
-            self.spent += 1
-            if self.spent > BUDGET:
-                return limit
             try:
-                slot, at = self.take(payload, at, now)
+                packet, stop = read_header(payload, at)
+                h = self.hash(packet.identity)
+                known, judged_at = self.judged.get((h >> 8) % JUDGED, (0, 0))
+                if known == h and now - judged_at <= MAX_AGE:
+                    return answers.judged
+                self.spent += 1
+                if self.spent > BUDGET:
+                    return answers.limit
+                found = self.judge_packet(packet, now, answers)
             except Cut:
                 break
-            if at + 7 > len(payload) or version_at(payload, at) is None:
+            answer, at = found, stop
+            if answer != answers.kept:
+                self.judged[(h >> 8) % JUDGED] = (h, now)
+            if answer != answers.kept or at + 7 > len(payload) or version_at(payload, at) is None:
                 break
-        return unreadable if slot is None else decide(self.slots[slot])
+        return answer
 
-    def forget(self, hello: Hello) -> None:
-        """A hello has been decided."""
-        self.slots = {slot: each for slot, each in self.slots.items() if each is not hello}
-
-    def take(self, payload: bytes, at: int, now: int) -> tuple[int, int]:
-        """Read one Initial: the slot of its hello, the offset of what follows.
+    def judge_packet(self, packet: Packet, now: int, answers: Answers) -> int:
+        """Answer by what one packet says.
 
         Raises:
             Cut: it is none.
         """
-        version = version_at(payload, at)
-        if version is None or at + 7 > len(payload):
-            raise Cut
-        first, size = payload[at], payload[at + 5]
-        identity = payload[at + 6 : at + 6 + size]
-        at += 6 + size
-        if size > LONGEST_ID or at + 1 > len(payload):
-            raise Cut
-        at += 1 + payload[at]
-        token, at = varint(payload, at)
-        if at + token > len(payload):
-            raise Cut
-        length, at = varint(payload, at + token)
-        stop = min(at + length, len(payload))
-        if stop - at < 20:
-            raise Cut
-        plain = decrypt(payload[at:stop], first, identity, version)
+        plain = decrypt(packet)
         if not plain:
             raise Cut
-        slot = self.slot_of(identity, now)
-        self.read_frames(self.slots[slot], plain)
-        return slot, stop
+        piece = first_piece(plain)
+        if piece is not None:
+            answer = answers.of(Hello(data=bytearray(piece), prefix=len(piece)))
+            if answer == answers.unreadable:
+                raise Cut
+            if answer != answers.kept:
+                return answer
+        hello = self.hello_of(packet.identity, now)
+        self.read_frames(hello, plain)
+        answer = answers.of(hello)
+        if answer != answers.kept:
+            self.slots = {slot: each for slot, each in self.slots.items() if each is not hello}
+        if answer == answers.unreadable:
+            raise Cut
+        return answer
 
-    def slot_of(self, identity: bytes, now: int) -> int:
-        """Slot of a connection id."""
+    def hash(self, identity: bytes) -> int:
+        """Keyed hash of a connection id."""
         h = self.seed
         for byte in identity:
             h = (h ^ byte) * NAME_MULTIPLIER & MASK
-        h = finish_name(h)
+        return finish_name(h)
+
+    def hello_of(self, identity: bytes, now: int) -> Hello:
+        """The hello that belongs to a connection id."""
+        h = self.hash(identity)
         slot = (h >> 8) % SLOTS
         known = self.slots.get(slot)
         if known and now - known.seen <= MAX_AGE:
             if known.id == h:
-                return slot
+                return known
             self.counts["quic_evicted"] += 1
         self.slots[slot] = Hello(h, now)
-        return slot
+        return self.slots[slot]
 
     def read_frames(self, hello: Hello, plain: bytes) -> None:
         """Collect CRYPTO frames."""
@@ -163,7 +188,7 @@ class PlainQuic:
             kind, at = plain[at], at + 1
             if kind <= 1:
                 continue
-            if kind == 6:
+            if kind == CRYPTO:
                 offset, at = varint(plain, at)
                 size, at = varint(plain, at)
                 if offset > MAX_HELLO * 8 or size > MAX_PLAIN:
@@ -195,6 +220,41 @@ class PlainQuic:
         while near := [each for each in hello.ranges if each[0] <= hello.prefix]:
             hello.prefix = max(hello.prefix, *(end for _, end in near))
             hello.ranges = [each for each in hello.ranges if each not in near]
+
+
+def first_piece(plain: bytes) -> bytes | None:
+    """What a packet has of a hello, where it begins with the beginning of one."""
+    try:
+        offset, at = varint(plain[:FIRST_PART], 1)
+        size, at = varint(plain[:FIRST_PART], at)
+    except Cut:
+        return None
+    return plain[at : at + size] if plain[0] == CRYPTO and not offset and size <= MAX_PLAIN else None
+
+
+def read_header(payload: bytes, at: int) -> tuple[Packet, int]:
+    """Read the header of an Initial: the packet, and the offset behind it.
+
+    Raises:
+        Cut: there is none.
+    """
+    version = version_at(payload, at)
+    if version is None or at + 7 > len(payload):
+        raise Cut
+    first, size = payload[at], payload[at + 5]
+    identity = payload[at + 6 : at + 6 + size]
+    at += 6 + size
+    if size > LONGEST_ID or at + 1 > len(payload):
+        raise Cut
+    at += 1 + payload[at]
+    token, at = varint(payload, at)
+    if at + token > len(payload):
+        raise Cut
+    length, at = varint(payload, at + token)
+    stop = min(at + length, len(payload))
+    if stop - at < 20:
+        raise Cut
+    return Packet(version, identity, first, payload[at:stop]), stop
 
 
 def version_at(payload: bytes, at: int) -> Version | None:
@@ -245,24 +305,25 @@ def expand(secret: bytes, label: bytes, size: int) -> bytes:
     return HKDFExpand(hashes.SHA256(), size, info).derive(secret)
 
 
-def decrypt(packet: bytes, first: int, identity: bytes, version: Version) -> bytes:
-    """Plain text of a packet that begins with its number; the tag is not looked at.
+def decrypt(packet: Packet) -> bytes:
+    """Plain text of a packet; the tag is not looked at.
 
     Raises:
         Cut: the reserved bits say that this is no Initial, or that the key is another one.
     """
+    version, sealed = packet.version, packet.sealed
     mac = HMAC(version.salt, hashes.SHA256())
-    mac.update(identity)
+    mac.update(packet.identity)
     secret = expand(mac.finalize(), b"client in", 32)
     header = Cipher(algorithms.AES(expand(secret, version.prefix + b" hp", 16)), modes.ECB()).encryptor()
-    mask = header.update(packet[4:20])
-    opened = (first ^ mask[0]) & 0x0F
+    mask = header.update(sealed[4:20])
+    opened = (packet.first ^ mask[0]) & 0x0F
     if opened & 0x0C:
         raise Cut
     size = (opened & 3) + 1
-    number = int.from_bytes(packet[:size], "big") ^ int.from_bytes(mask[1 : 1 + size], "big")
+    number = int.from_bytes(sealed[:size], "big") ^ int.from_bytes(mask[1 : 1 + size], "big")
     nonce = int.from_bytes(expand(secret, version.prefix + b" iv", 12), "big") ^ number
     counter = nonce.to_bytes(12, "big") + b"\0\0\0\2"
     key = expand(secret, version.prefix + b" key", 16)
-    cipher = packet[size : len(packet) - 16][:MAX_PLAIN]
+    cipher = sealed[size : len(sealed) - 16][:MAX_PLAIN]
     return Cipher(algorithms.AES(key), modes.CTR(counter)).decryptor().update(cipher)

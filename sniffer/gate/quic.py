@@ -5,8 +5,10 @@ the ClientHello in the area.
 Never: a secret (the keys follow from the packet itself, RFC 9001, section 5.2), a check of the authentication tag
 (who can forge an Initial can compute its tag as well), more than BUDGET packets a second.
 
-A hello may lie in several frames, in any order, of several packets: programs scatter it on purpose.  What has come of
-it is kept in a slot that belongs to the connection id, until the name was read or somebody else needs the slot.
+Nearly always the name lies in the first frame of the first packet.  Else the hello is scattered over several frames,
+in any order, of several packets: programs do that on purpose.  Then what has come of it is kept in a slot that belongs
+to the connection id, until the name was read or somebody else needs the slot.  Further packets of a connection whose
+name was read are not opened.
 """
 
 from __future__ import annotations
@@ -20,19 +22,26 @@ from sniffer.gate.area import settle
 from sniffer.gate.ciphers import (
     BLOCK,
     HKDF_ROWS,
+    INNER,
+    MESSAGE,
+    OUTER,
+    RESULT,
     ROUND_KEYS,
-    aes_mask,
+    aes_counter,
     expand_key,
-    hmac_block,
     hmac_key,
+    hmac_pads,
+    hmac_rows,
     label_block,
 )
-from sniffer.gate.compiled import copy, kernel
+from sniffer.gate.compiled import copy, kernel, prefetch
 from sniffer.gate.hashing import name_end, name_step
+from sniffer.gate.instructions import ROW
 from sniffer.gate.integers import u16, u32
 
 SMALLEST: Final = 1_200  # bytes of a datagram with a client's Initial (RFC 9000, section 14.1)
 SLOTS: Final = 1_024
+JUDGED: Final = 16_384  # connections remembered, whose further packets need not be opened
 MAX_HELLO: Final = 4_096
 MAX_PLAIN: Final = 4_096
 MAX_RANGES: Final = 16  # pieces of a hello that wait for what lies before them
@@ -44,6 +53,10 @@ BUDGET: Final = 20_000  # packets a second of packet time (robustness.md, T8)
 SHORTEST_ID: Final = 8  # of the connection id that a client makes up (RFC 9000, section 7.2)
 LONGEST_ID: Final = 20
 TAG: Final = 16
+LONG_HEADER: Final = 0xC0  # smallest first byte of an Initial (RFC 9000, section 17.2)
+EXPECTED: Final = 8  # cache lines that are asked for ahead
+FIRST_PART: Final = 64  # bytes of a packet that are decrypted before it is known how many are wanted
+CRYPTO: Final = 6
 
 # Versions: number, salt of the first secret, and the two type bits of an Initial (RFC 9001, 5.2; RFC 9369, 3).
 VERSIONS: Final = (
@@ -58,6 +71,7 @@ SALTS: Final = np.array(
 )
 SALT_WORDS: Final = 5
 CLIENT, KEY, IV, HEADER = range(4)
+DERIVED: Final = 3  # of these follow from the secret that the first gives
 LABELS: Final = np.array(
     [
         [
@@ -88,12 +102,19 @@ STORE: Final = np.dtype(
             "<i8",
             (SLOTS, MAX_RANGES, 2),
         ),  # pieces behind a hole: first byte, byte behind; 0, 0: none
+        ("judged", "<u8", (JUDGED,)),  # hashes of connection ids whose name was read; 0: free
+        ("judged_at", "<i8", (JUDGED,)),  # when, seconds on the gate's clock
         ("second", "<i8"),  # of the budget
         ("spent", "<i8"),  # in that second
         ("counts", "<i8", (len(COUNTERS),)),
+        (
+            "salted",
+            "<u4",
+            (len(VERSIONS), 2, 8),
+        ),  # hash states behind the pads of each salt, once they are made
         # scratch
-        ("words", "<u4", (HKDF_ROWS, 64)),
-        ("secrets", "<u4", (3, 16)),
+        ("rows", "<u4", (HKDF_ROWS, ROW)),
+        ("schedule", "<u4", (64,)),
         ("keys", "u1", (ROUND_KEYS,)),
         ("nonce", "u1", (BLOCK,)),
         ("mask", "u1", (BLOCK,)),
@@ -150,75 +171,128 @@ def is_initial(data, row):  # type: ignore[no-untyped-def]
     )
 
 
+@kernel
+def expect_hello(data, row):  # type: ignore[no-untyped-def]
+    """Ask for the cache lines in which the hello of an Initial begins."""
+    at = np.int64(row.payload)
+    for line in range(1, EXPECTED):
+        prefetch(data, at + 64 * line)
+
+
 # ── protection ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @kernel
+def salt(store, version):  # type: ignore[no-untyped-def]
+    """Prepare the salt of a version; the same each time, so it is kept."""
+    rows, kept = store.rows, store.salted[version]
+    if kept[0, 0] == 0 and kept[0, 1] == 0:
+        hmac_key(rows, SALTS[version], SALT_WORDS, store.schedule)
+        for i in range(8):
+            kept[0, i] = rows[INNER, i]
+            kept[1, i] = rows[OUTER, i]
+        return
+    for i in range(8):
+        rows[INNER, i] = kept[0, i]
+        rows[OUTER, i] = kept[1, i]
+
+
+@kernel
 def derive(store, data, at, size, version):  # type: ignore[no-untyped-def]
-    """Prepare the client's secret from the connection id (RFC 9001, section 5.2)."""
-    secrets, words = store.secrets, store.words
-    block = secrets[2]
-    for i in range(16):
+    """Derive what protects the client's packets from the connection id (RFC 9001, section 5.2).
+
+    Leaves key, vector and header key in the rows of the scratch from RESULT on.
+    """
+    rows, schedule = store.rows, store.schedule
+    salt(store, version)
+    block = rows[MESSAGE]
+    for i in range(ROW):
         block[i] = 0
     for i in range(size):
         block[i >> 2] |= np.uint32(data[at + i]) << np.uint32(24 - 8 * (i & 3))
     block[size >> 2] |= np.uint32(0x80) << np.uint32(24 - 8 * (size & 3))
     block[15] = (64 + size) * 8
-    hmac_key(words, SALTS[version], SALT_WORDS)
-    hmac_block(words, block, secrets[0])
-    hmac_key(words, secrets[0], 8)
-    hmac_block(words, LABELS[version, CLIENT], secrets[1])
-    hmac_key(words, secrets[1], 8)
+    hmac_rows(rows, rows, MESSAGE, 1, schedule)
+    hmac_pads(rows, RESULT, schedule)
+    hmac_rows(rows, LABELS[version], CLIENT, 1, schedule)
+    hmac_pads(rows, RESULT, schedule)
+    hmac_rows(rows, LABELS[version], KEY, DERIVED, schedule)
 
 
 @kernel
-def decrypt(store, data, at, end, first, version):  # type: ignore[no-untyped-def]
-    """Decrypt the packet whose number begins at ``at`` and whose first byte is ``first``; bytes of plain text, or -1.
+def open_header(store, data, at, first):  # type: ignore[no-untyped-def]
+    """Take the protection off the packet number at ``at`` and prepare the cipher; bytes of the number, or -1.
 
-    Sources: RFC 9001, section 5.4 (header) and 5.3 (nonce); NIST SP 800-38D, section 6.5 (the counter).
+    Sources: RFC 9001, section 5.4 (header) and 5.3 (nonce).
     """
-    derived = store.secrets[2]
-    hmac_block(store.words, LABELS[version, HEADER], derived)
-    expand_key(derived, store.keys)
-    aes_mask(store.keys, data, at + 4, store.zeros, 0, store.mask, 0)
+    rows, nonce = store.rows, store.nonce
+    expand_key(rows, RESULT + HEADER - KEY, store.keys)
+    copy(nonce, 0, data, at + 4, 12)
+    counter = u32(data, at + 16)
+    aes_counter(store.keys, nonce, counter, store.zeros, 0, store.mask, 0, 1)
     opened = (np.int64(first) ^ np.int64(store.mask[0])) & 0x0F
     if opened & 0x0C:  # reserved bits: another key, or no Initial
         return -1
     size = (opened & 3) + 1
-    hmac_block(store.words, LABELS[version, IV], derived)
-    nonce = store.nonce
+    vector = rows[RESULT + IV - KEY]
     for i in range(12):
-        nonce[i] = (derived[i >> 2] >> np.uint32(24 - 8 * (i & 3))) & np.uint32(0xFF)
+        nonce[i] = (vector[i >> 2] >> np.uint32(24 - 8 * (i & 3))) & np.uint32(0xFF)
     for i in range(size):
         nonce[12 - size + i] ^= data[at + i] ^ store.mask[1 + i]
-    hmac_block(store.words, LABELS[version, KEY], derived)
-    expand_key(derived, store.keys)
-    at += size
-    total = min(end - TAG - at, MAX_PLAIN)
-    counter = 2
-    for done in range(0, total, BLOCK):
-        for i in range(4):
-            nonce[12 + i] = (counter >> (24 - 8 * i)) & 0xFF
-        aes_mask(store.keys, nonce, 0, data, at + done, store.plain, done)  # reads into the tag at most
-        counter += 1
-    return total
+    expand_key(rows, RESULT, store.keys)
+    return size
+
+
+@kernel
+def decrypt(store, data, at, done, wanted, total):  # type: ignore[no-untyped-def]
+    """Decrypt on from ``done`` until there are ``wanted`` bytes of ``total``; return how many there are.
+
+    Blocks are whole, and reach into the tag at most.  Source: NIST SP 800-38D, section 6.5 (the counter begins at 2).
+    """
+    if done < min(wanted, total):
+        blocks = (min(wanted, total) - done + BLOCK - 1) // BLOCK
+        aes_counter(store.keys, store.nonce, 2 + done // BLOCK, data, at + done, store.plain, done, blocks)
+        done += blocks * BLOCK
+    return done
 
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @kernel
-def slot_of(store, data, at, size, seed, now):  # type: ignore[no-untyped-def]
-    """Slot that belongs to a connection id; another hello in it makes room."""
+def id_hash(data, at, size, seed):  # type: ignore[no-untyped-def]
+    """Keyed hash of a connection id."""
     h = seed
     for i in range(size):
         h = name_step(h, np.int64(data[at + i]))
-    h = name_end(h)
+    return name_end(h)
+
+
+@kernel
+def is_judged(store, h, now):  # type: ignore[no-untyped-def]
+    """Whether the name of a connection was read."""
+    place = np.int64(h >> np.uint64(8)) & (JUDGED - 1)
+    return store.judged[place] == h and now - store.judged_at[place] <= MAX_AGE
+
+
+@kernel
+def note_verdict(store, h, now, verdict):  # type: ignore[no-untyped-def]
+    """Remember that the name of a connection was read, and pass its verdict on."""
+    place = np.int64(h >> np.uint64(8)) & (JUDGED - 1)
+    store.judged[place] = h
+    store.judged_at[place] = now
+    return verdict
+
+
+@kernel
+def take_slot(store, h, now):  # type: ignore[no-untyped-def]
+    """Slot of a connection id; another hello in it makes room."""
     slot = np.int64(h >> np.uint64(8)) & (SLOTS - 1)
-    if store.ids[slot] == h and now - store.seen[slot] <= MAX_AGE:
-        return slot
-    if store.ids[slot] != np.uint64(0) and now - store.seen[slot] <= MAX_AGE:
-        store.counts[EVICTED] += 1
+    if now - store.seen[slot] <= MAX_AGE:
+        if store.ids[slot] == h:
+            return slot
+        if store.ids[slot] != np.uint64(0):
+            store.counts[EVICTED] += 1
     store.ids[slot] = h
     store.seen[slot] = now
     store.prefix[slot] = 0
@@ -254,16 +328,28 @@ def add_piece(store, slot, at, offset, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def length_of(hello):  # type: ignore[no-untyped-def]
-    """Bytes of a ClientHello, its own header included (RFC 8446, section 4)."""
-    return 4 + ((np.int64(hello[1]) << 16) | u16(hello, 2))
+def length_of(hello, at):  # type: ignore[no-untyped-def]
+    """Bytes of the handshake message at ``at`` behind its header of four (RFC 8446, section 4)."""
+    return (np.int64(hello[at + 1]) << 16) | u16(hello, at + 2)
+
+
+@kernel
+def first_piece(plain, end):  # type: ignore[no-untyped-def]
+    """Where the piece lies that a packet begins with, and its size; -1 where it is not the beginning of a hello."""
+    if plain[0] != CRYPTO:
+        return np.int64(-1), np.int64(0)
+    offset, at = varint(plain, 1, end)
+    size, at = varint(plain, at, end)
+    return (
+        (np.int64(at), size) if at >= 0 and offset == 0 and size <= MAX_PLAIN else (np.int64(-1), np.int64(0))
+    )
 
 
 @kernel
 def is_whole(store, slot):  # type: ignore[no-untyped-def]
     """Whether all of a hello has come."""
     prefix = store.prefix[slot]
-    return prefix >= 4 and prefix >= length_of(store.hello[slot])
+    return prefix >= 4 and prefix >= 4 + length_of(store.hello[slot], 0)
 
 
 @kernel
@@ -295,7 +381,7 @@ def read_frames(store, slot, end):  # type: ignore[no-untyped-def]
         at += 1
         if kind <= 1:  # padding, ping
             continue
-        if kind == 6:
+        if kind == CRYPTO:
             offset, at = varint(plain, at, end)
             size, at = varint(plain, at, end)
             if at < 0 or offset > MAX_HELLO * 8 or size > MAX_PLAIN:
@@ -314,33 +400,27 @@ def read_frames(store, slot, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def take_packet(store, data, at, end, seed, now):  # type: ignore[no-untyped-def]
-    """Read one Initial at ``at``: ``(slot of its hello or -1, offset of what may follow in the datagram)``."""
+def read_header(data, at, end):  # type: ignore[no-untyped-def]
+    """Read the header of an Initial at ``at``: ``(version, where its number begins, offset behind the packet)``.
+
+    The version is -1 where there is none.  The connection id lies 6 bytes into the packet, behind its size.
+    """
     version = version_at(data, at)
     if version < 0 or at + 7 > end:
-        return -1, end
-    first = data[at]
-    id_size = np.int64(data[at + 5])
-    id_at = at + 6
-    at = id_at + id_size
-    if id_size > LONGEST_ID or at + 1 > end:
-        return -1, end
+        return -1, at, end
+    size = np.int64(data[at + 5])
+    at += 6 + size
+    if size > LONGEST_ID or at + 1 > end:
+        return -1, at, end
     at += 1 + np.int64(data[at])  # the client's own connection id
     token, at = varint(data, at, end)
     if at < 0 or at + token > end:
-        return -1, end
-    size, at = varint(data, at + token, end)
+        return -1, at, end
+    rest, at = varint(data, at + token, end)
     if at < 0:
-        return -1, end
-    stop = min(at + size, end)
-    if stop - at < 4 + BLOCK:
-        return -1, end
-    derive(store, data, id_at, id_size, version)
-    total = decrypt(store, data, at, stop, first, version)
-    if total <= 0:
-        return -1, end
-    slot = slot_of(store, data, id_at, id_size, seed, now)
-    return (slot, stop) if read_frames(store, slot, total) else (-1, end)
+        return -1, at, end
+    stop = min(at + rest, end)
+    return (version, at, stop) if stop - at >= 4 + BLOCK else (-1, at, end)
 
 
 # ── the decision ─────────────────────────────────────────────────────────────────────────────────────────
@@ -355,45 +435,80 @@ def judge_initial(data, row, now, listed, area, state):  # type: ignore[no-untyp
         store.spent = 0
     at = np.int64(row.payload)
     end = at + np.int64(row.payload_length)
-    slot = np.int64(-1)
+    verdict = reasons.QUIC_UNREADABLE
     for _ in range(MAX_COALESCED):
+        version, number, stop = read_header(data, at, end)
+        if version < 0:
+            break
+        h = id_hash(data, at + 6, np.int64(data[at + 5]), state.keys[2])
+        if is_judged(store, h, now):
+            return reasons.QUIC_JUDGED
         store.spent += 1
         if store.spent > BUDGET:
             return reasons.QUIC_LIMIT
-        found, at = take_packet(store, data, at, end, state.keys[2], now)
-        if found < 0:
+        reason = judge_packet(data, row, at, version, number, stop, h, now, listed, area, state)
+        if reason == reasons.QUIC_UNREADABLE:
             break
-        slot = found
-        if at + 7 > end or version_at(data, at) < 0:
+        verdict = reason
+        at = stop
+        if verdict != reasons.QUIC_KEPT or at + 7 > end or version_at(data, at) < 0:
             break
-    if slot < 0:
-        return reasons.QUIC_UNREADABLE
-    return judge_hello(data, row, slot, listed, area, state)
+    return verdict
 
 
 @kernel
-def judge_hello(data, row, slot, listed, area, state):  # type: ignore[no-untyped-def]
-    """Decide about what there is of a hello."""
+def judge_packet(data, row, at, version, number, stop, h, now, listed, area, state):  # type: ignore[no-untyped-def]
+    """Decide about one packet at ``at``, whose number begins at ``number``."""
     store = state.quic
-    hello = store.hello[slot]
-    prefix = store.prefix[slot]
-    if prefix < 4:
-        return reasons.QUIC_KEPT
-    if hello[0] != 1:  # not a ClientHello: a server's, or what a wrong key made
-        store.ids[slot] = np.uint64(0)
+    derive(store, data, at + 6, np.int64(data[at + 5]), version)
+    size = open_header(store, data, number, data[at])
+    if size < 0:
         return reasons.QUIC_UNREADABLE
-    whole = length_of(hello)
-    verdict = names.test_hello(hello, 0, min(prefix, whole), whole, listed, state.keys[2], state.everything)
-    if verdict == names.PARTIAL and prefix < MAX_HELLO:
-        return reasons.QUIC_KEPT
+    at = number + size
+    total = min(stop - TAG - at, MAX_PLAIN)
+    if total <= 0:
+        return reasons.QUIC_UNREADABLE
+    done = decrypt(store, data, at, 0, FIRST_PART, total)
+    place, piece = first_piece(store.plain, min(done, total))
+    if place >= 0:
+        done = decrypt(store, data, at, done, place + piece, total)
+        present = min(piece, total - place)
+        verdict = judge_hello(data, row, store.plain, place, present, listed, area, state)
+        if verdict == reasons.QUIC_UNREADABLE:
+            return verdict
+        if verdict != reasons.QUIC_KEPT:
+            return note_verdict(store, h, now, verdict)
+    decrypt(store, data, at, done, total, total)
+    slot = take_slot(store, h, now)
+    if not read_frames(store, slot, total):
+        return reasons.QUIC_UNREADABLE
+    verdict = judge_hello(data, row, store.hello[slot], np.int64(0), store.prefix[slot], listed, area, state)
+    if verdict == reasons.QUIC_KEPT:
+        return verdict
     store.ids[slot] = np.uint64(0)
+    return verdict if verdict == reasons.QUIC_UNREADABLE else note_verdict(store, h, now, verdict)
+
+
+@kernel
+def judge_hello(data, row, hello, begin, present, listed, area, state):  # type: ignore[no-untyped-def]
+    """Decide about what there is of a hello: ``present`` bytes from ``begin`` on."""
+    if present < 4:
+        return reasons.QUIC_KEPT
+    if hello[begin] != 1:  # not a ClientHello: a server's, or what a wrong key made
+        return reasons.QUIC_UNREADABLE
+    whole = 4 + length_of(hello, begin)
+    size = min(present, whole)
+    verdict = names.test_hello(
+        hello, begin, begin + size, begin + whole, listed, state.keys[2], state.everything
+    )
+    if verdict == names.PARTIAL and present < MAX_HELLO:
+        return reasons.QUIC_KEPT
     if verdict != names.LISTED and not (state.everything and verdict == names.ABSENT):
         return reasons.QUIC_UNLISTED
-    size = min(prefix, whole)
     at = settle(area, state, data, row, size)
     if at < 0:
         return reasons.QUIC_LIMIT
-    copy(area, at, hello, 0, size)
+    copy(area, at, hello, begin, size)
     row.payload = at
     row.payload_length = size
     row.missing = whole - size

@@ -41,6 +41,16 @@ FACTS: Final[dict[str, FactInfo]] = {
     "mining.hashrate": FactInfo(float, "hashrate the miner states itself, hashes a second", "30444129"),
     "mining.accepted": FactInfo(bool, "the pool's verdict on a share", "true"),
     "mining.hardware": FactInfo(str, "machine model that the agent gives away", "Antminer S9"),
+    "mining.power": FactInfo(float, "power the machine states itself, watts", "3250"),
+    "mining.wallet_kind": FactInfo(str, "kind of wallet that the account is, by its shape", "monero"),
+    "mining.accounts": FactInfo(int, "different accounts in this flow so far, where more than one", "2"),
+    "mining.workers": FactInfo(int, "machines behind this flow so far, where more than one", "128"),
+    "mining.proxy": FactInfo(
+        bool, "the flow stands for several machines, or says that it is a proxy", "true"
+    ),
+    "mining.role": FactInfo(
+        str, "what stands beside miners: backend, job-declaration, template-distribution", "backend"
+    ),
     # dialects
     "stratum.method": FactInfo(
         str, "method of a mining.* request or notification, lower case", "mining.submit"
@@ -66,9 +76,35 @@ FACTS: Final[dict[str, FactInfo]] = {
     "http.method": FactInfo(str, "request method", "GET"),
     "http.host": FactInfo(str, "host of an HTTP request, lower case, without port", "pool.example.org"),
     "http.user_agent": FactInfo(str, "User-Agent of an HTTP request", "cpuminer/2.5.1"),
-    "connect.host": FactInfo(str, "host that a proxy is asked to reach (HTTP CONNECT)", "pool.example.org"),
+    "connect.host": FactInfo(
+        str, "host that a proxy is asked to reach (HTTP CONNECT, SOCKS)", "pool.example.org"
+    ),
     "connect.port": FactInfo(int, "port that a proxy is asked to reach", "3333"),
+    "tls.certificate_name": FactInfo(
+        str, "host name in a server's certificate (TLS 1.2 and before), lower case", "pool.example.org"
+    ),
+    "tls.ja3": FactInfo(str, "JA3 fingerprint of a TLS ClientHello", "ec2e8760003621ca668b5f03e616cd57"),
+    "tls.ja4": FactInfo(str, "JA4 fingerprint of a TLS ClientHello", "t12d5410h1_a499d9840d02_7448b1316cd7"),
+    "address.name": FactInfo(
+        str,
+        "of a flow that names no host: the name that an observed DNS answer gave to the server",
+        "btc.pool.example.org",
+    ),
+    "server.name": FactInfo(
+        str,
+        "of every message: the server's name, as a proxy was asked for it, or as an observed DNS answer gave it",
+        "btc.pool.example.org",
+    ),
+    # what is not mining
+    "doh.resolver": FactInfo(str, "resolver for DNS over HTTPS or TLS that is talked to", "dns.example.org"),
+    "p2p.network": FactInfo(str, "coin whose nodes greet each other", "bitcoin"),
 }
 
-NAME_FACTS: Final = ("dns.query", "dns.answer", "tls.server_name", "http.host", "connect.host")
+NAME_FACTS: Final = (
+    "dns.query", "dns.answer", "tls.server_name", "tls.certificate_name", "http.host", "connect.host",
+    "address.name", "server.name",
+)  # fmt: skip
 """Facts that hold a host name.  The gate tests these by hash, so that only candidates reach Python."""
+
+ADDRESS_FACTS: Final = ("address.name", "server.name")
+"""Those of them that come from an earlier DNS answer, not from the flow itself."""

@@ -18,7 +18,8 @@ AGENTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"^(Antminer [^|/]+)\|LUXminer", r"\1 (LuxOS)"),
         (r"bosminer-plus[^ ]*?-am\d-s(\d+[a-z]*)", r"Antminer S\1 (Braiins OS+)"),
         (r"^bmminer/[^/]+/(Antminer [^/]+)", r"\1"),
-        (r"^(Antminer [A-Z]\w+(?: ?(?:Pro|XP|Hyd|j|k)\b\+*\.?)*)", r"\1"),
+        (r"^bmminer\b", "Antminer"),
+        (r"^(Antminer [A-Z]\w+\+*(?: ?(?:Pro|XP|Hyd|Imm|j|k)\b\+*\.?)*)", r"\1"),
         (r"^whatsminer", "Whatsminer"),
         (r"^IceRiverMiner", "IceRiver KS"),
         (r"^(?:GodMiner|bitmain$|antminer$)", "Antminer KS"),
@@ -33,6 +34,7 @@ AGENTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"^NerdMiner", "NerdMiner"),
         (r"^(Nerd[^/]+)/", r"\1"),
         (r"^(LuckyMiner|NMAxe|GekkoAxe[^/]*|Zyber8S|bitdsk)\b", r"\1"),
+        (r"^(SparkMiner|NMMiner|BitsyMiner|HAN_SOLOminer|(?:ESP32 )?TacoMiner)\b", r"\1"),
     )
 )
 

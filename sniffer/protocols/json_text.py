@@ -27,6 +27,7 @@ BRACKETS: Final = bytes(b for b in range(256) if b not in b"{}[]")
 MEMBER = re.compile(
     rb'"((?:[^"\\]|\\.)*+)"[ \t\r\n]*:[ \t\r\n]*(?:"((?:[^"\\]|\\.)*+)"|(-?[0-9][0-9.eE+-]{0,31}))'
 )
+OBJECT = re.compile(rb'"((?:[^"\\]|\\.)*+)"[ \t\r\n]*:[ \t\r\n]*\{')
 
 
 def depth_of(skeleton: bytes) -> int:
@@ -97,26 +98,37 @@ def methods(text: bytes, message: dict[str, Any]) -> list[str]:
 
 
 def skim(head: bytes, tail: bytes) -> dict[str, Any]:
-    """Read the scalar members of the top level from the first and the last bytes of a long object.
+    """Read the scalar members of a long object, and those of the objects in it, from its first and last bytes.
 
-    Servers put ``method`` first or last (protocols.md, 1.2), so one of the two ends holds it.  Arrays and objects
-    are left out.
+    Servers put ``method`` first or last (protocols.md, 1.2), so one of the two ends holds it.  Arrays are left out,
+    and so is what lies deeper.
     """
     found: dict[str, Any] = {}
     depth = at = 0
+    places: list[dict[str, Any] | None] = [found]  # the object at each depth; None: nothing is kept there
     while at < len(head):
         byte = head[at]
-        if byte in b"{[":
-            depth += 1
-        elif byte in b"}]":
-            depth -= 1
-        elif byte == 0x22:
-            member = MEMBER.match(head, at) if depth == 1 else None
-            whole = member or STRING.match(head, at)
-            if member:
-                _keep(member, found)
+        if byte == 0x22:
+            place = places[-1] if depth in (1, 2) else None
+            member = MEMBER.match(head, at) if place is not None else None
+            if member and place is not None:
+                _keep(member, place)
+            opening = None if member or depth != 1 or place is None else OBJECT.match(head, at)
+            if opening and place is not None:
+                inside: dict[str, Any] = {}
+                place[_key(opening.group(1))] = inside
+                places.append(inside)
+                depth += 1
+            whole = member or opening or STRING.match(head, at)
             at = whole.end() if whole else len(head)
             continue
+        if byte in b"{[":
+            depth += 1
+            places.append(found if depth == 1 and byte == 0x7B else None)
+        elif byte in b"}]":
+            depth -= 1
+            if len(places) > 1:
+                places.pop()
         at += 1
     # The end of the text is depth 0; walking backwards, whatever lies behind the last bracket closed at depth 1 is
     # top level.  A string may be cut where the tail begins, so only what follows the last ']' or '}' inside counts.
@@ -127,6 +139,13 @@ def skim(head: bytes, tail: bytes) -> dict[str, Any]:
         for member in MEMBER.finditer(inner, last + 1):
             _keep(member, found)
     return found
+
+
+def _key(raw: bytes) -> str:
+    try:
+        return msgspec.json.decode(b'"' + raw + b'"', type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def _keep(member: re.Match[bytes], found: dict[str, Any]) -> None:

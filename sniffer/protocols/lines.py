@@ -85,6 +85,11 @@ class LineBuffer:
         self._kept.clear()
         return line
 
+    def restart(self) -> None:
+        """A line begins here, whatever came before."""
+        self.lose()
+        self.skipping = False
+
     def lose(self) -> None:
         """Bytes are missing here: what was begun is dropped, and so is everything up to the next line end."""
         self._kept.clear()

@@ -1,31 +1,43 @@
-"""One conversation of JSON lines: which messages are mining, and what they told so far.
+"""What one flow has told about mining so far, and the facts of each message in that light.
 
 In: parsed messages of both directions, in order of arrival.  Out: facts of mining messages.
 Never: bytes, I/O, a rule's opinion.
 
 A dialect reads one message and says what it is.  *Strong* messages are mining by themselves (protocols.md,
 section 0); *weak* ones have a shape that other services share: they count only once a strong one was read in the
-same flow, and are held until then.  Replies are matched to requests by id; where the request was not seen, only a
-shape that speaks for itself counts.
+same flow, and are held until then.  *Hints* are signs that identify nothing: told at once, as facts of their own.
+
+Replies are matched to requests by id; where the request was not seen, only a shape that speaks for itself counts.
+Several accounts in one flow are kept apart by the names that a pool gives to its sessions; each share carries the
+difficulty that is in force for it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sniffer.model import Facts, Role, Value
+from sniffer.protocols.families import FAMILIES, GENERAL, hashes_of
+from sniffer.protocols.messages import Answer, Call, Dialect, Origin, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sniffer.oddities import Oddities
 
 MAX_IDS: Final = 256
 MAX_HELD: Final = 8
 MAX_BATCH: Final = 64
+MAX_SESSIONS: Final = 4_096  # in one flow: BTCAgent has up to 65 535, proxies of CryptoNote hundreds
+MAX_ACCOUNTS: Final = 256
+MAX_JOBS: Final = 32
+MAX_POLLS: Final = 4
+ACCOUNT: Final = ("mining.user", "mining.worker", "mining.wallet_kind")
+WHOSE: Final = (*ACCOUNT, "mining.agent")
+DIFFICULTY: Final = ("mining.difficulty", "mining.hashes_per_share")
 REMEMBERED: Final = (
-    "mining.user",
-    "mining.worker",
+    *ACCOUNT,
     "mining.password",
     "mining.agent",
     "mining.hardware",
@@ -34,196 +46,354 @@ REMEMBERED: Final = (
     "mining.algorithm",
     "mining.difficulty",
     "mining.hashes_per_share",
+    "mining.proxy",
 )
 
 
-class Call(NamedTuple):
-    """A request or notification."""
+class Asked(NamedTuple):
+    """A request that waits for its reply."""
 
-    method: str  # lower case
-    params: Any  # list, dict, None …; ``body`` where a dialect uses that key
-    message: dict[str, Any]
-    cut: bool  # the line was too long: only scalar members of the top level are known
-
-
-class Answer(NamedTuple):
-    """A reply."""
-
-    asked: str | None  # method of the request, lower case, if it was seen
-    result: Any
-    error: Any
-    message: dict[str, Any]
-    alone: bool  # the other direction has never been heard, so the request cannot have been seen
-
-
-class Reading(NamedTuple):
-    """What a dialect makes of one message."""
-
-    family: str
-    message: str
-    sender: Role | None  # None: the side opposite to the one that asked
-    values: dict[str, Value]
-    strong: bool = True
+    method: str
+    values: Mapping[str, Value]  # account and difficulty of the request
 
 
 class Held(NamedTuple):
     """A weak message that waits for a strong one."""
 
     reading: Reading
-    side: int
-    time: int
-    end: int
+    origin: Origin
+    asked: Asked | None
 
 
-class Dialect(Protocol):
-    """What a session asks of a dialect (``dialects/`` has one module each)."""
+class Difficulty(NamedTuple):
+    """What a share is worth: as the pool sets it, and in hashes; either may be unknown."""
 
-    def call(self, call: Call, session: Session) -> Reading | None:
-        """Read a request or notification."""
+    set: float | None
+    hashes: float | None
 
-    def answer(self, answer: Answer, session: Session) -> Reading | None:
-        """Read a reply, by the request it belongs to or by its shape."""
+
+UNKNOWN: Final = Difficulty(None, None)
+STRATUM: Final = ("stratum-", "ethstratum", "btcagent")  # how the families begin that share their replies
 
 
 class Session:
-    """The state of one conversation of JSON lines."""
+    """The state of one flow."""
 
     __slots__ = (
-        "_asked",
-        "_dialects",
-        "_held",
-        "_oddities",
-        "client",
-        "heard",
-        "protocol",
-        "spoke",
-        "told",
-        "weak",
-    )
+        "_accounts", "_asked", "_held", "_oddities", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
+        "ports", "protocol", "sessions", "signs", "spoke", "targets", "told",
+    )  # fmt: skip
 
-    def __init__(self, dialects: Sequence[Dialect], oddities: Oddities) -> None:
-        self._dialects = dialects
+    def __init__(self, oddities: Oddities, ports: tuple[int, int] = (0, 0)) -> None:
         self._oddities = oddities
+        self.ports = ports  # of side 0 and side 1
         self._held: list[Held] = []
-        self._asked: tuple[dict[Any, list[str]], dict[Any, list[str]]] = ({}, {})
+        self._asked: tuple[dict[Any, deque[Asked]], dict[Any, deque[Asked]]] = ({}, {})
+        self._unanswered = [0, 0]  # how many those are
+        self._accounts: OrderedDict[str, None] = OrderedDict()
+        self._workers: OrderedDict[str, None] = OrderedDict()
         self.protocol = ""  # the most specific family so far; "" until a strong message was read
         self.client: int | None = None  # the side that mines
         self.heard = [False, False]
         self.spoke = [False, False]  # a mining message was read from this side
         self.told: dict[str, Value] = {}
-        self.weak = 0  # weak messages so far: they keep an unidentified flow alive
+        self.signs = 0  # weak messages and hints so far: they keep an unidentified flow alive
+        self.polls: deque[int] = deque(
+            maxlen=MAX_POLLS
+        )  # times of questions that only their number makes mining
+        self.sessions: OrderedDict[str, dict[str, Value]] = (
+            OrderedDict()
+        )  # by the pool's name: whose they are
+        self.difficulty = UNKNOWN  # in force, as far as sessions have none of their own
+        self.targets: OrderedDict[str, Difficulty] = OrderedDict()  # in force, by session
+        self.jobs: OrderedDict[str, Difficulty] = OrderedDict()  # in force, by job
 
     @property
     def identified(self) -> bool:
         """Whether a strong message was read."""
         return bool(self.protocol)
 
+    # ── messages in JSON ─────────────────────────────────────────────────────────────────────────────────
+
     def read(
-        self, document: Any, names: Sequence[str], side: int, time: int, end: int, *, cut: bool
+        self,
+        document: Any,
+        names: Sequence[str],
+        origin: Origin,
+        dialects: Sequence[Dialect],
+        *,
+        cut: bool = False,
     ) -> list[Facts]:
-        """Read one line's document.
+        """Read one document.
 
         Args:
-            document: the parsed line: an object, or an array of objects (JSON-RPC batch).
+            document: the parsed text: an object, or an array of objects (JSON-RPC batch).
             names: values of the top-level key ``method`` (more than one if it was repeated).
-            side: which end sent it.
-            time: of its last byte, nanoseconds.
-            end: sequence number just behind it.
-            cut: only scalar members of the top level are known.
+            origin: where it came from.
+            dialects: who may know it, the more specific first.
+            cut: only scalar members are known.
         """
-        self.heard[side] = True
+        self.heard[origin.side] = True
         if isinstance(document, list):
+            if not document or not all(isinstance(part, dict) for part in document):
+                return []  # an array with words between its objects is no batch
             if len(document) > MAX_BATCH:
                 self._oddities.count("json_batch_limit")
             out: list[Facts] = []
             for part in document[:MAX_BATCH]:
-                if isinstance(part, dict):
-                    method = part.get("method")
-                    part_names = (method,) if isinstance(method, str) else ()
-                    out += self.read(part, part_names, side, time, end, cut=False)
+                method = part.get("method")
+                out += self.read(part, (method,) if isinstance(method, str) else (), origin, dialects)
             return out
         if not isinstance(document, dict):
             return []
-        reading = self._call(document, names, side, cut=cut) if names else self._answer(document, side)
-        return self._take(reading, side, time, end) if reading else []
+        if names and not repeats_method(document):
+            return self._call(document, names, origin, dialects, cut=cut)
+        return self._answer(document, origin, dialects)
 
-    def _call(self, message: dict[str, Any], names: Sequence[str], side: int, *, cut: bool) -> Reading | None:
+    def read_head(self, origin: Origin, dialects: Sequence[Dialect]) -> list[Facts]:
+        """Read an HTTP message by its head alone."""
+        for dialect in dialects:
+            reading = dialect.head(origin.http, self) if origin.http else None
+            if reading:
+                return self.take(reading, origin)
+        return []
+
+    def _call(
+        self,
+        message: dict[str, Any],
+        names: Sequence[str],
+        origin: Origin,
+        dialects: Sequence[Dialect],
+        *,
+        cut: bool,
+    ) -> list[Facts]:
         params = message["body"] if "params" not in message and "body" in message else message.get("params")
         for name in names:
-            call = Call(name[:64].lower(), params, message, cut)
-            for dialect in self._dialects:
+            call = Call(name[:64].lower(), params, message, cut, origin.time, origin.http)
+            for dialect in dialects:
                 reading = dialect.call(call, self)
                 if reading:
-                    self._remember(message.get("id"), call.method, side)
-                    return reading
+                    facts = self.take(reading, origin)
+                    self._remember(message, call.method, origin.side, self._account_of(reading, facts))
+                    return facts
         if "result" not in message:
-            self._remember(message.get("id"), names[-1][:64].lower(), side)
-            return None
-        return self._answer(message, side)  # some servers repeat the method in the reply
+            self._remember(message, names[-1][:64].lower(), origin.side, {})
+            return []
+        return self._answer(message, origin, dialects)  # some servers repeat the method in the reply
 
-    def _remember(self, number: Any, method: str, side: int) -> None:
+    def _account_of(self, reading: Reading, facts: list[Facts]) -> Mapping[str, Value]:
+        """What the reply to a request should know of it."""
+        values = facts[-1].values if facts else reading.values
+        kept = (*WHOSE, *DIFFICULTY) if reading.share else WHOSE
+        return {name: values[name] for name in kept if name in values}
+
+    def _remember(self, message: dict[str, Any], method: str, side: int, values: Mapping[str, Value]) -> None:
+        number = message.get("id")
         if number is None or not isinstance(number, str | int | float):
             return
         table = self._asked[side]
-        methods = table.setdefault(number if not isinstance(number, str) else number[:64], [])
-        if len(methods) < MAX_IDS:
-            methods.append(method)
-        if len(table) > MAX_IDS:
+        key = number if not isinstance(number, str) else number[:64]
+        table.setdefault(key, deque()).append(Asked(method, values))
+        self._unanswered[side] += 1
+        if self._unanswered[side] > MAX_IDS:
             self._oddities.count("id_table_limit")
-            del table[next(iter(table))]
+            self._take_request(side, next(iter(table)))
 
-    def _answer(self, message: dict[str, Any], side: int) -> Reading | None:
+    def _request_of(self, message: dict[str, Any], side: int) -> Asked | None:
+        """The request that a reply of this side answers."""
         number = message.get("id")
-        asked = None
-        if isinstance(number, str | int | float):
-            table = self._asked[1 - side]
-            key = number if not isinstance(number, str) else number[:64]
-            methods = table.get(key)
-            if methods:
-                asked = methods.pop(0)
-                if not methods:
-                    del table[key]
-        if asked is None and "result" not in message and "error" not in message:
+        if not isinstance(number, str | int | float):
             return None
-        answer = Answer(asked, message.get("result"), message.get("error"), message, not self.heard[1 - side])
+        return self._take_request(1 - side, number if not isinstance(number, str) else number[:64])
+
+    def _take_request(self, side: int, key: str | float) -> Asked | None:
+        """The oldest request of this side with this number."""
+        table = self._asked[side]
+        waiting = table.get(key)
+        if not waiting:
+            return None
+        asked = waiting.popleft()
+        self._unanswered[side] -= 1
+        if not waiting:
+            del table[key]
+        return asked
+
+    def _answer(self, message: dict[str, Any], origin: Origin, dialects: Sequence[Dialect]) -> list[Facts]:
+        is_reply = "result" in message or "error" in message
+        if not is_reply:
+            for dialect in dialects:
+                reading = dialect.other(message, self)
+                if reading:
+                    facts = self.take(reading, origin)
+                    if reading.sender is Role.CLIENT:
+                        method = reading.message.lower()
+                        self._remember(message, method, origin.side, self._account_of(reading, facts))
+                    return facts
+        asked = self._request_of(message, origin.side)
+        if asked is None and not is_reply:
+            return []
+        answer = Answer(
+            asked.method if asked else None,
+            message.get("result"),
+            message.get("error"),
+            message,
+            not self.heard[1 - origin.side],
+            origin.http,
+        )
         weak = None
-        for dialect in self._dialects:
+        for dialect in dialects:
             reading = dialect.answer(answer, self)
             if reading and reading.strong:
-                return reading
+                return self.take(reading, origin, asked)
             weak = weak or reading
-        return weak
+        return self.take(weak, origin, asked) if weak else []
 
-    def _take(self, reading: Reading, side: int, time: int, end: int) -> list[Facts]:
+    # ── readings ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self, reading: Reading, origin: Origin, asked: Asked | None = None) -> list[Facts]:
+        """Enter a reading into the session and return the facts that may be told now."""
+        side = origin.side
+        if reading.hint:
+            self.signs += 1
+            sender = reading.sender or Role.CLIENT
+            values = {"mining.protocol": reading.family, "mining.message": reading.message, **reading.values}
+            return [Facts(reading.family, reading.message, sender, values, side, origin.time, origin.end)]
         if not reading.strong and not self.identified:
-            self.weak += 1
+            self.signs += 1
             if len(self._held) < MAX_HELD:
-                self._held.append(Held(reading, side, time, end))
+                self._held.append(Held(reading, origin, asked))
             return []
-        held, self._held = self._held, []
+        told, self._held = [*self._held, Held(reading, origin, asked)], []
         if reading.strong:
             self.spoke[side] = True
             if reading.sender is not None:
                 self.client = side if reading.sender is Role.CLIENT else 1 - side
-            if self.protocol in ("", "stratum-v1") or not reading.family.startswith("stratum-v1"):
+            if self.protocol in ("", GENERAL) or reading.family != GENERAL:
                 self.protocol = reading.family
-        return [self._facts(*one) for one in held] + [self._facts(reading, side, time, end)]
+        return [
+            self._facts(*one)
+            for one in told
+            if one.reading.strong or are_kin(one.reading.family, self.protocol)
+        ]
 
-    def _facts(self, reading: Reading, side: int, time: int, end: int) -> Facts:
-        self.told.update((name, reading.values[name]) for name in REMEMBERED if name in reading.values)
+    def _facts(self, reading: Reading, origin: Origin, asked: Asked | None) -> Facts:
         family = reading.family
-        if (
-            self.protocol != family
-            and family == "stratum-v1"
-            and self.protocol.startswith(("stratum-", "ethstratum"))
-        ):
+        if family == GENERAL and self.protocol.startswith(STRATUM):
             family = self.protocol
         sender = reading.sender
         if sender is None:
-            sender = Role.CLIENT if self.client == side else Role.SERVER
+            sender = Role.CLIENT if self.client == origin.side else Role.SERVER
         values: dict[str, Value] = {
             "mining.protocol": family,
             "mining.message": reading.message,
             **reading.values,
         }
-        return Facts(family, reading.message, sender, values, side, time, end, mining=True)
+        for name, value in FAMILIES[family].values.items():
+            values.setdefault(name, value)
+        self._note_account(reading, values, asked)
+        self._note_difficulty(reading, values, family, asked)
+        wish = reading.sender is Role.CLIENT and not reading.share
+        kept = [name for name in REMEMBERED if name in values and not (wish and name in DIFFICULTY)]
+        self.told.update((name, values[name]) for name in kept)
+        return Facts(
+            family, reading.message, sender, values, origin.side, origin.time, origin.end, mining=True
+        )
+
+    def _note_account(self, reading: Reading, values: dict[str, Value], asked: Asked | None) -> None:
+        """Whose message this is, and how many accounts and machines the flow has shown."""
+        known = self.sessions.get(reading.session, {}) if reading.session else {}
+        for name, value in known.items():
+            values.setdefault(name, value)
+        for name in ACCOUNT:
+            if asked and name in asked.values:
+                values.setdefault(name, asked.values[name])
+        if reading.names:
+            self.name_session(reading.names, asked.values if asked else reading.values)
+        user = values.get("mining.user")
+        if isinstance(user, str):
+            remember(self._workers, user)
+            worker = values.get("mining.worker")
+            account = user.partition("/")[0]
+            remember(
+                self._accounts, account.removesuffix(f".{worker}") if isinstance(worker, str) else account
+            )
+        machines = max(len(self.sessions), len(self._workers))
+        if len(self._accounts) > 1:
+            values["mining.accounts"] = len(self._accounts)
+        if machines > 1:
+            values["mining.workers"] = machines
+            values["mining.proxy"] = True
+
+    def name_session(self, name: str, values: Mapping[str, Value]) -> None:
+        """Note whose session a name of the pool stands for."""
+        self.sessions[name] = {each: values[each] for each in WHOSE if each in values}
+        self.sessions.move_to_end(name)
+        if len(self.sessions) > MAX_SESSIONS:
+            self._oddities.count("session_table_limit")
+            self.sessions.popitem(last=False)
+
+    def _note_difficulty(
+        self, reading: Reading, values: dict[str, Value], family: str, asked: Asked | None
+    ) -> None:
+        """Keep what the pool sets; give each share, and the verdict on it, what is in force for it."""
+        if reading.share:
+            self._give_difficulty(reading, values, family, asked)
+            return
+        stated, hashes = (values.get(name) for name in DIFFICULTY)
+        if reading.sender is Role.CLIENT or not (isinstance(stated, float) or isinstance(hashes, float)):
+            return  # nothing, or a wish
+        force = Difficulty(
+            stated if isinstance(stated, float) else None, hashes if isinstance(hashes, float) else None
+        )
+        if force.hashes is None and (worth := hashes_of(force.set, family)) is not None:
+            values["mining.hashes_per_share"] = worth
+        if reading.job:
+            self.jobs[reading.job] = force
+            self.jobs.move_to_end(reading.job)
+            if len(self.jobs) > MAX_JOBS:
+                self.jobs.popitem(last=False)
+        if reading.session and not reading.job:
+            self.target_session(reading.session, force)
+        else:
+            self.difficulty = force  # of the last job, too: for verdicts whose shares are not seen
+
+    def _give_difficulty(
+        self, reading: Reading, values: dict[str, Value], family: str, asked: Asked | None
+    ) -> None:
+        if asked is not None:
+            known = {name: asked.values[name] for name in DIFFICULTY if name in asked.values}
+        else:
+            force = self.jobs.get(reading.job) or self.targets.get(reading.session)
+            if force is None:  # where jobs say it, that of a job nobody saw is not known
+                force = UNKNOWN if reading.job and self.jobs else self.difficulty
+            # The family may have become known since, and with it what its difficulty is worth.
+            hashes = force.hashes if force.hashes is not None else hashes_of(force.set, family)
+            told = zip(DIFFICULTY, (force.set, hashes), strict=True)
+            known = {name: value for name, value in told if value is not None}
+        for name, value in known.items():
+            values.setdefault(name, value)
+
+    def target_session(self, name: str, force: Difficulty) -> None:
+        """Set the difficulty of one session."""
+        self.targets[name] = force
+        self.targets.move_to_end(name)
+        if len(self.targets) > MAX_SESSIONS:
+            self.targets.popitem(last=False)
+
+
+def are_kin(one: str, other: str) -> bool:
+    """Whether two families are the same, or of the kind that share their replies."""
+    return one == other or (one.startswith(STRATUM) and other.startswith(STRATUM))
+
+
+def repeats_method(message: dict[str, Any]) -> bool:
+    """Whether a message with a method is a reply all the same: some servers say again what was asked (Grin)."""
+    is_reply = "result" in message or bool(message.get("error"))
+    return is_reply and not ("params" in message or "body" in message)
+
+
+def remember(table: OrderedDict[str, None], name: str) -> None:
+    """Add a name to a bounded set."""
+    table[name] = None
+    if len(table) > MAX_ACCOUNTS:
+        table.popitem(last=False)

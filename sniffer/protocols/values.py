@@ -6,6 +6,7 @@ Never: an exception, a value that is not finite.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -16,15 +17,31 @@ if TYPE_CHECKING:
 MAX_DIFFICULTY: Final = 1e18
 MAX_HASHRATE: Final = 1e24
 MAX_STRING: Final = 512
-HASHES_PER_DIFFICULTY: Final = 2.0**32
-"""Of the Bitcoin family (protocols.md, section 13); coins that scale differently are refined by their dialect."""
-
 HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+")
-WALLET = re.compile(
-    r"(?:[48][1-9A-HJ-NP-Za-km-z]{94}(?:[1-9A-HJ-NP-Za-km-z]{11})?"  # Monero, integrated addresses
-    r"|0x[0-9a-fA-F]{40}|bc1[0-9a-z]{11,71}|ltc1[0-9a-z]{11,71}|[13LMRDt][1-9A-HJ-NP-Za-km-z]{25,34}"
-    r"|[1-9A-HJ-NP-Za-km-z]{90,110}|[0-9a-fA-F]{64})(?![0-9A-Za-z])"
+BASE58: Final = "1-9A-HJ-NP-Za-km-z"
+WALLETS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(rf"(?:{pattern})(?![0-9A-Za-z])"), kind)
+    for pattern, kind in (
+        (rf"[48][{BASE58}]{{94}}(?:[{BASE58}]{{11}})?", "monero"),
+        (r"0x[0-9a-fA-F]{40}", "ethereum"),
+        (rf"(?:bc1|tb1)[0-9a-z]{{11,71}}|[13][{BASE58}]{{25,34}}", "bitcoin"),
+        (rf"ltc1[0-9a-z]{{11,71}}|[LM][{BASE58}]{{26,33}}", "litecoin"),
+        (rf"D[{BASE58}]{{33}}", "dogecoin"),
+        (rf"t[13][{BASE58}]{{33}}", "zcash"),
+        (rf"R[{BASE58}]{{33}}", "ravencoin"),
+        (r"kaspa:[a-z0-9]{61,63}", "kaspa"),
+        (r"cfx:[a-z0-9]{40,44}", "conflux"),
+        (r"xe[lt]:[a-z0-9]{50,70}", "xelis"),
+        (r"ck[bt]1[a-z0-9]{40,120}", "nervos"),
+        (r"aleo1[a-z0-9]{58}", "aleo"),
+        (rf"9[{BASE58}]{{50}}", "ergo"),
+        (r"NQ[0-9]{2}(?: ?[0-9A-Z]{4}){8}", "nimiq"),
+        (r"[A-Z]{60}", "qubic"),
+        (r"[0-9a-fA-F]{64}", "hexadecimal"),
+        (rf"[{BASE58}]{{90,110}}", "cryptonote"),
+    )
 )
+"""Shapes of wallets (protocols.md, 1.3); the last two are shared by many coins."""
 PASSWORD_OPTION = re.compile(r"(?:^|[,;&\s])(c|mc|d|sd)=([^,;&\s]{1,32})")
 
 
@@ -32,8 +49,12 @@ def is_hex(value: Any, shortest: int = 1, longest: int = 1 << 20) -> bool:
     """Whether a value is a string of so many hexadecimal digits, an optional 0x not counted."""
     if not isinstance(value, str) or not HEX.fullmatch(value):
         return False
-    digits = len(value) - 2 if value[:2] in ("0x", "0X") else len(value)
-    return shortest <= digits <= longest
+    return shortest <= len(value.removeprefix("0x")) <= longest
+
+
+def hex_bytes(value: str) -> bytes:
+    """Bytes of an even number of hexadecimal digits, with 0x in front or without."""
+    return bytes.fromhex(value.removeprefix("0x"))
 
 
 def text(value: Any) -> str | None:
@@ -62,9 +83,14 @@ def difficulty(value: Any) -> float | None:
 
 
 def hashrate(value: Any) -> float | None:
-    """Hashes a second, a number or a hexadecimal string."""
-    found = float(int(value, 16)) if is_hex(value, 1, 64) else number(value) or 0.0
-    return found if 0 < found <= MAX_HASHRATE else None
+    """Hashes a second."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= MAX_HASHRATE else None
+
+
+def hex_hashrate(value: Any) -> float | None:
+    """Hashes a second, where strings are hexadecimal (Ethereum's methods)."""
+    return hashrate(int(value, 16) if is_hex(value, 1, 64) else value)
 
 
 def target_hashes(value: Any) -> float | None:
@@ -79,9 +105,32 @@ def compact_target_hashes(value: Any) -> float | None:
     """Expected hashes behind a CryptoNote share, from a target of 4 or 8 bytes, little-endian."""
     if not (is_hex(value, 8, 8) or is_hex(value, 16, 16)):
         return None
-    raw = bytes.fromhex(value)
+    raw = hex_bytes(value)
     target = int.from_bytes(raw, "little")
     return 2.0 ** (8 * len(raw)) / target if target else None
+
+
+def decimal_target_hashes(value: Any) -> float | None:
+    """Expected hashes behind a share, from a decimal number (Ergo)."""
+    if not isinstance(value, str) or not value.isdecimal() or len(value) > 80:
+        return None
+    target = int(value)
+    return 2.0**256 / target if 0 < target < 1 << 256 else None
+
+
+@functools.lru_cache(maxsize=4_096)
+def wallet_kind(user: str) -> str | None:
+    """Kind of wallet that an account begins with."""
+    return next((kind for pattern, kind in WALLETS if pattern.match(user)), None)
+
+
+def wallet_values(user: str) -> dict[str, Value]:
+    """Facts of an account: itself, and the kind of wallet that it is."""
+    if not user:
+        return {}
+    kind = wallet_kind(user)
+    named: dict[str, Value] = {"mining.user": user[:MAX_STRING]}
+    return {**named, "mining.wallet_kind": kind} if kind else named
 
 
 def worker_after_first_dot(user: str) -> str | None:
@@ -96,17 +145,18 @@ def worker_after_last_dot(login: str) -> str | None:
 
 
 def ethereum_account(params: Any, worker: Any) -> dict[str, Value]:
-    """User and worker of the eth-proxy family (protocols.md, 1.3): ``wallet.worker`` or ``wallet/worker/mail``."""
+    """User and worker of the eth-proxy family (protocols.md, 1.3): ``wallet.worker/mail``, ``wallet/worker/mail``."""
     out: dict[str, Value] = {}
     user = text(params[0]) if isinstance(params, list) and params else None
     if user:
-        out["mining.user"] = user
+        out.update(wallet_values(user))
     named = text(worker)
     wallet = re.split(r"[./]", user, maxsplit=1)[0] if user else None
     if named and named not in (user, wallet):
         out["mining.worker"] = named
     elif user:
-        behind = text(user.split("/")[1]) if "/" in user else worker_after_first_dot(user)
+        account, _, rest = user.partition("/")
+        behind = worker_after_first_dot(account) or text(rest.partition("/")[0])
         if behind:
             out["mining.worker"] = behind
     return out

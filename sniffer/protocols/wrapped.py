@@ -4,7 +4,7 @@ In: the first bytes of one direction.  Out: how many of them are wrapping, and w
 Never: state; the caller hands over a growing head until it is decided.
 
 Sources: RFC 1928 (SOCKS5), RFC 1929 (its passwords), the SOCKS4a memo, RFC 9110 section 9.3.6 (CONNECT), the PROXY
-protocol specification version 1.
+protocol specification, versions 1 and 2.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD: Final = 16_384
 MAX_PROXY_LINE: Final = 107
+PROXY_BINARY: Final = b"\r\n\r\n\0\r\nQUIT\n"
+MAX_PROXY_HEADER: Final = 2_048
 MAX_HOST: Final = 255
 
 
@@ -43,6 +45,8 @@ def unwrap(head: bytes) -> Wrapping | None:
         return _socks4(head)
     if head[:1] == b"\x00":
         return _socks4_reply(head)
+    if PROXY_BINARY.startswith(head[: len(PROXY_BINARY)]):
+        return _proxy_header(head)
     if b"PROXY ".startswith(head[:6]):
         return _proxy_line(head)
     if b"CONNECT ".startswith(head[:8]):
@@ -145,6 +149,17 @@ def _proxy_line(head: bytes) -> Wrapping | None:
     if end < 0:
         return MORE if len(head) < MAX_PROXY_LINE else None
     return Wrapping(end + 2)
+
+
+def _proxy_header(head: bytes) -> Wrapping | None:
+    """Version 2: a signature, version and command, family, length of the rest."""
+    size = len(PROXY_BINARY)
+    if len(head) < size + 4:
+        return MORE if len(head) <= size or head[size] >> 4 == 2 else None
+    length = int.from_bytes(head[size + 2 : size + 4], "big")
+    if head[size] >> 4 != 2 or length > MAX_PROXY_HEADER:
+        return None
+    return Wrapping(size + 4 + length) if len(head) >= size + 4 + length else MORE
 
 
 def _head_end(head: bytes) -> int:

@@ -11,12 +11,12 @@ patterns say, except below hosts that only machines talk to.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import re2
 
+from sniffer.addresses import is_address
 from sniffer.model import Endpoint
 
 if TYPE_CHECKING:
@@ -62,15 +62,6 @@ def checked(name: str) -> str:
     if is_address(found):
         raise ValueError(f"{name[:80]!r} is an address, not a name")
     return found
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 class DomainIndex:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sniffer.protocols.facts import NAME_FACTS
+from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
 from sniffer.ruleset.conditions import NAMED_BY
 from sniffer.ruleset.domains import normalise
 
@@ -39,6 +39,12 @@ class RuleSet:
         self._always: list[int] = []
         for number, rule in enumerate(self.rules):
             self._index(number, rule)
+        self._address_clauses = [
+            clause
+            for rule in self.rules
+            for clause in rule.condition.clauses()
+            if clause.fact in ADDRESS_FACTS
+        ]
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -73,6 +79,18 @@ class RuleSet:
     def match_plainly(self, facts: Mapping[str, Value]) -> list[tuple[Rule, Match]]:
         """The same without the index: what :meth:`match` is held equal to."""
         return [(rule, found) for rule in self.rules if (found := rule.condition.match(facts))]
+
+    def members(self, name: str) -> Sequence[Any]:
+        """Members of a list that is written down; none where there is no such list."""
+        return self.lists.values(name) if name in self.lists.named else ()
+
+    def pool_of(self, name: str) -> str:
+        """The pool of a name that some rule looks for in what is known of a server's address; "" for none."""
+        for clause in self._address_clauses:
+            found = clause.test(name)
+            if found:
+                return getattr(found, "pool", name)
+        return ""
 
     # ── what the gate must let through ───────────────────────────────────────────────────────────────────
 

@@ -31,7 +31,7 @@ MAX_REASONS: Final = 16
 MAX_LINE: Final = 4096
 SHORT_STRING: Final = 64  # what a string is cut to when a line would become too long
 PROTOCOLS: Final = {6: "TCP", 17: "UDP"}
-NUMBERS: Final = ("difficulty", "hashes_per_share", "hashrate")
+NUMBERS: Final = ("difficulty", "hashes_per_share", "hashrate", "power", "accounts", "workers")
 EXACT: Final = 1 << 53  # integers below it survive readers that know doubles only
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MICROSECOND: Final = 253_402_300_799_999_999  # of the year 9999
@@ -165,10 +165,13 @@ def _mining(detection: Detection, privacy: Privacy) -> dict[str, Any]:
         "user": said("user"),
         "worker": said("worker"),
         "password": said("password"),
+        "wallet_kind": said("wallet_kind"),
         "agent": said("agent"),
         "hardware": said("hardware"),
+        "role": said("role"),
         **{name: number(told.get(f"mining.{name}")) for name in NUMBERS},
         "accepted": accepted if isinstance(accepted, bool) else None,
+        "proxy": True if told.get("mining.proxy") is True else None,
         "confidence": detection.confidence.label,
         "seen": detection.seen,
         "encapsulation": [text(layer) for layer in detection.place.layers],
@@ -194,8 +197,9 @@ def _domain(detection: Detection) -> str:
 def _reason(reason: str, told: Mapping[str, Value], privacy: Privacy) -> str:
     """A reason as it may be shown: it quotes what was seen, so a private fact is hidden here too."""
     fact = reason.partition(" ")[0]
-    if privacy.key is not None and fact in PRIVATE:
-        return f"{fact} = {privacy.hide(str(told.get(fact, '')))}"
+    if not privacy.shows and fact in PRIVATE:
+        hidden = privacy.hide(str(told.get(fact, "")))
+        return f"{fact} = {hidden}" if hidden else fact
     return text(reason)
 
 

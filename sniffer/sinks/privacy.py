@@ -1,6 +1,6 @@
-"""Accounts, worker names and passwords as keyed hashes.
+"""Accounts, worker names and passwords as keyed hashes, or not at all.
 
-In: text that a miner sent.  Out: the same text, or ``h:`` and 16 hexadecimal digits.
+In: text that a miner sent.  Out: the same text, ``h:`` and 16 hexadecimal digits, or nothing.
 Never: a hash without a key (wallets are public, so a plain hash could be looked up).
 """
 
@@ -24,12 +24,14 @@ class Privacy:
 
     Args:
         key: the same text gives the same hash under the same key.  None: clear text.
+        leave_out: they are not shown at all.
 
     Raises:
         UsageError: the key is empty, which would be a hash without a key.
     """
 
     key: bytes | None = field(repr=False)
+    leave_out: bool = False
 
     def __post_init__(self) -> None:
         if self.key is not None and not self.key:
@@ -37,8 +39,15 @@ class Privacy:
                 "the privacy key is empty", remedy="make one with: head -c 32 /dev/urandom > FILE"
             )
 
+    @property
+    def shows(self) -> bool:
+        """Whether private facts are shown as they are."""
+        return self.key is None and not self.leave_out
+
     def hide(self, text: str) -> str:
-        """Return ``text`` as it may be shown."""
+        """Return ``text`` as it may be shown; empty where it may not."""
+        if self.leave_out:
+            return ""
         if self.key is None:
             return text
         key = hashlib.blake2s(self.key).digest()  # BLAKE2s takes at most 32 bytes (RFC 7693)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sniffer.sinks.event import NUMBERS
+
 TEXT: Final = {"type": "string", "pattern": "^[ -~]*$", "maxLength": 256}
 PORT: Final = {"type": "integer", "minimum": 0, "maximum": 65_535}
 NUMBER: Final = {"type": "number"}
@@ -74,13 +76,16 @@ def event_schema() -> dict[str, Any]:
                             "user",
                             "worker",
                             "password",
+                            "wallet_kind",
                             "agent",
                             "hardware",
+                            "role",
                         ),
                         TEXT,
                     ),
-                    **dict.fromkeys(("difficulty", "hashes_per_share", "hashrate"), NUMBER),
+                    **dict.fromkeys(NUMBERS, NUMBER),
                     "accepted": {"type": "boolean"},
+                    "proxy": {"const": True},
                     "confidence": {"enum": ["suspected", "probable", "confirmed"]},
                     "seen": {"enum": ["both", "client", "server"]},
                     "encapsulation": {"type": "array", "items": TEXT},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from sniffer.gate import ciphers, instructions
 
-MASKS = [ciphers.aes_mask_plain] + [ciphers.aes_mask_fast] * instructions.HAS_AES
-BLOCKS = [ciphers.sha_block_plain] + [ciphers.sha_block_fast] * instructions.HAS_SHA
+CIPHERS = [(ciphers.expand_key_plain, ciphers.aes_counter_plain)]
+CIPHERS += [(ciphers.expand_key_fast, ciphers.aes_counter_fast)] * instructions.HAS_AES
+MACS = [(ciphers.hmac_pads_plain, ciphers.hmac_rows_plain)]
+MACS += [(ciphers.hmac_pads_fast, ciphers.hmac_rows_fast)] * instructions.HAS_SHA
 
 
 def words(data: bytes) -> np.ndarray:  # type: ignore[type-arg]
@@ -22,61 +25,73 @@ def words(data: bytes) -> np.ndarray:  # type: ignore[type-arg]
     return np.frombuffer(data, dtype=">u4").astype(np.uint32)
 
 
-def encrypt(mask: object, key: bytes, block: bytes, source: bytes) -> bytes:
-    """One step of counter mode, somewhere in the middle of arrays."""
+def encrypt(cipher: Any, key: bytes, nonce: bytes, counter: int, source: bytes) -> bytes:
+    """Counter mode over whole blocks, somewhere in the middle of arrays."""
+    expand, run = cipher
     keys = np.zeros(ciphers.ROUND_KEYS, dtype=np.uint8)
-    ciphers.expand_key(words(key), keys)
-    arrays = [
-        np.frombuffer(b"\xee" * 3 + each + b"\xee" * 5, dtype=np.uint8).copy() for each in (block, source)
-    ]
-    target = np.full(40, 0xAA, dtype=np.uint8)
-    mask(keys, arrays[0], 3, arrays[1], 3, target, 7)  # type: ignore[operator]
-    assert set(target[:7].tolist() + target[23:].tolist()) == {0xAA}
-    return target[7:23].tobytes()
+    rows = np.zeros((3, instructions.ROW), dtype=np.uint32)
+    rows[1, :4] = words(key)
+    expand(rows, 1, keys)
+    block = np.frombuffer(nonce.ljust(16, b"\0"), dtype=np.uint8).copy()
+    around = np.frombuffer(b"\xee" * 3 + source + b"\xee" * 5, dtype=np.uint8).copy()
+    target = np.full(7 + len(source) + 17, 0xAA, dtype=np.uint8)
+    run(keys, block, counter, around, 3, target, 7, len(source) // 16)
+    assert set(target[:7].tolist() + target[7 + len(source) :].tolist()) == {0xAA}
+    return target[7 : 7 + len(source)].tobytes()
 
 
-@pytest.mark.parametrize("mask", MASKS)
-def test_the_example_of_the_standard(mask: object) -> None:
-    """FIPS 197, appendix B."""
+@pytest.mark.parametrize("cipher", CIPHERS, ids=["plain", "fast"][: len(CIPHERS)])
+def test_the_example_of_the_standard(cipher: Any) -> None:
+    """FIPS 197, appendix B, whose block is taken for a nonce and a counter."""
     key, block = (
         bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c"),
         bytes.fromhex("3243f6a8885a308d313198a2e0370734"),
     )
-    assert encrypt(mask, key, block, bytes(16)) == bytes.fromhex("3925841d02dc09fbdc118597196a0b32")
+    expected = bytes.fromhex("3925841d02dc09fbdc118597196a0b32")
+    assert encrypt(cipher, key, block[:12], int.from_bytes(block[12:], "big"), bytes(16)) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.binary(min_size=16, max_size=16),
-    st.binary(min_size=16, max_size=16),
-    st.binary(min_size=16, max_size=16),
+    st.binary(min_size=12, max_size=12),
+    st.integers(1, 1 << 20),
+    st.integers(0, 11).flatmap(lambda n: st.binary(min_size=16 * n, max_size=16 * n)),
 )
-def test_encryption_is_that_of_a_library(key: bytes, block: bytes, source: bytes) -> None:
-    """With the processor's instructions and without them."""
-    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(block)
-    expected = bytes(a ^ b for a, b in zip(cipher, source, strict=True))
-    assert {encrypt(mask, key, block, source) for mask in MASKS} == {expected}
+def test_counter_mode_is_that_of_a_library(key: bytes, nonce: bytes, counter: int, source: bytes) -> None:
+    """With the processor's instructions and without them, for any number of blocks."""
+    start = nonce + counter.to_bytes(4, "big")
+    expected = Cipher(algorithms.AES(key), modes.CTR(start)).encryptor().update(source)
+    assert {encrypt(cipher, key, nonce, counter, source) for cipher in CIPHERS} == {expected}
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=55))
 def test_one_block_of_sha_is_that_of_a_library(message: bytes) -> None:
-    """With the processor's instructions and without them."""
+    """A message of one block."""
     block = message + b"\x80" + bytes(55 - len(message)) + (8 * len(message)).to_bytes(8, "big")
-    for compress in BLOCKS:
-        state = ciphers.SHA_START.copy()
-        compress(state, words(block), np.zeros(64, dtype=np.uint32))
-        assert state.astype(">u4").tobytes() == hashlib.sha256(message).digest()
+    state = ciphers.SHA_START.copy()
+    ciphers.sha_block(state, words(block), np.zeros(64, dtype=np.uint32))
+    assert state.astype(">u4").tobytes() == hashlib.sha256(message).digest()
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from([20, 32]).flatmap(lambda n: st.binary(min_size=n, max_size=n)), st.binary(max_size=40))
-def test_hmac_is_that_of_a_library(key: bytes, message: bytes) -> None:
-    """Keys of five and of eight words, messages of one block."""
-    rows = np.zeros((ciphers.HKDF_ROWS, 64), dtype=np.uint32)
-    padded = np.zeros(16, dtype=np.uint32)
-    padded[: len(key) // 4] = words(key)
-    ciphers.hmac_key(rows, padded, len(key) // 4)
-    result = np.zeros(16, dtype=np.uint32)
-    ciphers.hmac_block(rows, np.array(ciphers.padded_block(message), dtype=np.uint32), result)
-    assert result[:8].astype(">u4").tobytes() == hmac.digest(key, message, "sha256")
+@given(
+    st.sampled_from([20, 32]).flatmap(lambda n: st.binary(min_size=n, max_size=n)),
+    st.sampled_from([1, 3]).flatmap(lambda n: st.lists(st.binary(max_size=40), min_size=n, max_size=n)),
+)
+def test_hmac_is_that_of_a_library(key: bytes, messages: list[bytes]) -> None:
+    """Keys of five and of eight words, one message or three, with the processor's instructions and without them."""
+    blocks = np.array([[0] * 16, *map(ciphers.padded_block, messages)], dtype=np.uint32)
+    for pads, macs in MACS:
+        rows = np.full((ciphers.HKDF_ROWS, instructions.ROW), 7, dtype=np.uint32)
+        schedule = np.zeros(64, dtype=np.uint32)
+        if len(key) == 32:
+            rows[ciphers.RESULT, :8] = words(key)
+            pads(rows, ciphers.RESULT, schedule)
+        else:
+            ciphers.hmac_key(rows, words(key), len(key) // 4, schedule)
+        macs(rows, blocks, 1, len(messages), schedule)
+        for row, message in enumerate(messages):
+            result = rows[ciphers.RESULT + row, :8].astype(">u4").tobytes()
+            assert result == hmac.digest(key, message, "sha256")

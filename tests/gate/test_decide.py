@@ -707,6 +707,7 @@ def test_every_reason_can_be_met() -> None:
     met |= {reason for _, _, reason in test_links.SKIPPED.values()}
     met |= {reason for _, reason in test_tunnels.FEW.values()}
     met |= {reason for _, reason in test_quic.MET.values()}
+    met |= set(test_quic.judge(*[test_quic.MET["a hello"][0]] * 2))
     met |= set(
         twins.judge(
             [

@@ -179,6 +179,22 @@ def test_a_hello_that_does_not_end_in_time_is_forgotten() -> None:
     assert Twins().judge(seen) == ["quic_kept", "quic_kept", "quic_listed"]
 
 
+def test_a_connection_is_judged_once() -> None:
+    """Further packets of a connection whose name was read are not opened, for a while; another one's are."""
+    first, second = q.initials(LONG, ID, cuts=[[(0, 1_000)], [(1_000, len(LONG))]])
+    whole, other = q.packet(q.crypto(0, HELLO), ID), q.packet(q.crypto(0, OTHER), bytes(8))
+    assert judge(whole, whole, first, other, other) == [
+        "quic_listed",
+        "quic_judged",
+        "quic_judged",
+        "quic_unlisted",
+        "quic_judged",
+    ]
+    assert judge(first, second, second) == ["quic_kept", "quic_listed", "quic_judged"]
+    late = [Seen(frame(whole)), Seen(frame(whole), START + 6 * SECOND)]
+    assert Twins().judge(late) == ["quic_listed", "quic_listed"]
+
+
 def test_a_flood_has_a_budget_and_a_bound() -> None:
     """Beyond so many a second they are counted and not opened; half hellos displace one another, counted."""
     twins = Twins()

@@ -45,3 +45,10 @@ def test_does_not_print_its_key() -> None:
     privacy = Privacy(b"very secret")
     assert "secret" not in repr(privacy)
     assert pickle.loads(pickle.dumps(privacy)) == privacy  # noqa: S301
+
+
+def test_leaves_out() -> None:
+    """Left out, nothing is shown of a text."""
+    privacy = Privacy(None, leave_out=True)
+    assert (privacy.hide("wallet"), privacy.shows) == ("", False)
+    assert Privacy(None).shows

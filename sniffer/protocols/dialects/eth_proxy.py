@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Role, Value
 from sniffer.protocols import values as read
-from sniffer.protocols.session import Reading
+from sniffer.protocols.messages import Dialect, Reading
 
 if TYPE_CHECKING:
-    from sniffer.protocols.session import Answer, Call, Session
+    from sniffer.protocols.messages import Answer, Call
+    from sniffer.protocols.session import Session
 
 FAMILY: Final = "eth-proxy"
 METHODS: Final = {
@@ -21,10 +22,18 @@ METHODS: Final = {
 }
 
 
-class EthProxy:
+OVER_HTTP: Final = "eth-getwork-http"
+SHARE: Final = "eth_submitwork"
+SHARE_ID: Final = (
+    4  # of Claymore and its kin; 1 to 3 are the greeting's, 5, 6 and 9 are for work and hashrate
+)
+FIRST_SHARE_ID: Final = 40  # of ethminer
+
+
+class EthProxy(Dialect):
     """Reads the messages of the eth-proxy dialect."""
 
-    def call(self, call: Call, session: Session) -> Reading | None:  # every dialect is asked alike  # noqa: ARG002
+    def call(self, call: Call, session: Session) -> Reading | None:
         """Read a request."""
         name = METHODS.get(call.method)
         if name is None or not (
@@ -40,13 +49,13 @@ class EthProxy:
                 values["mining.password"] = password
         else:
             worker = read.text(call.message.get("worker"))
-            if worker and not read.WALLET.match(worker):
+            if worker and not read.wallet_kind(worker):
                 values["mining.worker"] = worker
         if name == "eth_submitHashrate":
-            rate = read.hashrate(params[0]) if params else None
+            rate = read.hex_hashrate(params[0]) if params else None
             if rate is not None:
                 values["mining.hashrate"] = rate
-        return Reading(FAMILY, name, Role.CLIENT, values)
+        return Reading(FAMILY, name, Role.CLIENT, values, share=name == "eth_submitWork")
 
     def answer(self, answer: Answer, session: Session) -> Reading | None:
         """Read a reply, or work that is pushed in the form of one."""
@@ -63,12 +72,22 @@ class EthProxy:
             if asked == "eth_getwork":
                 return Reading(FAMILY, "eth_getWork.reply", Role.SERVER, values)
             return Reading(FAMILY, "work-push", Role.SERVER, values)
-        if asked is None or session.protocol != FAMILY:
+        if asked is None and is_verdict(answer):
+            asked = SHARE
+        if asked is None or session.protocol not in (FAMILY, OVER_HTTP):
             return None
         values = {"ethereum.reply": asked}
-        if asked == "eth_submitwork":
+        if asked in (SHARE, "eth_submitlogin"):
             values["mining.accepted"] = answer.result is True and not answer.error
-        return Reading(FAMILY, f"{METHODS[asked]}.reply", Role.SERVER, values)
+        share = asked == SHARE
+        return Reading(FAMILY, f"{METHODS[asked]}.reply", Role.SERVER, values, share=share)
+
+
+def is_verdict(answer: Answer) -> bool:
+    """Whether a bare reply is to a share, where requests cannot be seen: by the numbers that miners give to shares."""
+    number = answer.message.get("id")
+    is_share = isinstance(number, int) and (number == SHARE_ID or number >= FIRST_SHARE_ID)
+    return answer.alone and isinstance(answer.result, bool) and is_share
 
 
 def is_work(work: Any) -> bool:

@@ -1,22 +1,36 @@
-"""Stratum V1: the Bitcoin family, Equihash (ZIP 301), EthereumStratum/1.0.0 and /2.0.0 (EIP-1571).
+"""Stratum V1 in all its families: Bitcoin, Equihash, KawPow, Kaspa, Alephium, Conflux, Iron Fish, EthereumStratum ….
 
 In: calls and replies.  Out: readings, with the most specific family that a message shows.
-Never: the prefix ``mining.`` as evidence: the list of methods is exact (protocols.md, sections 0, 2, 3.1, 5.3, 5.4).
+Never: the prefix ``mining.`` as evidence: the list of methods is exact (protocols.md, sections 0, 2, 3, 5.3, 5.4).
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Role, Value
 from sniffer.protocols import values as read
-from sniffer.protocols.dialects.families import ETH2, ETH_OLD, family_of, known
+from sniffer.protocols.dialects.stratum_families import (
+    AGENT,
+    CONFLUX,
+    EQUIHASH,
+    ERGO,
+    ETH2,
+    ETH_OLD,
+    IRONFISH,
+    KAWPOW,
+    SIA,
+    family_of,
+    known,
+)
 from sniffer.protocols.dialects.stratum_replies import accepted, by_shape, version_reply, weak_by_shape
-from sniffer.protocols.hardware import agent_values
-from sniffer.protocols.session import Reading
+from sniffer.protocols.hardware import agent_values, hardware
+from sniffer.protocols.messages import Dialect, Reading
 
 if TYPE_CHECKING:
-    from sniffer.protocols.session import Answer, Call, Session
+    from sniffer.protocols.messages import Answer, Call
+    from sniffer.protocols.session import Session
 
 CLIENT_METHODS: Final = frozenset(
     "mining." + name
@@ -34,7 +48,7 @@ CLIENT_METHODS: Final = frozenset(
         "capabilities",
         "hashrate",
     ]
-)
+) | {"alph_submithashrate"}
 SERVER_METHODS: Final = frozenset(
     "mining." + name
     for name in [
@@ -52,30 +66,47 @@ SERVER_METHODS: Final = frozenset(
         "bye",
     ]
 )
+SPELLED: Final = {"alph_submithashrate": "alph_submitHashrate"}  # names that are not all lower case
+WEAK_METHODS: Final = {  # names that others use, too
+    "client.reconnect": Role.SERVER,
+    "client.show_message": Role.SERVER,
+    "client.get_version": Role.SERVER,
+    "mining.print": Role.SERVER,
+    "mining.pong": Role.CLIENT,
+    "agent.get_capabilities": Role.CLIENT,
+}
+BODY_METHODS: Final = {  # with ``body`` in the place of ``params``: Iron Fish (protocols.md, 3.7)
+    "mining.disconnect": Role.SERVER,
+    "mining.get_status": Role.CLIENT,
+    "mining.status": Role.SERVER,
+}
 WITHOUT_PARAMETERS: Final = frozenset(
-    {"mining.noop", "mining.subscribe", "mining.bye", "mining.wait_for_work"}
+    {"mining.noop", "mining.subscribe", "mining.bye", "mining.wait_for_work", *BODY_METHODS}
 )
-WEAK_METHODS: Final = frozenset({"client.reconnect", "client.show_message", "client.get_version"})
+PROXY_AGENT: Final = re.compile(r"proxy|btccom-agent|^MRR-|MiningRigRentals|^NiceHash/", re.IGNORECASE)
+TARGET_IN_NOTIFY: Final = {KAWPOW: 3, CONFLUX: 3, SIA: 2, ETH_OLD: 3}  # which parameter it is
 
 
-class Stratum:
+class Stratum(Dialect):
     """Reads the messages of the stratum family."""
 
     def call(self, call: Call, session: Session) -> Reading | None:
         """Read a request or notification."""
         method = call.method
         if method in WEAK_METHODS:
-            if not (isinstance(call.params, list) or call.cut):
+            if not (isinstance(call.params, list) or call.cut or method == "mining.pong"):
                 return None
-            return Reading(known(session), method, Role.SERVER, weak_values(call), strong=False)
+            return Reading(known(session), method, WEAK_METHODS[method], weak_values(call), strong=False)
         if method == "set_extranonce":
             if not (isinstance(call.params, list) and call.params and read.is_hex(call.params[0])):
                 return None
-            return Reading(known(session), method, Role.SERVER, {"stratum.method": method})
+            return Reading(family_of(call, session), method, Role.SERVER, {"stratum.method": method})
         if method in CLIENT_METHODS:
             sender = Role.CLIENT
         elif method in SERVER_METHODS:
             sender = Role.SERVER
+        elif method in BODY_METHODS and (session.protocol == IRONFISH or has_body(call)):
+            sender = BODY_METHODS[method]
         else:
             return None
         if not has_shape(call):
@@ -85,7 +116,8 @@ class Stratum:
         fill = FILL.get(method)
         if fill:
             fill(call, family, values)
-        return Reading(family, method, sender, values)
+        message = SPELLED.get(method, method)
+        return Reading(family, message, sender, values, share=method in ("mining.submit", "mining.submitted"))
 
     def answer(self, answer: Answer, session: Session) -> Reading | None:
         """Read a reply, by the request it belongs to or by its shape."""
@@ -96,15 +128,23 @@ class Stratum:
             return None
         shaped = by_shape(answer, session)
         if asked is None:
-            return shaped or weak_by_shape(answer, session)
+            is_other = session.protocol not in ("", known(session))
+            return shaped or (None if is_other else weak_by_shape(answer, session))
         family = shaped.family if shaped else known(session)
         values: dict[str, Value] = {"stratum.reply": asked}
         if asked in ("mining.submit", "mining.authorize"):
             values["mining.accepted"] = accepted(answer)
-        return Reading(family, f"{asked}.reply", None, values)
+        message = f"{SPELLED.get(asked, asked)}.reply"
+        return Reading(family, message, None, values, share=asked == "mining.submit")
 
 
 # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def has_body(call: Call) -> bool:
+    """Whether there is a ``body`` that says something."""
+    body = call.message.get("body")
+    return isinstance(body, dict) and bool(body)
 
 
 def has_shape(call: Call) -> bool:
@@ -141,7 +181,7 @@ def has_shape(call: Call) -> bool:
             return True
 
 
-def fill_subscribe(call: Call, _family: str, values: dict[str, Value]) -> None:
+def fill_subscribe(call: Call, family: str, values: dict[str, Value]) -> None:
     """Agent and pool, from a list of parameters or from an object."""
     if isinstance(call.params, dict):
         agent, user, worker = (read.text(call.params.get(key)) for key in ("agent", "publicAddress", "name"))
@@ -149,24 +189,54 @@ def fill_subscribe(call: Call, _family: str, values: dict[str, Value]) -> None:
         put_account(values, user, worker)
         return
     params = call.params if isinstance(call.params, list) else []
-    values.update(agent_values(read.text(params[0]) if params else None))
+    first = read.text(params[0]) if params else None
+    if family == CONFLUX and isinstance(params[1] if len(params) > 1 else None, str):
+        put_account(values, first)  # the worker stands where others name their program
+    else:
+        values.update(agent_values(first))
+        if first and (family == AGENT or PROXY_AGENT.search(first)):
+            values["mining.proxy"] = True
     put_pool(values, params[2] if len(params) > 2 else None, params[3] if len(params) > 3 else None)
 
 
-def fill_hello(call: Call, _family: str, values: dict[str, Value]) -> None:
-    """Agent and pool of ``mining.hello``; its port is hexadecimal."""
+def fill_hello(call: Call, family: str, values: dict[str, Value]) -> None:
+    """Agent and pool of ``mining.hello``."""
     if isinstance(call.params, dict):
         values.update(agent_values(read.text(call.params.get("agent"))))
-        port = call.params.get("port")
+        fill_reconnect(call, family, values)
+
+
+def fill_reconnect(call: Call, _family: str, values: dict[str, Value]) -> None:
+    """The pool to go to: host and port in a list, or in an object, where the port is hexadecimal (EIP-1571)."""
+    params = call.params
+    if isinstance(params, dict):
+        port = params.get("port")
         if isinstance(port, str) and read.is_hex(port, 1, 4):
             port = int(port, 16)
-        put_pool(values, call.params.get("host"), port)
+        put_pool(values, params.get("host"), port)
+    elif isinstance(params, list) and len(params) > 1:
+        put_pool(values, params[0], params[1])
+
+
+def fill_configure(call: Call, _family: str, values: dict[str, Value]) -> None:
+    """What a miner says of itself and asks for beside the extensions (BIP 310): pool, machine, least difficulty."""
+    stated = call.params[1] if isinstance(call.params, list) and len(call.params) > 1 else None
+    if not isinstance(stated, dict):
+        return
+    url, machine = (read.text(stated.get(f"info.{key}")) for key in ("connection-url", "hw-version"))
+    put_pool(values, url.rpartition("://")[2].partition("/")[0] if url else None, None)
+    if machine:
+        values["mining.hardware"] = hardware(machine) or machine[:64]
+    wanted = read.difficulty(stated.get("minimum-difficulty.value"))
+    if wanted is not None:
+        values["mining.difficulty"] = wanted
 
 
 def fill_authorize(call: Call, _family: str, values: dict[str, Value]) -> None:
-    """Account, worker, password and what the password asks for."""
+    """Account, worker, password and what the password asks for; Xelis names the worker apart."""
     params = call.params if isinstance(call.params, list) else []
-    put_account(values, read.text(params[0]) if params else None)
+    worker = read.text(params[1]) if len(params) == 3 else None
+    put_account(values, read.text(params[0]) if params else None, worker)
     password = read.text(params[-1]) if len(params) > 1 else None
     if password:
         values["mining.password"] = password
@@ -174,9 +244,12 @@ def fill_authorize(call: Call, _family: str, values: dict[str, Value]) -> None:
 
 
 def fill_submit(call: Call, family: str, values: dict[str, Value]) -> None:
-    """Account and worker, which this family repeats in every share (except EthereumStratum/2.0.0)."""
+    """Account and worker, which most families repeat in every share."""
+    if isinstance(call.params, dict):
+        put_account(values, read.text(call.params.get("worker")))
+        return
     params = call.params if isinstance(call.params, list) else []
-    if family != ETH2 and len(params) >= 2:
+    if family not in (ETH2, IRONFISH) and len(params) >= 2:
         put_account(values, read.text(params[0]))
 
 
@@ -185,7 +258,6 @@ def fill_difficulty(call: Call, _family: str, values: dict[str, Value]) -> None:
     found = read.difficulty(call.params[0]) if isinstance(call.params, list) and call.params else None
     if found is not None:
         values["mining.difficulty"] = found
-        values["mining.hashes_per_share"] = found * read.HASHES_PER_DIFFICULTY
 
 
 def fill_target(call: Call, _family: str, values: dict[str, Value]) -> None:
@@ -208,24 +280,40 @@ def fill_set(call: Call, _family: str, values: dict[str, Value]) -> None:
 
 def fill_notify(call: Call, family: str, values: dict[str, Value]) -> None:
     """Target, where new work carries it."""
-    if family == ETH_OLD and isinstance(call.params, list) and len(call.params) > 3:
-        hashes = read.target_hashes(call.params[3])
-        if hashes is not None:
-            values["mining.hashes_per_share"] = hashes
+    params = call.params if isinstance(call.params, list) else []
+    place = TARGET_IN_NOTIFY.get(family)
+    hashes = read.target_hashes(params[place]) if place is not None and len(params) > place else None
+    if family == ERGO and len(params) > 6:
+        hashes = read.decimal_target_hashes(params[6])
+    if hashes is not None:
+        values["mining.hashes_per_share"] = hashes
+    named = params[8] if family == EQUIHASH and len(params) > 8 else call.message.get("algo")
+    if algorithm := read.text(named):
+        values["mining.algorithm"] = algorithm
+
+
+def fill_submitted(call: Call, _family: str, values: dict[str, Value]) -> None:
+    """The verdict on a share, where it comes as a call of its own (Iron Fish)."""
+    if isinstance(call.params, dict) and isinstance(call.params.get("result"), bool):
+        values["mining.accepted"] = call.params["result"]
 
 
 def fill_hashrate(call: Call, _family: str, values: dict[str, Value]) -> None:
     """Hashrate as the miner states it, hexadecimal."""
-    found = read.hashrate(call.params[0]) if isinstance(call.params, list) and call.params else None
+    found = read.hex_hashrate(call.params[0]) if isinstance(call.params, list) and call.params else None
     if found is not None:
         values["mining.hashrate"] = found
 
 
 FILL: Final = {
+    "alph_submithashrate": fill_hashrate,
+    "mining.configure": fill_configure,
+    "mining.reconnect": fill_reconnect,
     "mining.subscribe": fill_subscribe,
     "mining.hello": fill_hello,
     "mining.authorize": fill_authorize,
     "mining.submit": fill_submit,
+    "mining.submitted": fill_submitted,
     "mining.notify": fill_notify,
     "mining.set_difficulty": fill_difficulty,
     "mining.suggest_difficulty": fill_difficulty,
@@ -239,15 +327,15 @@ FILL: Final = {
 def weak_values(call: Call) -> dict[str, Value]:
     """Values of a method whose name is generic."""
     values: dict[str, Value] = {"stratum.method": call.method}
-    if call.method == "client.reconnect" and isinstance(call.params, list) and len(call.params) > 1:
-        put_pool(values, call.params[0], call.params[1])
+    if call.method == "client.reconnect":
+        fill_reconnect(call, "", values)
     return values
 
 
 def put_account(values: dict[str, Value], user: str | None, worker: str | None = None) -> None:
     """Add the account and the worker."""
     if user:
-        values["mining.user"] = user
+        values.update(read.wallet_values(user))
         worker = worker or read.worker_after_first_dot(user)
         if worker:
             values["mining.worker"] = worker

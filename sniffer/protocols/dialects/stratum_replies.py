@@ -7,21 +7,32 @@ Never: a bare ``true`` as mining by itself.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Role, Value
 from sniffer.protocols import values as read
-from sniffer.protocols.dialects.families import EQUIHASH, ETH1, ETH2, FAMILY, known
+from sniffer.protocols.dialects.stratum_families import (
+    ALEO,
+    EQUIHASH,
+    ETH1,
+    ETH2,
+    KASPA,
+    XELIS,
+    known,
+)
+from sniffer.protocols.families import GENERAL
 from sniffer.protocols.hardware import agent_values
-from sniffer.protocols.session import Reading
+from sniffer.protocols.messages import Reading
 
 if TYPE_CHECKING:
-    from sniffer.protocols.session import Answer, Session
+    from sniffer.protocols.messages import Answer
+    from sniffer.protocols.session import Session
 
 LAST_GREETING: Final = 3  # subscribe, authorize and extranonce.subscribe have the first numbers
 SHARE_ERRORS: Final = (21, 22, 23)
 SHARE_ERROR_TEXT = re.compile(
-    r"stale|duplicate|low diff|job not found|above target|invalid (?:share|solution|nonce)", re.IGNORECASE
+    r"stale|duplicate|low diff|job not found|above target|invalid (?:share|solution|nonce|job)|block expired",
+    re.IGNORECASE,
 )
 NAMED_METHOD = re.compile(r"""["'](mining\.[a-z_.]{3,30})["']""")
 AGENT = re.compile(r"[A-Za-z][\w.+ -]*?[/ -]v?\d[\w.+-]*")
@@ -30,10 +41,13 @@ AGENT = re.compile(r"[A-Za-z][\w.+ -]*?[/ -]v?\d[\w.+-]*")
 def accepted(answer: Answer) -> bool:
     """Whether a share or login was taken (protocols.md, 2.2): ckpool says no beside ``"error": null``.
 
-    EIP-1571 has no result in a good reply: the bare id stands for success.
+    EIP-1571 has no result in a good reply: the bare id stands for success; to a login it answers with a name.
+    Conflux answers with a list.
     """
     refused = answer.error or "reject-reason" in answer.message
-    return not refused and (answer.result is True or "result" not in answer.message)
+    is_named = answer.asked == "mining.authorize" and isinstance(answer.result, str)
+    is_true = answer.result is True or answer.result == [True]
+    return not refused and (is_true or is_named or "result" not in answer.message)
 
 
 def by_shape(answer: Answer, session: Session) -> Reading | None:
@@ -47,7 +61,7 @@ def by_shape(answer: Answer, session: Session) -> Reading | None:
         return None
     first = result[0]
     if first is True and len(result) > 1 and str(result[1]).startswith("EthereumStratum/"):
-        return Reading(known(session), "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
+        return Reading(KASPA, "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
     pairs = first if isinstance(first, list) and first and isinstance(first[0], list) else [first]
     for pair in pairs:
         if (
@@ -61,7 +75,7 @@ def by_shape(answer: Answer, session: Session) -> Reading | None:
         len(result) == 2
         and first is None
         and read.is_hex(result[1], 24, 64)
-        and known(session) in (FAMILY, EQUIHASH)
+        and known(session) in (GENERAL, EQUIHASH)
         and answer.asked == "mining.subscribe"
     ):
         return Reading(EQUIHASH, "mining.subscribe.reply", None, {"stratum.reply": "mining.subscribe"})
@@ -78,7 +92,17 @@ def weak_by_shape(answer: Answer, session: Session) -> Reading | None:
         values["mining.accepted"] = accepted(answer)
     if reply == "client.get_version":
         return version_reply(answer, session)
-    return Reading(known(session), f"{reply}.reply", None, values, strong=False)
+    family = known(session)
+    if family == GENERAL and isinstance(answer.result, list):
+        family = family_of_subscription(answer.result)
+    return Reading(family, f"{reply}.reply", None, values, strong=False, share=reply == "mining.submit")
+
+
+def family_of_subscription(result: list[Any]) -> str:
+    """Family by the parts of a subscription that no list of methods opens."""
+    if len(result) == 4 and result[0] == "" and read.is_hex(result[3], 64, 64):
+        return XELIS
+    return ALEO if len(result) == 3 and str(result[2]).startswith("aleo1") else GENERAL
 
 
 def weak_reply_to(answer: Answer) -> str | None:
@@ -88,7 +112,10 @@ def weak_reply_to(answer: Answer) -> str | None:
     if named:
         return named.group(1)
     if isinstance(error, dict):
-        error = [error.get("code"), error.get("message")]
+        text = error.get("message")
+        if "code" not in error and isinstance(text, str) and SHARE_ERROR_TEXT.search(text):
+            return "mining.submit"  # Iron Fish (protocols.md, 3.7)
+        error = [error.get("code"), text]
     if isinstance(error, list) and len(error) >= 2 and isinstance(error[1], str):
         if error[0] == 24:
             return "mining.authorize"
