@@ -3,15 +3,13 @@
 In: batches of one source.  Out: a call for each hit and for each event line that is due; :class:`Totals`.
 Never: I/O, a clock of its own (time is packet time, and what the caller says has passed without packets).
 
-A mining message counts as *answered* when the peer's acknowledgement covers it, or when the peer speaks mining
-itself.  Until then its hit is held, for a few seconds of packet time at most; then it goes out as ``probable``.
-One spoofed segment can therefore not put an innocent address into a ``confirmed`` report.
+Which hits count when, and as how sure, is :mod:`sniffer.reporter`'s business.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,13 +21,14 @@ from sniffer.gate import reasons, rows
 from sniffer.gate.gate import Gate
 from sniffer.gate.headers import TCP
 from sniffer.learned import Addresses
-from sniffer.model import Confidence, Data, Detection, Facts, Match, Place, Role
+from sniffer.model import Data, Detection, Facts, Match, Place, Role
 from sniffer.oddities import Oddities
 from sniffer.protocols import dns, management, tls
 from sniffer.protocols.conversation import Conversation, Verdict
 from sniffer.protocols.dialects.miner_api import PATHS
 from sniffer.protocols.facts import FACTS
 from sniffer.protocols.messages import Origin
+from sniffer.reporter import Reporter, Reports, Waiting, seen_of
 from sniffer.ruleset.domains import splits
 from sniffer.totals import InterfaceTotals, Totals
 
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from sniffer.ruleset.model import Rule
 
 SECOND: Final = 1_000_000_000
-MAX_WAITING: Final = 256  # hits of one flow that wait for an answer
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
 DUPLICATE_WITHIN: Final = SECOND // 20
 SILENT_AFTER: Final = 4  # chunks in which a flow has neither mined nor named a host
@@ -69,34 +67,13 @@ class EngineSettings:
 
 
 @dataclass(slots=True)
-class Waiting:
-    """A hit that waits for the peer's answer."""
-
-    detection: Detection
-    flow: Flow
-    end: int  # sequence number that an acknowledgement must reach
-    side: int
-
-
-@dataclass(slots=True)
-class Reported:
-    """What has been told of one (flow, rule)."""
-
-    count: int = 0
-    confidence: Confidence | None = None
-    time: int = 0
-
-
-@dataclass(slots=True)
 class Followed:
     """What the engine knows of one flow that is being read."""
 
     conversation: Conversation
     server: Server | None = None  # where one end is known by its address
     told_server: bool = False
-    waiting: deque[Waiting] = field(default_factory=deque)
-    reported: dict[str, Reported] = field(default_factory=dict)
-    answered: bool = False
+    reports: Reports = field(default_factory=Reports)
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
 
@@ -140,13 +117,18 @@ class Engine:
         )
         self._addresses = Addresses(self.oddities)
         self._resolvers: frozenset[str] = frozenset()  # names of known resolvers
-        self._hit, self._event = hit, event
+        self._reporter = Reporter(
+            answer_wait=settings.answer_wait,
+            repeat_interval=settings.repeat_interval,
+            one_sided=settings.one_sided,
+            hit=hit,
+            event=event,
+        )
         self._facts = dict.fromkeys(FACTS, 0)
-        self._hits = 0
-        self._waiting: deque[tuple[int, Followed]] = deque()  # by deadline
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
-        self._told: OrderedDict[tuple[object, ...], Reported] = OrderedDict()
         self._by_interface: dict[int, InterfaceTotals] = {}
+        self._now = 0  # on the gate's clock
+        self._time = 0  # as the packet says, nanoseconds since 1970
         self._idle = 0
         self._next_expiry = 0
         self.set_rules(ruleset)
@@ -154,7 +136,7 @@ class Engine:
     @property
     def now(self) -> int:
         """Nanoseconds of packet time since the first packet, without leaps, plus idle time."""
-        return self.gate.now + self._idle
+        return self._now + self._idle
 
     def set_rules(self, ruleset: RuleSet) -> None:
         """Match other rules from the next batch on; flows and counts stay."""
@@ -174,32 +156,35 @@ class Engine:
         self._idle = 0  # packet time itself has gone on
         before = self.gate.bytes
         for packet in self.gate.inspect(batch):
+            self._advance(packet.now, packet.time)
             if packet.protocol == TCP:
                 self._segment(packet)
             else:
                 self._datagram(packet)
         self._count_interfaces(batch, self.gate.bytes - before)
-        self.tick()
+        self._advance(self.gate.now, self.gate.last_packet)
 
-    def tick(self, idle: int = 0) -> None:
+    def tick(self, idle: int) -> None:
         """Let time pass: ``idle`` nanoseconds went by without a packet."""
         self._idle += idle
-        now = self.now
-        while self._waiting and self._waiting[0][0] <= now:
-            _, followed = self._waiting.popleft()
-            self._release(followed, everything=True)
+        self._advance(self._now, self._time)
+
+    def _advance(self, now: int, time: int) -> None:
+        """Do what is due by a time, before anything is read that comes later."""
+        self._now, self._time = now, time
+        now, time = now + self._idle, time + self._idle
+        self._reporter.tick(now)
         if now >= self._next_expiry:
             self._next_expiry = now + 10 * SECOND
-            self.flows.expire(self.gate.last_packet)
-        for flow, chunks in self.flows.due(self.gate.last_packet + self._idle):
+            self.flows.expire(self._time)
+        for flow, chunks in self.flows.due(time):
             self._read(flow, flow.state, chunks)
 
     def finish(self) -> None:
         """Let go of everything that waits: no more packets will come."""
         for flow, chunks in self.flows.finish():
             self._read(flow, flow.state, chunks)
-        while self._waiting:
-            self._release(self._waiting.popleft()[1], everything=True)
+        self._reporter.finish()
 
     # ── packets ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,8 +197,8 @@ class Engine:
         if followed is None:
             followed = flow.state = self._follow(flow)
         self._read(flow, followed, chunks)
-        if followed.waiting:
-            self._release(followed)
+        if followed.reports.waiting:
+            self._reporter.release(followed.reports)
         self._give_verdict(flow, followed, packet)
 
     def _follow(self, flow: Flow) -> Followed:
@@ -278,7 +263,7 @@ class Engine:
         if verdict is Verdict.YES:
             if stage < rows.MINING:
                 self.flows.promote(flow)
-            stage = rows.SETTLED if followed.answered else rows.MINING
+            stage = rows.SETTLED if followed.reports.answered else rows.MINING
         elif verdict is Verdict.AGAIN or (verdict is Verdict.NO and stage == rows.REQUESTS):
             # The gate looks at every message of such a flow and passes the next one that matters.
             stage = rows.REQUESTS
@@ -310,8 +295,7 @@ class Engine:
     def _is_duplicate(self, packet: Packet) -> bool:
         key = (packet.source, packet.source_port, packet.destination, packet.destination_port, packet.payload)
         seen = self._datagrams.pop(key, None)
-        now = self.now
-        self._datagrams[key] = now
+        self._datagrams[key] = now = packet.now
         if len(self._datagrams) > MAX_DATAGRAMS:
             self._datagrams.popitem(last=False)
         return seen is not None and now - seen <= DUPLICATE_WITHIN
@@ -364,6 +348,7 @@ class Engine:
 
     def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
         """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
+        session = followed.conversation.session
         by_address = followed.server
         known = by_address.name if by_address and by_address.fact == "address.name" else ""
         self._add_names(facts, followed.conversation.target or known)
@@ -383,16 +368,12 @@ class Engine:
                 server=None if is_dns(facts) else server[0],
                 server_port=0 if is_dns(facts) else server[1],
                 seen=seen_of(flow, facts),
-                session=followed.conversation.session.told,
+                session=session.told,
             )
-            if not facts.mining:
-                self._report(followed.reported, rule.id, detection)
-                continue
-            followed.waiting.append(Waiting(detection, flow, facts.end, facts.side))
-            if len(followed.waiting) == 1:
-                self._waiting.append((self.now + self.settings.answer_wait, followed))
-            if len(followed.waiting) > MAX_WAITING:
-                self._report_waiting(followed, followed.waiting.popleft())
+            if facts.mining:
+                self._reporter.hold(followed.reports, Waiting(detection, flow, session.spoke), self.now)
+            else:
+                self._reporter.report(followed.reports, detection)
         return told or bool(matches)
 
     def _add_names(self, facts: Facts, server_name: str) -> None:
@@ -427,49 +408,10 @@ class Engine:
                 seen="client" if facts.sender is Role.CLIENT else "server",
             )
             # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
-            key = (client[0], server[0], match.endpoint.domain if match.endpoint else "", rule.id)
-            reported = self._told.pop(key, None) or Reported()
-            self._told[key] = reported
-            if len(self._told) > MAX_DATAGRAMS:
-                self._told.popitem(last=False)
-            self._report({rule.id: reported}, rule.id, detection)
+            self._reporter.report_datagram(
+                (client[0], server[0], match.endpoint.domain if match.endpoint else ""), detection
+            )
         return told or bool(matches)
-
-    # ── reporting ────────────────────────────────────────────────────────────────────────────────────────
-
-    def _release(self, followed: Followed, *, everything: bool = False) -> None:
-        """Report the hits of a flow that are answered, or all of them."""
-        waiting = followed.waiting
-        at_once = everything or self.settings.one_sided
-        while waiting:
-            if not followed.answered:
-                followed.answered = all(followed.conversation.session.spoke) or is_covered(waiting[0])
-            if not (followed.answered or at_once):
-                return
-            self._report_waiting(followed, waiting.popleft())
-
-    def _report_waiting(self, followed: Followed, one: Waiting) -> None:
-        evidence = Confidence.CONFIRMED if followed.answered else Confidence.PROBABLE
-        one.detection.confidence = min(one.detection.rule.confidence, evidence)
-        one.detection.seen = seen_of(one.flow, one.detection.facts)
-        self._report(followed.reported, one.detection.rule.id, one.detection)
-
-    def _report(self, table: dict[str, Reported], rule_id: str, detection: Detection) -> None:
-        reported = table.setdefault(rule_id, Reported())
-        reported.count += 1
-        detection.count = reported.count
-        self._hits += 1
-        self._hit(detection)
-        now = detection.facts.time
-        due = (
-            reported.confidence is None
-            or detection.confidence > reported.confidence
-            or abs(now - reported.time) >= self.settings.repeat_interval
-        )
-        if due:
-            reported.confidence = max(detection.confidence, reported.confidence or detection.confidence)
-            reported.time = now
-            self._event(detection)
 
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -507,7 +449,7 @@ class Engine:
             one_sided_ratio=one_sided,
             facts=dict(self._facts),
             oddities=oddities,
-            hits=self._hits,
+            hits=self._reporter.hits,
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
 
@@ -527,16 +469,3 @@ def datagram_flow(packet: Packet) -> int:
     ends = sorted(((packet.source, packet.source_port), (packet.destination, packet.destination_port)))
     key = b"".join(address + port.to_bytes(2, "big") for address, port in ends)
     return int.from_bytes(hashlib.blake2s(key, digest_size=6).digest(), "big")
-
-
-def seen_of(flow: Flow, facts: Facts) -> str:
-    """Whose packets the sensor has seen of a flow: "both", "client" or "server"."""
-    if all(flow.seen):
-        return "both"
-    return facts.sender.value if flow.seen[facts.side] else facts.sender.other.value
-
-
-def is_covered(one: Waiting) -> bool:
-    """Whether the peer acknowledged the message (sequence numbers wrap: RFC 9293, section 3.4)."""
-    acknowledged = one.flow.acked[one.side]
-    return acknowledged >= 0 and one.end >= 0 and (acknowledged - one.end) & 0xFFFFFFFF < 1 << 31

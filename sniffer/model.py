@@ -75,6 +75,7 @@ class Packet(NamedTuple):
     interface: int
     frame_length: int
     reason: int  # why the gate let it pass: index into gate.reasons.REASONS
+    now: int  # nanoseconds on the gate's own clock: packet time since the first packet, without leaps
 
 
 class TcpFlag(enum.IntFlag):

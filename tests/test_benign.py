@@ -31,12 +31,12 @@ import pytest
 
 from sniffer.engine import Engine, EngineSettings
 from sniffer.model import Confidence, Detection
-from sniffer.ruleset import RuleSet, load_rules
 from sniffer.strictyaml import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sniffer.ruleset import RuleSet
     from sniffer.totals import Totals
 
 Talk: TypeAlias = list[tuple[int, bytes]]  # side and bytes, in order
@@ -221,12 +221,6 @@ def run(ruleset: RuleSet, frames: Frames) -> tuple[list[Detection], Totals]:
 
 
 # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(scope="module")
-def ruleset() -> RuleSet:
-    """The shipped rules."""
-    return load_rules([Path(__file__).parent.parent / "rules"])
 
 
 @pytest.mark.parametrize("story", [pytest.param(story, id=story["name"]) for story in STORIES])

@@ -6,7 +6,7 @@ import csv
 import ipaddress
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,9 @@ from sniffer.capture.savefile import Savefile
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import InputError
 from sniffer.model import Confidence, Detection
-from sniffer.ruleset import RuleSet, load_rules
+
+if TYPE_CHECKING:
+    from sniffer.ruleset import RuleSet
 
 CAPTURES = Path(__file__).parent.parent / ".." / "shared" / "captures"
 FAMILIES = {
@@ -39,12 +41,6 @@ def rows(name: str) -> list[dict[str, str]]:
 def files(kind: str) -> list[str]:
     """Captures of one kind."""
     return [row["file"] for row in rows("manifest.csv") if row["file"].startswith(kind + "/")]
-
-
-@pytest.fixture(scope="session")
-def ruleset() -> RuleSet:
-    """The shipped rules."""
-    return load_rules([Path(__file__).parent.parent / "rules"])
 
 
 def read(name: str, ruleset: RuleSet) -> tuple[list[Detection], Any, InputError | None]:

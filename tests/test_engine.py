@@ -1,11 +1,11 @@
-"""The engine: when a hit is counted, how sure it is, when a line is due."""
+"""The engine: what passes the gate is read, matched, and told of the right host."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
 import itertools
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dpkt
 import frames as build
@@ -13,108 +13,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from enginerun import NOTIFY, SECOND, SUBMIT, SUBSCRIBE, Run
 from loadscript import script
 
-from sniffer.engine import Engine, EngineSettings
-from sniffer.model import Confidence, Detection
+from sniffer.model import Confidence
 from sniffer.ruleset import RuleSet, load_rules
 
-SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
-SUBMIT = '{"params": ["bc1qexample.rig1", "bf", "00000001", "504e86ed", "b2957c02"], "id": 4, "method": "mining.submit"}\n'
-NOTIFY = '{"id":null,"method":"mining.set_difficulty","params":[4096]}\n'
-SECOND = 10**9
-
-
-@pytest.fixture(scope="session")
-def ruleset() -> RuleSet:
-    """The shipped rules."""
-    return load_rules([Path(__file__).parent.parent / "rules"])
-
-
-class Run:
-    """An engine with everything it said."""
-
-    def __init__(self, ruleset: RuleSet, **settings: object) -> None:
-        self.hits: list[Detection] = []
-        self.levels: list[Confidence] = []
-        self.events: list[tuple[str, Confidence, int]] = []
-        self.engine = Engine(
-            ruleset,
-            interfaces=["test"],
-            settings=EngineSettings(gate_flows=1 << 12, **settings),  # type: ignore[arg-type]
-            hit=self._hit,
-            event=lambda d: self.events.append((d.rule.id, d.confidence, d.count)),
-        )
-
-    def _hit(self, detection: Detection) -> None:
-        self.hits.append(detection)
-        self.levels.append(detection.confidence)
-
-    def feed(self, conversation: build.Conversation) -> Run:
-        """Run what the wire saw."""
-        self.engine.process(conversation.batch())
-        return self
-
-
-def test_answered_message_is_confirmed(ruleset: RuleSet) -> None:
-    """A mining message that the peer acknowledged is confirmed, with host and server the right way round."""
-    run = Run(ruleset).feed(build.Conversation().open().send(0, SUBSCRIBE))
-    (hit,) = run.hits
-    assert (hit.rule.id, hit.confidence) == ("stratum-v1-subscribe", Confidence.CONFIRMED)
-    assert hit.host == bytes([10, 0, 0, 7])
-    assert hit.server == bytes([203, 0, 113, 9])
-    assert hit.server_port == 3333
-    assert hit.seen == "both"
-
-
-def test_spoofed_segment_is_never_confirmed(ruleset: RuleSet) -> None:
-    """One forged segment without an answer waits, then goes out as probable at most."""
-    run = Run(ruleset).feed(build.Conversation().send(0, SUBMIT, answered=False))
-    assert not run.hits
-    run.engine.tick(idle=6 * SECOND)
-    assert run.levels == [Confidence.PROBABLE]
-
-
-def test_silence_does_not_count_twice(ruleset: RuleSet) -> None:
-    """A quiet spell is over with the next packet, whose own time tells of it."""
-    run = Run(ruleset)
-    talk = build.Conversation().open()
-    run.feed(talk)
-    run.engine.tick(idle=100 * SECOND)
-    talk.frames.clear()
-    talk.time += 100 * SECOND
-    run.feed(talk.send(0, SUBMIT, answered=False))
-    assert 100 * SECOND <= run.engine.now < 101 * SECOND
-    run.engine.tick(idle=4 * SECOND)
-    assert not run.hits
-    run.engine.tick(idle=2 * SECOND)
-    assert run.levels == [Confidence.PROBABLE]
-
-
-def test_reset_is_no_answer(ruleset: RuleSet) -> None:
-    """A peer that answers with RST does not confirm what it never asked for."""
-    talk = build.Conversation().send(0, SUBMIT, answered=False)
-    talk._add(1, build.RST | build.ACK)
-    run = Run(ruleset).feed(talk)
-    run.engine.finish()
-    assert run.levels == [Confidence.PROBABLE]
-
-
-def test_server_side_alone(ruleset: RuleSet) -> None:
-    """The pool's direction alone, joined midway, accuses the destination, as probable."""
-    talk = build.Conversation()
-    talk.send(1, NOTIFY, answered=False).send(1, NOTIFY, answered=False)
-    run = Run(ruleset).feed(talk)
-    run.engine.finish()
-    assert run.levels == [Confidence.PROBABLE] * 2
-    assert {hit.host for hit in run.hits} == {bytes([10, 0, 0, 7])}
-    assert {hit.seen for hit in run.hits} == {"server"}
-
-
-def test_one_sided_mirror_does_not_wait(ruleset: RuleSet) -> None:
-    """Where the mirror is one-sided by design, hits go out at once."""
-    run = Run(ruleset, one_sided=True).feed(build.Conversation().send(1, NOTIFY, answered=False))
-    assert run.levels == [Confidence.PROBABLE]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_retransmission_counts_once(ruleset: RuleSet) -> None:
@@ -122,33 +28,6 @@ def test_retransmission_counts_once(ruleset: RuleSet) -> None:
     talk = build.Conversation().open().send(0, SUBMIT)
     talk.frames.insert(4, talk.frames[3])
     assert len(Run(ruleset).feed(talk).hits) == 1
-
-
-def test_event_lines(ruleset: RuleSet) -> None:
-    """A line when a rule first matches in a flow, then a reminder with the running count after the interval."""
-    talk = build.Conversation().open()
-    for _ in range(3):
-        talk.send(0, SUBMIT)
-    talk.time += 700 * SECOND
-    talk.send(0, SUBMIT)
-    run = Run(ruleset).feed(talk)
-    assert run.events == [
-        ("stratum-v1-submit", Confidence.CONFIRMED, 1),
-        ("stratum-v1-submit", Confidence.CONFIRMED, 4),
-    ]
-
-
-def test_event_again_when_surer(ruleset: RuleSet) -> None:
-    """A second line comes when the confidence rises."""
-    talk = build.Conversation()
-    talk.send(0, SUBMIT, answered=False)
-    talk.time += 10 * SECOND
-    talk.send(0, SUBMIT)
-    run = Run(ruleset).feed(talk)
-    assert [confidence for _, confidence, _ in run.events] == [
-        Confidence.PROBABLE,
-        Confidence.CONFIRMED,
-    ] or run.levels == [Confidence.CONFIRMED] * 2
 
 
 def question(name: str) -> bytes:
@@ -268,6 +147,26 @@ def test_session_with_a_learned_address(ruleset: RuleSet) -> None:
     assert (hit.host, hit.server_port) == (bytes([10, 0, 0, 7]), 8_443)
     assert hit.facts.values["address.name"] == POOL_NAME
     assert hit.match.endpoint is not None
+
+
+def test_an_answer_and_the_flow_after_it_in_one_batch(ruleset: RuleSet) -> None:
+    """An address learned from DNS counts from the next frame on, however few batches the frames come in."""
+    start = 1_700_000_000 * SECOND
+    asker = ("10.0.0.7", 5_353)
+    question, answer = resolution(POOL_NAME, POOL_ADDRESS, seconds=60)
+    early, late = (
+        build.Conversation(("10.0.0.7", port), (POOL_ADDRESS, 8_443), time=start + wait * SECOND)
+        .open()
+        .send(0, NAMELESS)
+        .send(1, SERVER_HELLO)
+        .send(0, b"\x17\x03\x03\x00\x50" + bytes(80))
+        for port, wait in ((40_000, 1), (40_001, 120))
+    )
+    lookup = [(start, build.udp(asker, RESOLVER, question)), (start + 1, build.udp(RESOLVER, asker, answer))]
+    run = Run(ruleset)
+    run.engine.process(build.batch([*lookup, *early.frames, *late.frames]))
+    assert [hit.rule.id for hit in run.hits] == ["pool-dns", "pool-dns", "pool-address"]
+    assert run.hits[-1].facts.time < late.frames[0][0]
 
 
 def test_learned_address_is_forgotten(ruleset: RuleSet) -> None:

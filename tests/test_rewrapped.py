@@ -15,12 +15,12 @@ import pytest
 
 from sniffer.engine import Engine, EngineSettings
 from sniffer.gate import kinds
-from sniffer.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sniffer.model import Detection
+    from sniffer.ruleset import RuleSet
 
 ROOT = Path(__file__).parents[1]
 CAPTURES = ROOT.parent / "shared" / "captures"
@@ -88,12 +88,6 @@ def miner_of(hit: Detection) -> Miner:
     """The miner that a hit reports."""
     host, server = (str(ipaddress.ip_address(address or b"")) for address in (hit.host, hit.server))
     return Miner(host, server, hit.server_port, hit.facts.protocol)
-
-
-@pytest.fixture(scope="module")
-def ruleset() -> RuleSet:
-    """The shipped rules."""
-    return load_rules([ROOT / "rules"])
 
 
 def sense(ruleset: RuleSet, packets: Iterable[tuple[int, bytes]], link: int) -> Seen:

@@ -17,11 +17,12 @@ import yaml
 
 from sniffer.capture.savefile import Savefile
 from sniffer.engine import Engine, EngineSettings
-from sniffer.model import Confidence, Detection
-from sniffer.ruleset import RuleSet, load_rules
+from sniffer.model import Batch, Confidence, Detection
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from sniffer.ruleset import RuleSet
 
 ROOT: Final = Path(__file__).parent.parent
 STORIES: Final = sorted(path.parent.name for path in (ROOT / "pcaps").glob("*/make.py"))
@@ -33,12 +34,6 @@ ADDRESSES: Final = [
     ipaddress.ip_network(text)
     for text in ("10.20.0.0/16", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 ]
-
-
-@pytest.fixture(scope="session")
-def ruleset() -> RuleSet:
-    """The shipped rules."""
-    return load_rules([ROOT / "rules"])
 
 
 def expectation(name: str) -> dict[str, Any]:
@@ -165,6 +160,29 @@ def test_manual_tells_who_mines(name: str) -> None:
     for host in expectation(name)["hosts"]:
         assert host["ip"] in text
         assert host["confidence"] in text
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_batches_decide_nothing(name: str, ruleset: RuleSet) -> None:
+    """The hits are the same, and as sure, whether the frames come in one batch or one by one."""
+    told: list[list[tuple[object, ...]]] = []
+    for size in (1, 7, 1 << 20):
+        hits: list[tuple[object, ...]] = []
+        source = Savefile(str(ROOT / "pcaps" / name / "traffic.pcap"))
+        engine = Engine(
+            ruleset,
+            interfaces=source.interfaces,
+            settings=EngineSettings(gate_flows=1 << 12),
+            hit=lambda d, hits=hits: hits.append((d.rule.id, d.host, d.facts.time, d.confidence, d.seen)),  # type: ignore[misc]
+            event=lambda _: None,
+        )
+        for batch in source.batches():
+            for first in range(0, len(batch.frames), size):
+                engine.process(Batch(batch.data, batch.frames[first : first + size]))
+        engine.finish()
+        source.close()
+        told.append(hits)
+    assert told[0] == told[1] == told[2]
 
 
 @pytest.mark.parametrize("name", STORIES)

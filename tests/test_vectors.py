@@ -7,14 +7,16 @@ import itertools
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frames as build
 import pytest
 
 from sniffer.engine import Engine, EngineSettings
 from sniffer.model import Confidence, Detection
-from sniffer.ruleset import RuleSet, load_rules
+
+if TYPE_CHECKING:
+    from sniffer.ruleset import RuleSet
 
 VECTORS = [
     json.loads(line)
@@ -67,12 +69,6 @@ def flow(row: dict[str, Any], way: str, cut: str, port: int) -> list[tuple[int, 
         address = bytes(int(part) for part in keep.split("."))
         return [(time, frame) for time, frame in talk.frames if frame[26:30] == address]
     return talk.frames
-
-
-@pytest.fixture(scope="module")
-def ruleset() -> RuleSet:
-    """The shipped rules."""
-    return load_rules([Path(__file__).parent.parent / "rules"])
 
 
 def run(ruleset: RuleSet, way: str, cut: str) -> dict[str, list[Detection]]:

@@ -70,6 +70,7 @@ STATE = np.dtype(
     [
         ("keys", "<u8", (3,)),  # two words for flows, one for names
         ("clock", "<i8", (5,)),  # CLOCK_ words
+        ("next", "<i8"),  # frame at which the next pass over the batch begins
         ("everything", "u1"),  # every name passes
         ("fill", "<i8"),  # bytes of the area in use
         ("evicted", "<i8", (len(EVICTIONS),)),  # flows that had to make room, by kind
@@ -474,12 +475,16 @@ def expect_frame(data, frame):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pass_batch(data, frames, found, verdicts, counts, hashes, flows, listed, area, state):  # type: ignore[no-untyped-def]
-    """Judge every frame of a batch and return how many rows of ``found`` are filled.
+def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, listed, area, state):  # type: ignore[no-untyped-def]
+    """Judge the frames of a batch and return how many rows of ``found`` are filled.
+
+    A pass ends with the batch, or behind an answer of DNS that passes: what is learned from it may decide about the
+    frames that follow.  ``state.next`` tells where the next pass has to begin.
 
     Args:
         data: uint8[:], the batch's memory.
         frames: FRAME[:], one row a frame.
+        begin: index of the first frame to judge.
         found: ROW[:], twice as long as ``frames``; gets the rows of the passing frames, two where fragments contradict.
         verdicts: uint8[:], gets the reason of each frame.
         counts: int64[:], one counter a reason, added to.
@@ -491,9 +496,9 @@ def pass_batch(data, frames, found, verdicts, counts, hashes, flows, listed, are
     """
     passed = 0
     state.fill = 0
-    for i in range(min(STRIDE, len(frames))):
+    for i in range(begin, min(begin + STRIDE, len(frames))):
         expect_frame(data, frames[i])
-    for first in range(0, len(frames), STRIDE):
+    for first in range(begin, len(frames), STRIDE):
         stop = min(first + STRIDE, len(frames))
         for i in range(first, stop):
             if i + STRIDE < len(frames):
@@ -503,6 +508,7 @@ def pass_batch(data, frames, found, verdicts, counts, hashes, flows, listed, are
             now = tell_time(state.clock, frames[i].time)
             row = state.read[i - first]
             row.frame = i
+            row.clock = state.clock[CLOCK_NOW]
             verdict = np.int64(row.reason)
             if verdict == reasons.DECODED:
                 verdict = np.int64(judge(data, row, now, hashes, flows, listed, area, state))
@@ -516,4 +522,8 @@ def pass_batch(data, frames, found, verdicts, counts, hashes, flows, listed, are
                 )
             verdicts[i] = verdict
             counts[verdict] += 1
+            if verdict < reasons.PASSING and found[passed - 1].source_port == DNS_PORT:
+                state.next = i + 1
+                return passed
+    state.next = len(frames)
     return passed

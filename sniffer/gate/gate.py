@@ -81,22 +81,33 @@ class Gate:
         servers.remember(self._state[0]["servers"], self._address, len(address), self.keys[2], seconds)
 
     def inspect(self, batch: Batch) -> Iterator[Packet]:
-        """Judge every frame of a batch, then yield those that pass, in order."""
-        passed = self.judge(batch)
-        return self._packets(batch, self._found[:passed]) if passed else iter(())
+        """Judge every frame of a batch; yield those that pass, in order.
+
+        What the caller tells the gate when it gets an answer of DNS holds from the next frame on; everything else may
+        come too late for some frames of the same batch.
+        """
+        for found in self.passes(batch):
+            if len(found):
+                yield from self._packets(batch, found)
 
     def judge(self, batch: Batch) -> int:
-        """Judge every frame of a batch; return how many pass (their rows are in ``_found``)."""
+        """Judge every frame of a batch; return how many pass."""
+        return sum(len(found) for found in self.passes(batch))
+
+    def passes(self, batch: Batch) -> Iterator[NDArray[Any]]:
+        """Judge a batch pass by pass (:func:`decide.pass_batch`); yield the rows that pass, valid until the next."""
         count = len(batch.frames)
         if len(self.verdicts) < count:
             self._found = np.zeros(2 * count, dtype=rows.ROW)
             self.verdicts = np.zeros(count, dtype=np.uint8)
         self.frames += count
         self.bytes += int(batch.frames["length"].sum(dtype=np.int64))
-        return int(
-            decide.pass_batch(
+        begin = 0
+        while begin < count:
+            passed = decide.pass_batch(
                 batch.data,
                 batch.frames,
+                begin,
                 self._found,
                 self.verdicts,
                 self.counts,
@@ -106,7 +117,8 @@ class Gate:
                 self._area,
                 self._state[0],
             )
-        )
+            yield self._found[:passed]
+            begin = int(self._state["next"][0])
 
     def _packets(self, batch: Batch, found: NDArray[Any]) -> Iterator[Packet]:
         memories = (batch.data, self._area)
@@ -119,6 +131,7 @@ class Gate:
                 flow_hash,
                 layers,
                 vlans,
+                now,
                 start,
                 _frame,
                 source,
@@ -163,6 +176,7 @@ class Gate:
                 interface,
                 length,
                 reason,
+                now,
             )
 
     def set_stage(self, slot: int, flow_hash: int, stage: int) -> None:

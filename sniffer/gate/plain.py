@@ -133,8 +133,8 @@ class PlainGate:
         self.area.clear()
         for number, row in enumerate(batch.frames.tolist()):
             time, offset, captured, length, link, _, *tag = row
-            found = Found(frame=number)
             self.tell_time(time)
+            found = Found(frame=number, clock=self.now)
             fill = len(self.area)
             readings = [found]
             try:
@@ -159,6 +159,8 @@ class PlainGate:
                 del self.area[fill:]
             answer = readings[0] if readings[0] in passing or not passing else passing[0]
             yield answer, passing
+            if passing and passing[-1].source_port == DNS_PORT:
+                self.area.clear()  # a pass is over
 
     def judge_packet(self, memory: bytes, found: Found) -> int:
         """Decide about a packet whose headers were read."""

@@ -41,6 +41,7 @@ class Found:
     vlans: int = 0
     reason: int = 0
     frame: int = 0
+    clock: int = 0
     memory: int = 0
 
 

@@ -15,6 +15,7 @@ ROW = np.dtype(
         ("hash", "<u8"),  # keyed hash of the flow, the same for both directions
         ("layers", "<u8"),  # wrappings, one byte each (LAYER_NAMES), outermost in the highest byte used
         ("vlans", "<u8"),  # VLAN identifiers, 16 bits each, outermost in the highest 16 bits used
+        ("clock", "<i8"),  # nanoseconds on the gate's own clock
         ("start", "<i8"),  # sequence number of this direction's first byte if its SYN was seen, else -1
         ("frame", "<u4"),  # index into Batch.frames
         ("source", "<u4"),  # offset of the source address in the memory that is named below

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from gate_frames import Seen, batch
 
 from sniffer.gate import reasons, rows
@@ -45,18 +46,17 @@ class Twins:
 
     def judge_batch(self, one: Batch) -> list[str]:
         """Reasons for a batch, once both agree on everything."""
-        passed = self.gate.judge(one)
+        table = np.concatenate([found.copy() for found in self.gate.passes(one)] or [np.zeros(0, rows.ROW)])
         answers = list(self.plain.judge(one))
         verdicts = self.gate.verdicts[: len(one.frames)].tolist()
         for (each, _), verdict in zip(answers, verdicts, strict=True):
             assert reasons.REASONS[verdict].name == reasons.REASONS[each.reason].name, each
         self.passed = [each for _, passing in answers for each in passing]
-        table = self.gate._found[:passed]
         columns = {name: table[name].tolist() for name in FIELDS}
         for i, each in enumerate(self.passed):
             row = {name: column[i] for name, column in columns.items()}
             assert row == dataclasses.asdict(each)
-        assert passed == len(self.passed)
+        assert len(table) == len(self.passed)
         assert (self.gate.now, self.gate.clock_jumps) == (self.plain.now, self.plain.jumps)
         assert self.gate.evicted() == self.plain.evicted
         counted = {**self.plain.fragments.counts, **self.plain.quic.counts}

@@ -41,8 +41,23 @@ def test_a_packet_says_everything_about_its_frame() -> None:
             interface=3,
             frame_length=len(frame),
             reason=reasons.JSON,
+            now=9,
         )
     ]
+
+
+def test_an_answer_of_dns_ends_a_pass() -> None:
+    """What is learned from an answer holds for the next frame of the same batch already."""
+    gate = Gate(LISTED, flows=8)
+    one = Connection()
+    query = wire.dns("pool.example")
+    answer = wire.ethernet(wire.ipv4(wire.udp(query, 53, 5_000), protocol=17), 0x0800)
+    reasons_met = []
+    for packet in gate.inspect(wire.batch([*one.handshake(), answer, one.up(bytes(40))])):
+        reasons_met.append(reasons.REASONS[packet.reason].name)
+        gate.know_server(wire.packed(wire.POOL))
+    assert reasons_met == ["dns_listed", "server"]
+    assert gate.frames == gate.passed + sum(gate.skipped().values()) == 5
 
 
 def test_a_datagram_has_no_slot() -> None:

@@ -1,0 +1,160 @@
+"""When a hit counts, how sure it is by then, and when an event line about it is due.
+
+In: detections of flows and datagrams, in order; the time.  Out: a call for each hit and for each line that is due.
+Never: I/O, a clock of its own, a hit that is told twice or not at all.
+
+A mining message counts as *answered* when the peer's acknowledgement covers it, or when the peer speaks mining
+itself.  Until then its hit is held, for a few seconds of packet time at most; then it goes out as ``probable``.
+One spoofed segment can therefore not put an innocent address into a ``confirmed`` report.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sniffer.model import Confidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sniffer.flows.table import Flow
+    from sniffer.model import Detection, Facts
+
+MAX_WAITING: Final = 256  # hits of one flow that wait for an answer
+MAX_DATAGRAM_FLOWS: Final = 8_192  # what datagrams said, remembered to tell a first line from a reminder
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A hit that waits for the peer's answer."""
+
+    detection: Detection
+    flow: Flow
+    spoke: Sequence[bool]  # whether each side has spoken mining; changes while the hit waits
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the peer has answered by now (sequence numbers wrap: RFC 9293, section 3.4)."""
+        facts = self.detection.facts
+        acknowledged = self.flow.acked[facts.side]
+        is_covered = (
+            acknowledged >= 0 and facts.end >= 0 and (acknowledged - facts.end) & 0xFFFFFFFF < 1 << 31
+        )
+        return is_covered or all(self.spoke)
+
+
+@dataclass(slots=True)
+class Reported:
+    """What has been told of one (flow, rule)."""
+
+    count: int = 0
+    confidence: Confidence | None = None
+    time: int = 0
+
+
+@dataclass(slots=True)
+class Reports:
+    """What has been told of one flow, and what waits to be."""
+
+    by_rule: dict[str, Reported] = field(default_factory=dict)
+    waiting: deque[Waiting] = field(default_factory=deque)
+    answered: bool = False
+
+
+class Reporter:
+    """Holds, counts and passes on the hits of one engine."""
+
+    def __init__(
+        self,
+        *,
+        answer_wait: int,
+        repeat_interval: int,
+        one_sided: bool,
+        hit: Callable[[Detection], None],
+        event: Callable[[Detection], None],
+    ) -> None:
+        """Start with nothing told.
+
+        Args:
+            answer_wait: nanoseconds that a hit waits for the peer's answer.
+            repeat_interval: nanoseconds between two event lines of the same flow and rule.
+            one_sided: answers cannot be seen, so that nothing waits for one.
+            hit: called once for each message that a rule matches.
+            event: called when a line about a (flow, rule) is due.
+        """
+        self.hits = 0
+        self._answer_wait, self._repeat_interval, self._one_sided = answer_wait, repeat_interval, one_sided
+        self._hit, self._event = hit, event
+        self._waiting: deque[tuple[int, Reports]] = deque()  # by deadline
+        self._datagrams: OrderedDict[tuple[object, ...], Reported] = OrderedDict()
+
+    def hold(self, reports: Reports, waiting: Waiting, now: int) -> None:
+        """Keep a hit of a mining message until the peer has answered, or the time for that is over."""
+        reports.waiting.append(waiting)
+        if len(reports.waiting) == 1:
+            self._waiting.append((now + self._answer_wait, reports))
+        if len(reports.waiting) > MAX_WAITING:
+            self._let_go(reports, reports.waiting.popleft())
+
+    def release(self, reports: Reports, *, everything: bool = False) -> None:
+        """Report the hits of a flow that are answered by now, or all of them."""
+        waiting = reports.waiting
+        while waiting:
+            reports.answered = reports.answered or waiting[0].is_answered
+            if not (reports.answered or everything or self._one_sided):
+                return
+            self._let_go(reports, waiting.popleft())
+
+    def tick(self, now: int) -> None:
+        """Report what has waited long enough."""
+        while self._waiting and self._waiting[0][0] <= now:
+            self.release(self._waiting.popleft()[1], everything=True)
+
+    def finish(self) -> None:
+        """Report everything that waits: no more packets will come."""
+        while self._waiting:
+            self.release(self._waiting.popleft()[1], everything=True)
+
+    def report(self, reports: Reports, detection: Detection) -> None:
+        """Count a hit of a flow that needs no answer."""
+        self._report(reports.by_rule.setdefault(detection.rule.id, Reported()), detection)
+
+    def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> None:
+        """Count a hit of a datagram; ``flow`` is what belongs together as far as event lines are concerned."""
+        key = (*flow, detection.rule.id)
+        reported = self._datagrams.pop(key, None) or Reported()
+        self._datagrams[key] = reported
+        if len(self._datagrams) > MAX_DATAGRAM_FLOWS:
+            self._datagrams.popitem(last=False)
+        self._report(reported, detection)
+
+    def _let_go(self, reports: Reports, one: Waiting) -> None:
+        evidence = Confidence.CONFIRMED if reports.answered else Confidence.PROBABLE
+        one.detection.confidence = min(one.detection.rule.confidence, evidence)
+        one.detection.seen = seen_of(one.flow, one.detection.facts)
+        self.report(reports, one.detection)
+
+    def _report(self, reported: Reported, detection: Detection) -> None:
+        reported.count += 1
+        detection.count = reported.count
+        self.hits += 1
+        self._hit(detection)
+        now = detection.facts.time
+        due = (
+            reported.confidence is None
+            or detection.confidence > reported.confidence
+            or abs(now - reported.time) >= self._repeat_interval
+        )
+        if due:
+            reported.confidence = max(detection.confidence, reported.confidence or detection.confidence)
+            reported.time = now
+            self._event(detection)
+
+
+def seen_of(flow: Flow, facts: Facts) -> str:
+    """Whose packets the sensor has seen of a flow: "both", "client" or "server"."""
+    if all(flow.seen):
+        return "both"
+    return facts.sender.value if flow.seen[facts.side] else facts.sender.other.value
