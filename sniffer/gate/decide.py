@@ -16,7 +16,7 @@ import numpy as np
 
 from sniffer.gate import fragments, http_heads, names, openings, quic, reasons, rows, servers
 from sniffer.gate.area import settle
-from sniffer.gate.compiled import kernel, prefetch
+from sniffer.gate.compiled import inlined, kernel, prefetch
 from sniffer.gate.flowtable import EVICTIONS, expect, find, flow_hash, insert
 from sniffer.gate.fragments import REFUSED, WHOLE, add_fragment, copy_out, fragment_hash, release
 from sniffer.gate.headers import TCP, decode, walk
@@ -44,7 +44,7 @@ MAX_TIME = 4_000_000_000 * SECOND  # packet times beyond 2096 count as 2096, so 
 MAX_NOW = 30 * 366 * 86_400 * SECOND  # there the clock stands still: forged times cannot wrap it
 
 
-@kernel
+@inlined
 def tell_time(clock, time):  # type: ignore[no-untyped-def]
     """Advance the clock to a packet's time and return it in whole seconds.
 
@@ -327,7 +327,7 @@ def note_syn(row, flow):  # type: ignore[no-untyped-def]
         flow.start0 = start
 
 
-@kernel
+@inlined
 def judge_segment(data, row, now, hashes, flows, listed, state):  # type: ignore[no-untyped-def]
     """Decide about a TCP segment."""
     flags = row.tcp_flags
@@ -362,14 +362,6 @@ def judge_segment(data, row, now, hashes, flows, listed, state):  # type: ignore
 
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@kernel
-def judge(data, row, now, hashes, flows, listed, area, state):  # type: ignore[no-untyped-def]
-    """Decide about a packet whose headers were read; ``data`` is the memory that its row points into."""
-    if row.protocol == TCP:
-        return judge_segment(data, row, now, hashes, flows, listed, state)
-    return judge_datagram(data, row, now, listed, area, state)
 
 
 @kernel
@@ -418,33 +410,7 @@ def join(data, row, now, area, state):  # type: ignore[no-untyped-def]
     return False
 
 
-@kernel
-def judge_fragment(data, row, now, found, passed, hashes, flows, listed, area, state):  # type: ignore[no-untyped-def]
-    """Decide about a frame with a fragment: ``(reason, rows filled)``.
-
-    A fragment that makes its datagram whole is judged as the datagram.  Where fragments contradicted each other, both
-    readings are judged: the frame passes if one of them does.
-    """
-    fill, before = state.fill, passed
-    forked = join(data, row, now, area, state)
-    verdict = np.int64(row.reason)
-    for version in range(2 if forked else 1):
-        reading = state.read[STRIDE] if version else row
-        reason = np.int64(reading.reason)
-        if reason == reasons.DECODED:
-            reason = np.int64(judge(area, reading, now, hashes, flows, listed, area, state))
-            if reason < reasons.PASSING:
-                reading.reason = reason
-                found[passed] = reading
-                passed += 1
-        if version == 0 or reason < reasons.PASSING <= verdict:
-            verdict = reason
-    if passed == before:
-        state.fill = fill  # nothing points there
-    return verdict, passed
-
-
-@kernel
+@inlined
 def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyped-def]
     """Fill ``row`` with what the headers say; ``row.reason`` is DECODED or why they could not be read."""
     at = np.int64(frame.offset)
@@ -466,7 +432,7 @@ def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyp
             quic.expect_hello(data, row)
 
 
-@kernel
+@inlined
 def expect_frame(data, frame):  # type: ignore[no-untyped-def]
     """Ask for the cache lines with a frame's headers."""
     at = np.int64(frame.offset)
@@ -509,17 +475,28 @@ def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, list
             row = state.read[i - first]
             row.frame = i
             row.clock = state.clock[CLOCK_NOW]
-            verdict = np.int64(row.reason)
-            if verdict == reasons.DECODED:
-                verdict = np.int64(judge(data, row, now, hashes, flows, listed, area, state))
-                if verdict < reasons.PASSING:
-                    row.reason = verdict
-                    found[passed] = row
-                    passed += 1
-            elif verdict == reasons.FRAGMENT:
-                verdict, passed = judge_fragment(
-                    data, row, now, found, passed, hashes, flows, listed, area, state
-                )
+            memory, readings, fill, before = data, 1, state.fill, passed
+            if row.reason == reasons.FRAGMENT:
+                readings = 2 if join(data, row, now, area, state) else 1
+                memory = area
+            # Where fragments contradicted each other, both readings are judged: the frame passes if one of them does.
+            verdict = np.int64(reasons.FRAGMENT)
+            for version in range(readings):
+                reading = state.read[STRIDE] if version else row
+                reason = np.int64(reading.reason)
+                if reason == reasons.DECODED:
+                    if reading.protocol == TCP:
+                        reason = np.int64(judge_segment(memory, reading, now, hashes, flows, listed, state))
+                    else:
+                        reason = np.int64(judge_datagram(memory, reading, now, listed, area, state))
+                    if reason < reasons.PASSING:
+                        reading.reason = reason
+                        found[passed] = reading
+                        passed += 1
+                if version == 0 or reason < reasons.PASSING <= verdict:
+                    verdict = reason
+            if passed == before:
+                state.fill = fill  # nothing points there
             verdicts[i] = verdict
             counts[verdict] += 1
             if verdict < reasons.PASSING and found[passed - 1].source_port == DNS_PORT:

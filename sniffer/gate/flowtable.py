@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sniffer.gate import rows
-from sniffer.gate.compiled import kernel, prefetch
+from sniffer.gate.compiled import inlined, kernel, prefetch
 from sniffer.gate.hashing import sip_end, sip_start, sip_word
 from sniffer.gate.integers import u32, u64
 
@@ -60,7 +60,7 @@ def aligned_zeros(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     return memory[skip : skip + size].view(dtype)
 
 
-@kernel
+@inlined
 def flow_hash(data, row, key0, key1):  # type: ignore[no-untyped-def]
     """Hash both ends in one order whatever the direction: ``(hash, side of the sender)``.
 
@@ -100,13 +100,13 @@ def flow_hash(data, row, key0, key1):  # type: ignore[no-untyped-def]
     return sip_end(v0, v1, v2, v3), side
 
 
-@kernel
+@inlined
 def bucket_of(hashes, h):  # type: ignore[no-untyped-def]
     """First of the eight slots in which a flow may live."""
     return np.int64(h & np.uint64(len(hashes) - 1)) & ~np.int64(WAYS - 1)
 
 
-@kernel
+@inlined
 def expect(hashes, flows, h):  # type: ignore[no-untyped-def]
     """Ask for the cache lines of a flow's bucket: it will be looked up in a moment."""
     bucket = bucket_of(hashes, h)
@@ -115,7 +115,7 @@ def expect(hashes, flows, h):  # type: ignore[no-untyped-def]
     prefetch(flows, bucket + WAYS // 2)
 
 
-@kernel
+@inlined
 def find(hashes, flows, h, now):  # type: ignore[no-untyped-def]
     """Slot of a flow, or -1.  A flow that was idle too long starts afresh."""
     bucket = bucket_of(hashes, h)

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import inlined
 
 MASK = 0xFFFFFFFFFFFFFFFF
 NAME_MULTIPLIER = 0x9E3779B97F4A7C15
 
 
-@kernel
+@inlined
 def rotate(word, by):  # type: ignore[no-untyped-def]
     """Rotate a 64-bit word to the left."""
     return (word << np.uint64(by)) | (word >> np.uint64(64 - by))
 
 
-@kernel
+@inlined
 def sip_round(v0, v1, v2, v3):  # type: ignore[no-untyped-def]
     """One SipRound."""
     v0 += v1
@@ -39,7 +39,7 @@ def sip_round(v0, v1, v2, v3):  # type: ignore[no-untyped-def]
     return v0, v1, v2, v3
 
 
-@kernel
+@inlined
 def sip_start(key0, key1):  # type: ignore[no-untyped-def]
     """Initial state for a key of two words."""
     return (
@@ -50,7 +50,7 @@ def sip_start(key0, key1):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@inlined
 def sip_word(v0, v1, v2, v3, word):  # type: ignore[no-untyped-def]
     """Take in one word."""
     v3 ^= word
@@ -59,7 +59,7 @@ def sip_word(v0, v1, v2, v3, word):  # type: ignore[no-untyped-def]
     return v0, v1, v2, v3
 
 
-@kernel
+@inlined
 def sip_end(v0, v1, v2, v3):  # type: ignore[no-untyped-def]
     """Finish; 0 is kept for "empty slot"."""
     v2 ^= np.uint64(0xFF)
@@ -70,13 +70,13 @@ def sip_end(v0, v1, v2, v3):  # type: ignore[no-untyped-def]
     return h if h != np.uint64(0) else np.uint64(1)
 
 
-@kernel
+@inlined
 def name_step(h, byte):  # type: ignore[no-untyped-def]
     """Take in one byte of a name, which is read from its end to its start."""
     return (h ^ np.uint64(byte)) * np.uint64(NAME_MULTIPLIER)
 
 
-@kernel
+@inlined
 def name_end(h):  # type: ignore[no-untyped-def]
     """Finish; the lowest bit is kept for a flag, and 0 for "empty slot"."""
     h ^= h >> np.uint64(32)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from sniffer.gate import kinds, reasons
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import inlined
 from sniffer.gate.integers import u16, u32
 from sniffer.gate.kinds import NOTHING, PROTOCOL, add_layer, add_vlan
 from sniffer.gate.links import link_header
@@ -35,7 +35,7 @@ MAX_IPV6_HEADERS = 16
 MAX_HEADERS = 40  # headers of one frame, tags and labels and tunnels together
 
 
-@kernel
+@inlined
 def ipv4(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     """Read an IPv4 header (RFC 791): ``(reason, kind of its payload, offset of that, end claimed)``."""
     if at + 20 > end:
@@ -62,7 +62,7 @@ def ipv4(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     return reasons.DECODED, kind, at + header, at + total
 
 
-@kernel
+@inlined
 def ipv6(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     """Read an IPv6 header and its extensions (RFC 8200): as :func:`ipv4`."""
     if at + 40 > end:
@@ -105,7 +105,7 @@ def ipv6(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     return reasons.IPV6_HEADER, NOTHING, at, at
 
 
-@kernel
+@inlined
 def tcp(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     """Read a TCP header (RFC 9293); ``cut`` bytes of its payload were not captured."""
     if at + 20 > end:
@@ -124,7 +124,7 @@ def tcp(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     return reasons.DECODED
 
 
-@kernel
+@inlined
 def udp(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     """Read a UDP header (RFC 768)."""
     if at + 8 > end:
@@ -146,7 +146,7 @@ def udp(data, at, end, cut, row):  # type: ignore[no-untyped-def]
     return reasons.DECODED
 
 
-@kernel
+@inlined
 def walk(data, at, end, cut, kind, row):  # type: ignore[no-untyped-def]
     """Read one header after another from ``at`` on, until TCP or UDP, or a reason to stop.
 
@@ -195,7 +195,7 @@ def walk(data, at, end, cut, kind, row):  # type: ignore[no-untyped-def]
     return reasons.TUNNEL_DEPTH
 
 
-@kernel
+@inlined
 def decode(data, at, end, cut, link, tci, vlan_protocol, row):  # type: ignore[no-untyped-def]
     """Walk the headers of the frame ``data[at:end]`` and fill ``row``.
 

@@ -16,7 +16,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import inlined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,13 +45,13 @@ load16, load32, load64 = (_load(bits, swap=True) for bits in (16, 32, 64))
 load16_little, load32_little = (_load(bits, swap=False) for bits in (16, 32))
 
 
-@kernel
+@inlined
 def is_inside(data, at, size):  # type: ignore[no-untyped-def]
     """Whether ``size`` bytes at ``at`` lie inside an array."""
     return np.uint64(at) < np.uint64(max(len(data) - size + 1, 0))  # unsigned: what is negative is too large
 
 
-@kernel
+@inlined
 def u16(data, at):  # type: ignore[no-untyped-def]
     """Big-endian 16-bit number."""
     if not is_inside(data, at, 2):
@@ -59,13 +59,13 @@ def u16(data, at):  # type: ignore[no-untyped-def]
     return np.int64(load16(data, at))
 
 
-@kernel
+@inlined
 def u24(data, at):  # type: ignore[no-untyped-def]
     """Big-endian 24-bit number."""
     return (np.int64(data[at]) << 16) | u16(data, at + 1)
 
 
-@kernel
+@inlined
 def u32(data, at):  # type: ignore[no-untyped-def]
     """Big-endian 32-bit number."""
     if not is_inside(data, at, 4):
@@ -73,7 +73,7 @@ def u32(data, at):  # type: ignore[no-untyped-def]
     return np.int64(load32(data, at))
 
 
-@kernel
+@inlined
 def u64(data, at):  # type: ignore[no-untyped-def]
     """Big-endian 64-bit number, unsigned."""
     if not is_inside(data, at, 8):
@@ -81,7 +81,7 @@ def u64(data, at):  # type: ignore[no-untyped-def]
     return load64(data, at)
 
 
-@kernel
+@inlined
 def le16(data, at):  # type: ignore[no-untyped-def]
     """Little-endian 16-bit number."""
     if not is_inside(data, at, 2):
@@ -89,7 +89,7 @@ def le16(data, at):  # type: ignore[no-untyped-def]
     return np.int64(load16_little(data, at))
 
 
-@kernel
+@inlined
 def le32(data, at):  # type: ignore[no-untyped-def]
     """Little-endian 32-bit number."""
     if not is_inside(data, at, 4):

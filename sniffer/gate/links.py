@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from sniffer.gate import kinds, reasons
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import inlined, kernel
 from sniffer.gate.integers import le16, le32, u16, u32
 
 LINKS: Final = frozenset(
@@ -32,7 +32,7 @@ MAX_NFLOG_FIELDS: Final = 32
 MAX_RADIOTAP_WORDS: Final = 8
 
 
-@kernel
+@inlined
 def link_header(data, at, end, link):  # type: ignore[no-untyped-def]
     """Step over the link header: ``(reason, kind, offset behind it)``."""
     if link == 1:  # Ethernet
