@@ -22,7 +22,7 @@ import struct
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,8 @@ from sniffer.ruleset import load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from sniffer.ruleset import RuleSet
 
@@ -312,15 +314,19 @@ class Round:
             hit=lambda _: None,
             event=lambda _: None,
         )
-        judge, spent = engine.gate.judge, [0.0]
+        passes, spent = engine.gate.passes, [0.0]
 
-        def timed(one: Batch) -> int:
-            begun = time.process_time()
-            passing = judge(one)
-            spent[0] += time.process_time() - begun
-            return passing
+        def timed(one: Batch) -> Iterator[NDArray[Any]]:
+            going = passes(one)
+            found: NDArray[Any] | None = np.zeros(0)
+            while found is not None:
+                begun = time.process_time()
+                found = next(going, None)
+                spent[0] += time.process_time() - begun
+                if found is not None:
+                    yield found
 
-        engine.gate.judge = timed  # type: ignore[method-assign]
+        engine.gate.passes = timed  # type: ignore[method-assign]
         begun = time.process_time()
         for one in traffic:
             engine.process(one)

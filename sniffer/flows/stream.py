@@ -26,7 +26,9 @@ MAX_GIVEN_UP: Final = 16  # holes remembered after they were skipped
 HISTORY: Final = 4_096  # delivered bytes kept, to compare retransmissions with
 MAX_AHEAD: Final = 1 << 20
 MAX_BEHIND: Final = 1 << 16
-PATIENCE: Final = 3_000 * MILLISECOND  # how long a hole may stay open
+PATIENCE: Final = (
+    30_000 * MILLISECOND
+)  # how long a hole may stay open: some retransmissions (RFC 6298, section 5) take as long
 HOLD: Final = 1_000 * MILLISECOND  # how long a stream joined midway collects before it begins
 REORDER: Final = 100 * MILLISECOND  # an acknowledgement may overtake the segment it answers on the mirror
 MAX_ALTERNATIVES: Final = 16

@@ -293,13 +293,13 @@ def test_late_duplicates_of_an_ended_flow_are_known() -> None:
 
 
 def test_quiet_flow_gives_up_its_hole_when_time_passes() -> None:
-    """What waits behind a hole is handed out after three seconds, without another packet, hole after hole."""
+    """What waits behind a hole is handed out after thirty seconds, without another packet, hole after hole."""
     table, _ = make_table()
     feed(table, [segment(100, SUBMIT, start=100), segment(500, SUBMIT), segment(900, SUBMIT)])
-    assert list(table.due(2 * SECOND)) == []
-    assert [type(chunk) for _, chunks in table.due(4 * SECOND) for chunk in chunks] == [Gap, Data]
-    assert [type(chunk) for _, chunks in table.due(8 * SECOND) for chunk in chunks] == [Gap, Data]
-    assert list(table.due(99 * SECOND)) == []
+    assert list(table.due(29 * SECOND)) == []
+    assert [type(chunk) for _, chunks in table.due(31 * SECOND) for chunk in chunks] == [Gap, Data]
+    assert [type(chunk) for _, chunks in table.due(62 * SECOND) for chunk in chunks] == [Gap, Data]
+    assert list(table.due(999 * SECOND)) == []
 
 
 def test_last_segments_of_a_capture_are_handed_out() -> None:
@@ -309,7 +309,7 @@ def test_last_segments_of_a_capture_are_handed_out() -> None:
         table,
         [segment(100, SUBMIT, start=100), segment(500, SUBMIT), segment(900, SUBMIT), segment(2_000, SUBMIT)],
     )
-    early = [chunk for _, chunks in table.due(4 * SECOND) for chunk in chunks]
+    early = [chunk for _, chunks in table.due(31 * SECOND) for chunk in chunks]
     late = [chunk for _, chunks in table.finish() for chunk in chunks]
     assert text(early + late) == SUBMIT * 3
     assert list(table.finish()) == []
@@ -345,7 +345,7 @@ def test_leap_of_time_does_not_keep_holes_open(leap: int) -> None:
     )
     now = SECOND + abs(leap)
     feed(table, [segment(100, SUBMIT, start=100, time=now), segment(500, SUBMIT, time=now)])
-    assert len(list(table.due(now + 4 * SECOND))) == 2
+    assert len(list(table.due(now + 31 * SECOND))) == 2
 
 
 # ── bounds ───────────────────────────────────────────────────────────────────────────────────────────────
