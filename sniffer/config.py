@@ -132,6 +132,15 @@ class Capture(Section):
     interfaces: tuple[InterfaceName, ...] = Field(
         default=(), max_length=16, description="mirror ports to listen on"
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="processes among which the packets of each interface are shared out",
+    )
+    fanout: Literal["hash", "queue"] = Field(
+        default="hash", description="how: by the hash of a flow's two ends, or by the card's receive queue"
+    )
     ring_mib: int = Field(default=64, ge=1, le=1_024, description="kernel ring of each interface, MiB")
     block_kib: Literal[64, 128, 256, 512, 1024, 2048, 4096] = Field(
         default=1_024, description="block of the ring, KiB: the most that is handed over at once"

@@ -20,7 +20,7 @@ from sniffer.flows.table import FlowTable
 from sniffer.gate import reasons, rows
 from sniffer.gate.gate import Gate
 from sniffer.gate.headers import TCP
-from sniffer.learned import Addresses
+from sniffer.learned import Addresses, Lesson
 from sniffer.model import Data, Detection, Facts, Match, Place, Role
 from sniffer.oddities import Oddities
 from sniffer.protocols import dns, management, tls
@@ -97,6 +97,7 @@ class Engine:
         settings: EngineSettings,
         hit: Callable[[Detection], None],
         event: Callable[[Detection], None],
+        learned: Callable[[Lesson], None] | None = None,
     ) -> None:
         """Start with empty tables.
 
@@ -106,6 +107,7 @@ class Engine:
             settings: sizes and times.
             hit: called once for each message that a rule matches.
             event: called when a line about a (flow, rule) is due.
+            learned: called for each address that DNS gave to a listed name; other engines can :meth:`learn` it.
         """
         self.ruleset = ruleset
         self.interfaces = interfaces
@@ -116,6 +118,7 @@ class Engine:
             limit_flows=settings.read_flows, limit_bytes=settings.read_bytes, oddities=self.oddities
         )
         self._addresses = Addresses(self.oddities)
+        self._learned = learned
         self._resolvers: frozenset[str] = frozenset()  # names of known resolvers
         self._reporter = Reporter(
             answer_wait=settings.answer_wait,
@@ -319,15 +322,23 @@ class Engine:
     ) -> None:
         """Remember a question; learn the addresses of an answer."""
         ends = (receiver, sender) if resolution.is_answer else (sender, receiver)
-        learned = self._addresses.note(
+        lessons = self._addresses.note(
             resolution,
             ends,
             self.now,
             pool_of=self.ruleset.pool_of,
             one_sided=self.settings.one_sided,
         )
-        for address, until in learned:
-            self.gate.know_server(address, until)
+        for lesson in lessons:
+            self.gate.know_server(lesson.address, lesson.until)
+            if self._learned:
+                self._learned(lesson)
+
+    def learn(self, lesson: Lesson) -> None:
+        """Take over what another engine learned; its time is on this engine's clock."""
+        pool = self.ruleset.pool_of(lesson.name)
+        if pool and self._addresses.learn(lesson, pool, self.now):
+            self.gate.know_server(lesson.address, lesson.until)
 
     # ── matching ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -29,6 +29,14 @@ BROADCAST: Final = b"\xff" * 4
 MAX_POOLS: Final = 3  # at one address: with more it is a front that says nothing of whom it serves
 
 
+class Lesson(NamedTuple):
+    """What was just learned of an address."""
+
+    address: bytes  # packed
+    name: str
+    until: int  # on the engine's clock
+
+
 class Learned(NamedTuple):
     """What is known of an address."""
 
@@ -60,7 +68,7 @@ class Addresses:
         *,
         pool_of: Callable[[str], str],
         one_sided: bool,
-    ) -> list[tuple[bytes, int]]:
+    ) -> list[Lesson]:
         """Take note of a question, or learn from an answer.
 
         Args:
@@ -71,7 +79,7 @@ class Addresses:
             one_sided: questions need not have been seen.
 
         Returns:
-            Packed addresses that were learned, each with the time until which it counts.
+            What was learned.
         """
         key = (ends, resolution.identifier, resolution.names[0])
         if not resolution.is_answer:
@@ -90,12 +98,14 @@ class Addresses:
         name, pool = named[0]
         out = []
         for address, seconds in resolution.addresses:
-            until = now + min(max(seconds, SHORTEST), LONGEST) * SECOND
-            if can_serve(address) and self._learn(address, name, pool, until, now):
-                out.append((address, until))
+            lesson = Lesson(address, name, now + min(max(seconds, SHORTEST), LONGEST) * SECOND)
+            if can_serve(address) and self.learn(lesson, pool, now):
+                out.append(lesson)
         return out
 
-    def _learn(self, address: bytes, name: str, pool: str, until: int, now: int) -> bool:
+    def learn(self, lesson: Lesson, pool: str, now: int) -> bool:
+        """Remember an address of a pool; return whether it says anything (a front of many pools does not)."""
+        address, name, until = lesson
         known = self._learned.pop(address, None)
         if known is not None and known.until < now:
             known = None

@@ -8,9 +8,12 @@ Never: anything but sums.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class InterfaceTotals(msgspec.Struct):
@@ -57,6 +60,20 @@ def continued(past: Totals, now: Totals) -> Totals:
         else:
             out[name] = before + after
     return Totals(**out)
+
+
+def together(parts: Sequence[Totals]) -> Totals:
+    """The books of several engines that work side by side: everything added, the ratio weighted by flows."""
+    out = parts[0] if parts else Totals()
+    for part in parts[1:]:
+        flows = out.flows + part.flows
+        ratio = (
+            (out.one_sided_ratio * out.flows + part.one_sided_ratio * part.flows) / flows if flows else 0.0
+        )
+        read = out.flows_read + part.flows_read
+        out = continued(out, part)
+        out.flows, out.flows_read, out.one_sided_ratio = flows, read, ratio
+    return out
 
 
 def _interface(past: InterfaceTotals | None, now: InterfaceTotals | None) -> InterfaceTotals:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer import learned
-from sniffer.learned import Addresses
+from sniffer.learned import Addresses, Lesson
 from sniffer.oddities import Oddities
 from sniffer.protocols.dns import Resolution
 
@@ -35,7 +35,7 @@ def answer(
     now: int = 0,
     number: int = 7,
     one_sided: bool = False,
-) -> list[tuple[bytes, int]]:
+) -> list[Lesson]:
     """An answer passes by."""
     resolution = Resolution(number, True, names, ((address, seconds),))
     return table.note(resolution, ENDS, now, pool_of=pool_of, one_sided=one_sided)
@@ -45,7 +45,7 @@ def test_answer_to_a_question_is_learned() -> None:
     """The address has the name that was asked for, as long as the answer says."""
     table = Addresses(Oddities())
     ask(table, "btc.pool.example")
-    assert answer(table, "btc.pool.example") == [(GLOBAL, 60 * SECOND)]
+    assert answer(table, "btc.pool.example") == [Lesson(GLOBAL, "btc.pool.example", 60 * SECOND)]
     assert table.name_of(GLOBAL, 60 * SECOND) == "btc.pool.example"
     assert table.name_of(GLOBAL, 61 * SECOND) == ""
 
@@ -54,9 +54,9 @@ def test_time_to_live_has_bounds() -> None:
     """A zero counts for half a minute, and no answer for more than a day."""
     table = Addresses(Oddities())
     ask(table, "btc.pool.example")
-    assert answer(table, "btc.pool.example", seconds=0) == [(GLOBAL, 30 * SECOND)]
+    assert answer(table, "btc.pool.example", seconds=0)[0].until == 30 * SECOND
     ask(table, "btc.pool.example")
-    assert answer(table, "btc.pool.example", seconds=1 << 31) == [(GLOBAL, 86_400 * SECOND)]
+    assert answer(table, "btc.pool.example", seconds=1 << 31)[0].until == 86_400 * SECOND
 
 
 def test_unasked_answer_is_not_learned() -> None:
@@ -155,7 +155,7 @@ def test_whatever_is_said(said: list[tuple[bool, str, bytes, int, int]]) -> None
         if not is_answer:
             ask(table, name, now)
             continue
-        for found, until in answer(table, name, address=address, seconds=seconds, now=now):
+        for found, _, until in answer(table, name, address=address, seconds=seconds, now=now):
             assert pool_of(name)
             assert learned.can_serve(found)
             assert table.name_of(found, until + 1) == "" or until < table._learned[found].until

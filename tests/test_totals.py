@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sniffer.totals import InterfaceTotals, Totals, continued
+from sniffer.totals import InterfaceTotals, Totals, continued, together
 
 
 def test_counters_add_and_levels_do_not() -> None:
@@ -27,3 +27,22 @@ def test_counters_add_and_levels_do_not() -> None:
     assert both.skipped == {"judged": 4, "fragment": 2}
     assert both.interfaces == {"a": InterfaceTotals(5, 50, 1, 99), "b": InterfaceTotals(4, 40, 0, 100)}
     assert continued(both, Totals()).packets == 14
+
+
+def test_workers_side_by_side() -> None:
+    """Counters and levels of all are added; the share of one-sided flows is that of all flows together."""
+    one = Totals(
+        packets=10,
+        flows=30,
+        flows_read=2,
+        one_sided_ratio=0.5,
+        interfaces={"a": InterfaceTotals(10, 99, 1, 7)},
+    )
+    two = Totals(
+        packets=5, flows=10, flows_read=1, one_sided_ratio=0.1, interfaces={"a": InterfaceTotals(5, 1, 0, 9)}
+    )
+    all_of_them = together([one, two, Totals()])
+    assert (all_of_them.packets, all_of_them.flows, all_of_them.flows_read) == (15, 40, 3)
+    assert abs(all_of_them.one_sided_ratio - (30 * 0.5 + 10 * 0.1) / 40) < 1e-9
+    assert all_of_them.interfaces == {"a": InterfaceTotals(15, 100, 1, 9)}
+    assert together([]) == Totals()

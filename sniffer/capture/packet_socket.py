@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from sniffer.capture.interface import index_of, link_type
 from sniffer.errors import AccessError, InputError
@@ -25,14 +25,21 @@ PACKET_ADD_MEMBERSHIP: Final = 1
 PACKET_RX_RING: Final = 5
 PACKET_STATISTICS: Final = 6
 PACKET_VERSION: Final = 10
+PACKET_FANOUT: Final = 18
 PACKET_IGNORE_OUTGOING: Final = 23
 PACKET_MR_PROMISC: Final = 1
+FANOUT_HASH: Final = 0
+FANOUT_QUEUE: Final = 5  # PACKET_FANOUT_QM
+FANOUT_UNIQUE: Final = 0x2000  # the kernel chooses a number that nobody uses
+FANOUT_DEFRAGMENT: Final = 0x8000
 TPACKET_V3: Final = 2
 ETH_P_ALL: Final = 3
 SO_ATTACH_FILTER: Final = 26
 BPF_RETURN: Final = 0x06
 WHOLE: Final = 262_144
 FRAME_SIZE: Final = 2_048  # a formality: version 3 packs frames of any length into a block
+
+Sharing: TypeAlias = Literal["hash", "queue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,34 @@ def _set_up(sock: socket.socket, interface: str, index: int, settings: RingSetti
             raise InputError("the interface is down", where=interface, remedy=remedy) from None
         raise AccessError(
             f"no ring: {error.strerror}", where=interface, remedy="see the kernel log"
+        ) from None
+
+
+def share_out(sock: socket.socket, by: Sharing, group: int | None) -> int:
+    """Make a bound ring socket one of those among which the kernel shares out the packets of its interface.
+
+    Args:
+        sock: bound, with its ring.
+        by: ``hash``: of both ends of a flow, the same in both directions, IPv4 fragments put together first;
+            ``queue``: of the card, where its own hash is symmetric.
+        group: number of the group to join; None: found one.
+
+    Returns:
+        The number of the group.  Packets go to its members in the order in which they joined.
+
+    Raises:
+        AccessError: the kernel refuses.
+    """
+    kind = FANOUT_HASH | FANOUT_DEFRAGMENT if by == "hash" else FANOUT_QUEUE
+    if group is None:
+        kind |= FANOUT_UNIQUE
+    try:
+        sock.setsockopt(SOL_PACKET, PACKET_FANOUT, (group or 0) | kind << 16)
+        return sock.getsockopt(SOL_PACKET, PACKET_FANOUT) & 0xFFFF
+    except OSError as error:
+        what = f"the kernel does not share packets out by {by} ({error.strerror})"
+        raise AccessError(
+            what, where=sock.getsockname()[0], remedy="set capture.workers to 1, or capture.fanout to hash"
         ) from None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -18,15 +19,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sniffer.capture.interface import interface_names
-from sniffer.capture.packet_socket import RingSettings, has_packet_sockets, open_ring_socket
+from sniffer.capture.packet_socket import RingSettings, has_packet_sockets, open_ring_socket, share_out
 from sniffer.config import privacy_key
+from sniffer.control.crew import Crew
 from sniffer.control.http import Endpoint
 from sniffer.control.notify import Notifier
 from sniffer.control.page import overview
 from sniffer.control.records import Job, NewRules, ReplayJob, TenantRow
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
 from sniffer.control.routes import make_routes
-from sniffer.control.supervisor import Supervisor
 from sniffer.control.table import HostTable
 from sniffer.errors import EXIT_OK, SnifferError
 from sniffer.log import configure, logger
@@ -35,7 +36,7 @@ from sniffer.paths import rule_folders
 from sniffer.sinks.event import encode
 from sniffer.sinks.events import EventWriter
 from sniffer.sinks.hosts import HostBook
-from sniffer.sinks.metrics import Accumulator, Health, WorkerHealth, render
+from sniffer.sinks.metrics import Health, render
 from sniffer.sinks.stats import make_stats
 
 if TYPE_CHECKING:
@@ -44,14 +45,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sniffer.config import Config
-    from sniffer.control.records import Ended, Finished, News, RulesInUse, Snapshot
+    from sniffer.control.records import Ended, Finished, News
 
 TICK: Final = 0.5
 STATS_EVERY: Final = 60.0
 FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
 FLUSH_SECONDS: Final = 1.0  # for the event file
-WORKER: Final = "0"
 STALE: Final = 5.0  # seconds without a word from the worker after which the sensor is not healthy
 
 
@@ -72,13 +72,12 @@ class Options:
 
 
 class Daemon:
-    """The parent process.  Hears the worker (:class:`~sniffer.control.supervisor.Listener`)."""
+    """The parent process.  Hears the workers (:class:`~sniffer.control.crew.Listener`)."""
 
     def __init__(self, config: Config, options: Options, loaded: Loaded, directories: Sequence[Path]) -> None:
         self.config, self.options = config, options
         self._loaded, self._directories = loaded, tuple(directories)
         self._generation = 1
-        self._offered: dict[int, tuple[Loaded, asyncio.Future[str]]] = {}
         self._key = privacy_key(config.events)
         hosts = config.hosts
         self.book = HostBook(
@@ -89,10 +88,7 @@ class Daemon:
             expire_after=hosts.expire_after,
             hold_seconds=hosts.hold_seconds,
         )
-        self.books = Accumulator()
-        self.health = Health(
-            workers={WORKER: WorkerHealth()}, interfaces=dict.fromkeys(options.interfaces, False)
-        )
+        self.health = Health(interfaces=dict.fromkeys(options.interfaces, False))
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
         self._take(loaded)
         self.ring = RingSettings(
@@ -104,7 +100,7 @@ class Daemon:
         self.notifier = Notifier()
         self.writer = EventWriter(config.events.file) if config.events.file else None
         self.reloader = Reloader(self._reload)
-        self.supervisor = Supervisor(self, self._make_job)
+        self.crew = Crew(self, self._make_job, 1 if options.replay else config.capture.workers)
         self.endpoint = Endpoint(
             options.listen,
             make_routes(
@@ -119,11 +115,10 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reading = asyncio.Event()
         self._signals = 0
-        self._lost: dict[str, None] = {}
-        self._dropped = [0, 0]  # event lines: of workers before this one, of this one
-        self._heard = 0.0
+        self._groups: dict[
+            str, int
+        ] = {}  # by interface: number under which the kernel shares out its packets
         self._end: Ended | None = None
-        self._last: Finished | None = None
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,7 +139,7 @@ class Daemon:
         )
         if self.table is not None:
             self.table.start()
-        working = asyncio.create_task(self.supervisor.run())
+        working = asyncio.create_task(self.crew.run())
         ticking = asyncio.create_task(self._tick())
         stopping = asyncio.create_task(self._stop.wait())
         limit = asyncio.create_task(self._time_limit())
@@ -169,15 +164,15 @@ class Daemon:
             await asyncio.Event().wait()
 
     async def _wind_up(self, working: asyncio.Task[Finished]) -> int:
-        """Let the worker finish, within its time."""
+        """Let the workers finish, within their time."""
         self.notifier.stopping()
         if not working.done():
             logger().info("stopping: reading what has arrived")
-            await self.supervisor.stop()
+            await self.crew.stop()
             await asyncio.wait((working,), timeout=DRAIN_SECONDS)
         if not working.done():
             logger().warning("the worker did not finish in time", code="worker_slow_stop")
-            self.supervisor.stop_now()
+            self.crew.stop_now()
             await asyncio.wait((working,), timeout=1.0)
         last = working.result() if working.done() else None
         if last is not None and last.exit_status and not last.stopped:
@@ -195,14 +190,14 @@ class Daemon:
         await self.endpoint.close()
         if self.writer is not None:
             await asyncio.to_thread(self.writer.close, FLUSH_SECONDS)
-        totals = self.books.totals
+        totals = self.crew.totals
         logger().info("stopped", packets=totals.packets, hits=self.book.hits)
 
     def _on_stop(self) -> None:
         self._signals += 1
         self._stop.set()
         if self._signals > 1:
-            self.supervisor.stop_now()
+            self.crew.stop_now()
 
     def _on_hang_up(self) -> None:
         if self.writer is not None:
@@ -229,17 +224,32 @@ class Daemon:
                 next_stats += STATS_EVERY
                 self._write_stats()
                 self.notifier.status(self._status())
-            if self._lost:
-                await self._reopen()
+            await self._reopen()
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────
 
-    def _make_job(self) -> tuple[Job, Sequence[socket.socket]]:
+    def _open_socket(self, name: str) -> socket.socket:
+        """Open an interface; with several workers, for one share of its packets.
+
+        Raises:
+            SnifferError: it is missing, or the kernel refuses.
+        """
+        sock = open_ring_socket(name, self.ring)
+        if len(self.crew.members) > 1:
+            try:
+                self._groups[name] = share_out(sock, self.config.capture.fanout, self._groups.get(name))
+            except BaseException:
+                sock.close()
+                raise
+        return sock
+
+    def _make_job(self, number: int) -> tuple[Job, Sequence[socket.socket]]:
         options, config = self.options, self.config
+        workers = len(self.crew.members)
         sockets: list[socket.socket] = []
         if options.replay is None and has_packet_sockets():
             try:
-                sockets += (open_ring_socket(name, self.ring) for name in options.interfaces)
+                sockets += map(self._open_socket, options.interfaces)
             except BaseException:
                 for sock in sockets:
                     sock.close()
@@ -263,16 +273,17 @@ class Daemon:
             ),
             one_sided=config.sensor.one_sided,
             repeat_interval=int(config.events.repeat_interval * 1_000_000_000),
+            cpu=cpu_of(number) if workers > 1 else None,
+            shares=workers > 1,
         )
         return job, sockets
 
     def ready(self) -> None:
-        """A worker has begun to read."""
-        self._heard = time.monotonic()
+        """Every worker has begun to read."""
         self._reading.set()
-        self.health.workers[WORKER].up = True
-        self.notifier.ready(f"watching {', '.join(self.options.interfaces) or self.options.replay}")
-        logger().info("watching", source=", ".join(self.options.interfaces) or self.options.replay)
+        source = ", ".join(self.options.interfaces) or self.options.replay
+        self.notifier.ready(f"watching {source}")
+        logger().info("watching", source=source, workers=len(self.crew.members))
 
     def news(self, news: News) -> None:
         """Count hits, write lines."""
@@ -284,68 +295,32 @@ class Daemon:
             for line in news.events:
                 self.writer.write(line)
 
-    def snapshot(self, snapshot: Snapshot) -> None:
-        """Take the worker's books."""
-        self._heard = time.monotonic()
-        self.books.update(snapshot.totals)
-        self.health.interfaces.update(snapshot.up)
-        self._dropped[1] = snapshot.dropped_events
-        if snapshot.dropped_hits or snapshot.dropped_events:
-            logger().warning(
-                "the worker had no room for all of its news",
-                code="outbox_full",
-                hits=snapshot.dropped_hits,
-                events=snapshot.dropped_events,
-            )
-
-    def rules_in_use(self, answer: RulesInUse) -> None:
-        """The worker has taken new rules, or not."""
-        offered = self._offered.pop(answer.generation, None)
-        if offered is not None and not offered[1].done():
-            offered[1].set_result(answer.fault)
-
-    def lost(self, interface: str) -> None:
-        """An interface was removed: wait for it to come back."""
-        self._lost[interface] = None
-        self.health.interfaces[interface] = False
-        logger().error("the interface is gone; waiting for it", code="interface_gone", interface=interface)
-
     def ended(self, end: Ended) -> None:
         """The replay is over; its numbers stay up."""
         self._end = end
         for line in end.lines:
             logger().error(line.removeprefix("error: "))
         logger().info(
-            "the replay has ended; metrics stay until told to stop", packets=self.books.totals.packets
+            "the replay has ended; metrics stay until told to stop", packets=self.crew.totals.packets
         )
 
-    def died(self, reason: str) -> None:
-        """The worker ended by itself."""
-        worker = self.health.workers[WORKER]
-        worker.up = False
-        worker.restarts += 1
-        self._lost.clear()  # its successor opens everything anew
-        self.books.begin()
-        self._dropped = [sum(self._dropped), 0]
-        logger().error("the worker died; it is started again", reason=reason, restarts=worker.restarts)
-
-    def finished(self, last: Finished) -> None:
-        """The worker has done its work."""
-        self.health.workers[WORKER].up = False
-        self._last = last
-
     async def _reopen(self) -> None:
-        """Give the worker a new socket for each lost interface that is there again."""
+        """Give each worker a new socket for each lost interface that is there again."""
+        if not any(member.lost for member in self.crew.members):
+            return
         there = interface_names()
-        for name in [name for name in self._lost if name in there]:
-            try:
-                sock = open_ring_socket(name, self.ring)
-            except SnifferError:
-                continue  # not yet up, or gone again
-            if await self.supervisor.send_socket(name, sock):
-                del self._lost[name]
-                self.health.reopens[name] += 1
-                logger().info("the interface is back", interface=name)
+        for member in self.crew.members:
+            for name in [name for name in member.lost if name in there]:
+                try:
+                    sock = self._open_socket(name)
+                except SnifferError:
+                    self._groups.pop(name, None)  # a group ends with its interface
+                    continue  # not yet up, or gone again
+                if await member.supervisor.send_socket(name, sock):
+                    del member.lost[name]
+                    if member is self.crew.members[0]:
+                        self.health.reopens[name] += 1
+                        logger().info("the interface is back", interface=name)
 
     # ── rules ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -377,19 +352,10 @@ class Daemon:
         return not fault, told
 
     async def _offer(self, loaded: Loaded) -> str:
-        """Hand rules to the worker; return what speaks against them."""
+        """Hand rules to the workers; return what speaks against them."""
+        old = NewRules(self._generation, self._loaded.dump)
         self._generation += 1
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._offered[self._generation] = (loaded, answer)
-        try:
-            if await self.supervisor.send_rules(NewRules(self._generation, loaded.dump)):
-                fault = await asyncio.wait_for(answer, 10.0)
-            else:
-                fault = ""  # no worker just now; the next one starts with these
-        except TimeoutError:
-            fault = "the worker did not answer"
-        finally:
-            self._offered.pop(self._generation, None)
+        fault = await self.crew.take_rules(NewRules(self._generation, loaded.dump), old)
         if fault:
             self._generation -= 1
         else:
@@ -403,43 +369,49 @@ class Daemon:
 
     def _current_health(self) -> Health:
         health = self.health
-        worker = health.workers[WORKER]
-        worker.up, worker.heartbeat = self.supervisor.up, self.supervisor.heartbeat
+        health.workers = self.crew.health()
+        health.interfaces.update(self.crew.interfaces())
         if self.writer is not None:
             sink = health.sinks["events"]
             sink.written, sink.failed = self.writer.written, self.writer.failed
-            sink.dropped = self.writer.dropped + sum(self._dropped)
+            sink.dropped = self.writer.dropped + self.crew.dropped_events
         return health
 
     def _metrics(self) -> bytes:
-        return render(self._current_health(), self.books.totals, self.book)
+        return render(self._current_health(), self.crew.totals, self.book)
 
     def _overview(self) -> dict[str, Any]:
-        return overview(self._current_health(), self.books.totals, self.book, sensor=self.config.sensor.name)
+        return overview(self._current_health(), self.crew.totals, self.book, sensor=self.config.sensor.name)
 
     def _healthy(self) -> tuple[bool, str]:
-        silent = time.monotonic() - self._heard
-        if not self._heard:
+        if not self._reading.is_set():
             return True, "starting"
-        return silent < STALE, f"the worker reported {silent:.1f} s ago"
+        silent = self.crew.silent_seconds
+        return silent < STALE, f"every worker reported within {silent:.1f} s"
 
     def _ready(self) -> tuple[bool, str]:
-        if not self.supervisor.up:
-            return False, "no worker is reading"
+        if not self.crew.is_up:
+            return False, "not every worker is reading"
         return True, f"watching with {len(self._loaded.rules)} rules"
 
     def _status(self) -> str:
-        totals = self.books.totals
-        state = "replay ended" if self._end is not None else "watching" if self.supervisor.up else "starting"
+        totals = self.crew.totals
+        state = "replay ended" if self._end is not None else "watching" if self.crew.is_up else "starting"
         return f"{state}: {totals.packets} packets, {self.book.hits} hits, {len(self.book)} series"
 
     def _write_stats(self) -> None:
         if self.writer is None:
             return
-        totals = self.books.totals
+        totals = self.crew.totals
         drops = sum(books.drops for books in totals.interfaces.values())
         stats = make_stats(totals, sensor=self.config.sensor.name, drops=drops, hosts=len(self.book))
         self.writer.write(encode(stats))
+
+
+def cpu_of(number: int) -> int:
+    """The processor of a worker: from the last one that this process may use downwards (the first ones serve the cards)."""
+    allowed = sorted(os.sched_getaffinity(0), reverse=True)
+    return allowed[number % len(allowed)]
 
 
 def run_daemon(config: Config, options: Options) -> int:

@@ -1,7 +1,7 @@
 """What parent and worker tell each other, and how it is framed on their socket.
 
-    parent ── Job, NewRules, NewSocket, Stop ──▶ worker
-    worker ── Ready, News, Snapshot, RulesInUse, Lost, Ended, Finished ──▶ parent
+    parent ── Job, NewRules, NewSocket, Learned, Stop ──▶ worker
+    worker ── Ready, News, Snapshot, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
 
 In: records.  Out: frames (a length of four bytes, then msgpack), and records from frames.
 Never: a frame beyond its limit, code on either side.
@@ -59,6 +59,8 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     tenants: tuple[TenantRow, ...] = ()
     one_sided: bool = False
     repeat_interval: int = 600_000_000_000  # nanoseconds
+    cpu: int | None = None  # processor to stay on; None: any
+    shares: bool = False  # there are other workers: tell what was learned
 
 
 class NewRules(msgspec.Struct, tag="rules", frozen=True):
@@ -74,11 +76,19 @@ class NewSocket(msgspec.Struct, tag="socket", frozen=True):
     interface: str
 
 
+class Learned(msgspec.Struct, tag="learned", frozen=True):
+    """An address that DNS gave to a listed name: seen by one worker, and told to the others."""
+
+    address: bytes  # packed
+    name: str
+    seconds: float  # for which it counts from now on
+
+
 class Stop(msgspec.Struct, tag="stop", frozen=True):
     """Finish what has arrived, then end."""
 
 
-ToWorker: TypeAlias = Job | NewRules | NewSocket | Stop
+ToWorker: TypeAlias = Job | NewRules | NewSocket | Learned | Stop
 
 # ── worker to parent ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,7 +152,7 @@ class Finished(msgspec.Struct, tag="finished", frozen=True):
     stopped: bool = False  # by Stop, as opposed to the end of the source
 
 
-FromWorker: TypeAlias = Ready | News | Snapshot | RulesInUse | Lost | Ended | Finished
+FromWorker: TypeAlias = Ready | News | Snapshot | Learned | RulesInUse | Lost | Ended | Finished
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -25,6 +25,7 @@ from sniffer.control.records import (
     Ended,
     Finished,
     Job,
+    Learned,
     Lost,
     NewRules,
     News,
@@ -65,10 +66,13 @@ class Listener(Protocol):
     def snapshot(self, snapshot: Snapshot) -> None:
         """Books."""
 
+    def learned(self, learned: Learned) -> None:
+        """The worker has learned an address from DNS."""
+
     def rules_in_use(self, answer: RulesInUse) -> None:
         """The worker has taken, or refused, new rules."""
 
-    def lost(self, interface: str) -> None:
+    def lost_interface(self, interface: str) -> None:
         """An interface was removed."""
 
     def ended(self, end: Ended) -> None:
@@ -76,9 +80,6 @@ class Listener(Protocol):
 
     def died(self, reason: str) -> None:
         """The worker ended by itself; another follows."""
-
-    def finished(self, last: Finished) -> None:
-        """The worker has done its work."""
 
 
 class Supervisor:
@@ -133,7 +134,6 @@ class Supervisor:
         while True:
             reason = await self._one_life()
             if self._last is not None:
-                self._listener.finished(self._last)
                 return self._last
             if self._stopping:
                 return Finished(stopped=True)
@@ -216,10 +216,12 @@ class Supervisor:
             case Ready():
                 self._is_ready = self.up = True
                 listener.ready()
+            case Learned():
+                listener.learned(record)
             case RulesInUse():
                 listener.rules_in_use(record)
             case Lost():
-                listener.lost(record.interface)
+                listener.lost_interface(record.interface)
             case Ended():
                 listener.ended(record)
             case Finished():
@@ -263,6 +265,13 @@ class Supervisor:
         if sock is not None:
             async with self._sending:
                 await asyncio.get_running_loop().sock_sendall(sock, frame(record))
+
+    def tell(self, learned: Learned) -> None:
+        """Pass on an address, if it can be done at once: a worker that does not listen now can do without it."""
+        if self._sock is not None and not self._sending.locked():
+            with contextlib.suppress(OSError):
+                # A frame as short as this fits into the buffer whole, or not at all.
+                self._sock.send(frame(learned))
 
     async def send_rules(self, rules: NewRules) -> bool:
         """Hand new rules to the worker; return whether there is one to take them."""

@@ -9,6 +9,7 @@ Run as ``python -m sniffer.control.worker FD``.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ from sniffer.control.records import (
     Ended,
     Finished,
     Job,
+    Learned,
     Lost,
     NewRules,
     NewSocket,
@@ -38,6 +40,7 @@ from sniffer.control.records import (
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import SnifferError, WorkerError, printable
 from sniffer.gate import gate
+from sniffer.learned import Lesson
 from sniffer.ruleset import restore
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.networks import PrefixTable
@@ -128,7 +131,14 @@ class Worker:
             settings=settings,
             hit=self.outbox.hit,
             event=self._event,
+            learned=self._share if self.job.shares else None,
         )
+
+    def _share(self, lesson: Lesson) -> None:
+        """Tell the parent of a learned address, if the way is free: it is of use at once or hardly at all."""
+        if self.outbox.is_clear:
+            seconds = (lesson.until - self._engine.now) / 1e9
+            self.outbox.put(Learned(lesson.address, lesson.name, seconds))
 
     def _event(self, detection: Detection) -> None:
         if self.job.events:
@@ -222,6 +232,9 @@ class Worker:
             self.stopping = True
         elif isinstance(record, NewRules):
             self.outbox.put(RulesInUse(record.generation, self._take_rules(record.dump)))
+        elif isinstance(record, Learned):
+            until = self._engine.now + int(record.seconds * 1e9)
+            self._engine.learn(Lesson(record.address, record.name, until))
         elif isinstance(record, NewSocket) and self.link.descriptors:
             sock = socket.socket(fileno=self.link.descriptors.popleft())
             if isinstance(self.source, ring.LiveCapture):
@@ -310,6 +323,9 @@ def serve(sock: socket.socket) -> int:
     job = link.first()
     if job is None:
         return WorkerError.exit_status
+    if job.cpu is not None:
+        with contextlib.suppress(OSError):  # taken away meanwhile: then any
+            os.sched_setaffinity(0, {job.cpu})
     try:
         warm_up()
         source = open_source(job)

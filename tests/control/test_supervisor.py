@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sniffer.control import supervisor
-from sniffer.control.records import Ended, Finished, Job, NewRules, News, RulesInUse, Snapshot
+from sniffer.control.records import Ended, Finished, Job, Learned, NewRules, News, RulesInUse, Snapshot
 from sniffer.control.supervisor import Supervisor, describe
 from sniffer.errors import AccessError, WorkerError
 
@@ -66,7 +66,11 @@ class Listener:
         """Note it."""
         self.told.append(f"rules {answer.generation}")
 
-    def lost(self, interface: str) -> None:
+    def learned(self, learned: Learned) -> None:
+        """Note it."""
+        self.told.append(f"learned {learned.name}")
+
+    def lost_interface(self, interface: str) -> None:
         """Note it."""
         self.told.append(f"lost {interface}")
 
@@ -77,10 +81,6 @@ class Listener:
     def died(self, reason: str) -> None:
         """Note it."""
         self.told.append(f"died: {reason}")
-
-    def finished(self, last: Finished) -> None:
-        """Note it."""
-        self.told.append(f"finished {last.exit_status}")
 
 
 def job() -> tuple[Job, Sequence[socket.socket]]:
@@ -110,7 +110,7 @@ def test_a_worker_that_does_its_work(tmp_path: Path) -> None:
     listener, keeper, last = run(
         tmp_path, "say(Ready()); say(News((row,))); say(Ended()); say(Finished(exit_status=66))"
     )
-    assert listener.told == ["ready", "ended 0", "finished 66"]
+    assert listener.told == ["ready", "ended 0"]
     assert (listener.hits, keeper.restarts, keeper.up, last.exit_status) == (1, 0, False, 66)
 
 
@@ -125,7 +125,7 @@ if lives == 1:
 say(Finished())
 """
     listener, keeper, _ = run(tmp_path, script)
-    assert listener.told == ["ready", "died: killed by SIGKILL", "ready", "finished 0"]
+    assert listener.told == ["ready", "died: killed by SIGKILL", "ready"]
     assert (listener.hits, keeper.restarts) == (1_000, 1)
 
 
@@ -140,7 +140,7 @@ say(News((row,)))
 say(Finished())
 """
     listener, _, _ = run(tmp_path, script)
-    assert listener.told == ["ready", "died: exit status 1", "ready", "finished 0"]
+    assert listener.told == ["ready", "died: exit status 1", "ready"]
     assert listener.hits == 1
 
 
@@ -164,7 +164,7 @@ while lives == 1:
 say(Finished())
 """
     listener, keeper, _ = run(tmp_path, script, check_every=0.05, silent_checks=8)
-    assert listener.told == ["ready", "died: killed by SIGKILL", "ready", "finished 0"]
+    assert listener.told == ["ready", "died: killed by SIGKILL", "ready"]
     assert keeper.restarts == 1
 
 
@@ -190,7 +190,7 @@ say(Finished())
         await asyncio.wait_for(running, 30)
         return listener.told
 
-    assert asyncio.run(stop_it()) == ["ready", "died: killed by SIGKILL", "ready", "finished 0"]
+    assert asyncio.run(stop_it()) == ["ready", "died: killed by SIGKILL", "ready"]
 
 
 @pytest.mark.parametrize("noise", ["b'\\xff' * 100", "b'\\x01\\0\\0\\0\\xc1'", "frame(Stop())"])
@@ -204,7 +204,7 @@ if lives == 1:
 say(Finished())
 """
     listener, _, _ = run(tmp_path, script)
-    assert listener.told == ["ready", "died: killed by SIGKILL", "ready", "finished 0"]
+    assert listener.told == ["ready", "died: killed by SIGKILL", "ready"]
 
 
 def test_stop_and_stop_now(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ say(Finished())
         await asyncio.wait_for(running, 30)
         return listener.told
 
-    assert asyncio.run(send()) == ["ready", "rules 2", "finished 0"]
+    assert asyncio.run(send()) == ["ready", "rules 2"]
 
 
 def test_a_job_that_cannot_be_made() -> None:

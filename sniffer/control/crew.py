@@ -1,0 +1,243 @@
+"""The workers of one daemon, as if they were one.
+
+In: how to make a Job for a worker of a number.  Out: calls for hits and states; the books of all of them, added up.
+Never: a packet; a sum that falls because a worker was started again; a learned address told to whoever taught it.
+
+Each worker has a supervisor, books and descriptors of its own, and a share of the packets of every interface.  What one
+learns from DNS it tells the parent, who tells the others: the flow that it matters for may be in the share of any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sniffer.control.supervisor import Supervisor
+from sniffer.log import logger
+from sniffer.sinks.metrics import Accumulator, WorkerHealth
+from sniffer.totals import Totals, together
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from sniffer.control.records import Ended, Finished, Job, Learned, NewRules, News, RulesInUse, Snapshot
+
+ANSWER_WITHIN: Final = 10.0  # seconds that a worker has to take new rules
+
+
+class Listener(Protocol):
+    """Who wants to know."""
+
+    def ready(self) -> None:
+        """Every worker has begun to read; called once."""
+
+    def news(self, news: News) -> None:
+        """Hits and event lines of some worker."""
+
+    def ended(self, end: Ended) -> None:
+        """The source has come to its end; the worker stays."""
+
+
+class Member:
+    """One place in the crew.  Hears its worker (:class:`~sniffer.control.supervisor.Listener`)."""
+
+    def __init__(
+        self, number: int, crew: Crew, make_job: Callable[[int], tuple[Job, Sequence[socket.socket]]]
+    ) -> None:
+        self.name = str(number)
+        self.health = WorkerHealth()
+        self.books = Accumulator()
+        self.up: dict[str, bool] = {}  # interfaces
+        self.lost: dict[str, None] = {}  # interfaces that were removed
+        self.heard = 0.0  # monotonic time of the last books
+        self.supervisor = Supervisor(self, partial(make_job, number))
+        self._crew = crew
+        self._dropped = [0, 0]  # event lines: of workers before this one, of this one
+        self._offered: dict[int, asyncio.Future[str]] = {}
+
+    @property
+    def dropped_events(self) -> int:
+        """Event lines that found no room in the worker."""
+        return sum(self._dropped)
+
+    def ready(self) -> None:
+        """The worker has begun to read."""
+        self.heard = time.monotonic()
+        self._crew.member_ready()
+
+    def news(self, news: News) -> None:
+        """Hits and event lines."""
+        self._crew.listener.news(news)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Take the worker's books."""
+        self.heard = time.monotonic()
+        self.books.update(snapshot.totals)
+        self.up.update(snapshot.up)
+        self._dropped[1] = snapshot.dropped_events
+        if snapshot.dropped_hits or snapshot.dropped_events:
+            logger().warning(
+                "the worker had no room for all of its news",
+                code="outbox_full",
+                worker=self.name,
+                hits=snapshot.dropped_hits,
+                events=snapshot.dropped_events,
+            )
+
+    def learned(self, learned: Learned) -> None:
+        """The worker has learned an address."""
+        self._crew.spread(learned, self)
+
+    def rules_in_use(self, answer: RulesInUse) -> None:
+        """The worker has taken new rules, or not."""
+        offered = self._offered.pop(answer.generation, None)
+        if offered is not None and not offered.done():
+            offered.set_result(answer.fault)
+
+    def lost_interface(self, interface: str) -> None:
+        """An interface was removed: wait for it to come back."""
+        self.lost[interface] = None
+        self.up[interface] = False
+        logger().error(
+            "the interface is gone; waiting for it",
+            code="interface_gone",
+            interface=interface,
+            worker=self.name,
+        )
+
+    def ended(self, end: Ended) -> None:
+        """The source has come to its end; the worker stays."""
+        self._crew.listener.ended(end)
+
+    def died(self, reason: str) -> None:
+        """The worker ended by itself; another follows."""
+        self.health.restarts += 1
+        self.lost.clear()  # its successor opens everything anew
+        self.books.begin()
+        self._dropped = [self.dropped_events, 0]
+        logger().error(
+            "the worker died; it is started again",
+            reason=reason,
+            worker=self.name,
+            restarts=self.health.restarts,
+        )
+
+    async def take_rules(self, rules: NewRules) -> str:
+        """Hand rules to the worker; return what speaks against them, "" for nothing."""
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._offered[rules.generation] = answer
+        try:
+            if not await self.supervisor.send_rules(rules):
+                return ""  # no worker just now; the next one starts with these
+            return await asyncio.wait_for(answer, ANSWER_WITHIN)
+        except TimeoutError:
+            return f"worker {self.name} did not answer"
+        finally:
+            self._offered.pop(rules.generation, None)
+
+
+class Crew:
+    """All workers."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        make_job: Callable[[int], tuple[Job, Sequence[socket.socket]]],
+        count: int,
+    ) -> None:
+        """Prepare; :meth:`run` starts.
+
+        Args:
+            listener: hears what they say.
+            make_job: called for each worker that starts, with its number: its Job and the sockets that go with it.
+            count: how many work at a time.
+        """
+        self.listener = listener
+        self.members = [Member(number, self, make_job) for number in range(count)]
+        self._is_ready = False
+
+    async def run(self) -> Finished:
+        """Run all workers until they finish; return the last record of the first that says something is wrong.
+
+        Raises:
+            WorkerError: one keeps dying.
+            SnifferError: a Job cannot be made (an interface is missing, the kernel refuses).
+        """
+        running = [asyncio.create_task(member.supervisor.run()) for member in self.members]
+        try:
+            ends = await asyncio.gather(*running)
+        finally:
+            for one in running:
+                one.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return next((end for end in ends if end.exit_status), ends[0])
+
+    async def stop(self) -> None:
+        """Ask all workers to finish what has arrived and end."""
+        await asyncio.gather(*(member.supervisor.stop() for member in self.members))
+
+    def stop_now(self) -> None:
+        """End without another word."""
+        for member in self.members:
+            member.supervisor.stop_now()
+
+    def member_ready(self) -> None:
+        """Tell, once, when every worker has begun to read."""
+        if not self._is_ready and self.is_up:
+            self._is_ready = True
+            self.listener.ready()
+
+    def spread(self, learned: Learned, teacher: Member) -> None:
+        """Tell the other workers of an address that one has learned."""
+        for member in self.members:
+            if member is not teacher:
+                member.supervisor.tell(learned)
+
+    async def take_rules(self, rules: NewRules, old: NewRules) -> str:
+        """Hand rules to every worker; return what speaks against them, "" for nothing.  Then all keep the old ones."""
+        faults = await asyncio.gather(*(member.take_rules(rules) for member in self.members))
+        fault = next(filter(None, faults), "")
+        if fault:
+            agreed = [member for member, one in zip(self.members, faults, strict=True) if not one]
+            await asyncio.gather(*(member.take_rules(old) for member in agreed))
+        return fault
+
+    # ── what is known ────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_up(self) -> bool:
+        """Whether every worker reads."""
+        return all(member.supervisor.up for member in self.members)
+
+    @property
+    def totals(self) -> Totals:
+        """The books of all workers and of those before them."""
+        return together([member.books.totals for member in self.members])
+
+    @property
+    def silent_seconds(self) -> float:
+        """Seconds since the worker that was silent longest was heard; 0 before all have begun."""
+        heard = min(member.heard for member in self.members)
+        return time.monotonic() - heard if heard else 0.0
+
+    @property
+    def dropped_events(self) -> int:
+        """Event lines that found no room in a worker."""
+        return sum(member.dropped_events for member in self.members)
+
+    def interfaces(self) -> dict[str, bool]:
+        """Whether each interface is up, as far as it was told."""
+        up: dict[str, bool] = {}
+        for member in self.members:
+            for name, is_up in member.up.items():
+                up[name] = up.get(name, True) and is_up
+        return up
+
+    def health(self) -> dict[str, WorkerHealth]:
+        """The state of each worker."""
+        for member in self.members:
+            member.health.up, member.health.heartbeat = member.supervisor.up, member.supervisor.heartbeat
+        return {member.name: member.health for member in self.members}
