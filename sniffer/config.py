@@ -48,6 +48,7 @@ PRIVATE: Final = (
 )
 """What the word ``private`` stands for in a list of networks."""
 
+MAX_RING: Final = 1_024  # MiB; offsets in a ring have 32 bits
 MIN_KEY: Final = 16
 MAX_KEY: Final = 4_096
 
@@ -85,6 +86,19 @@ def read_networks(value: Any) -> tuple[Network, ...]:
         raise ValueError(f"{NETWORK_WANTED}: {error}") from None
 
 
+def read_ring(value: Any) -> int | Literal["auto"]:
+    """Size of a ring: a number of MiB, or the word ``auto``.
+
+    Raises:
+        ValueError: neither.
+    """
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_RING:
+        raise ValueError(f'expected "auto", or MiB from 1 to {MAX_RING}')
+    return value
+
+
 def flatten(entries: tuple[tuple[Network, ...], ...]) -> tuple[Network, ...]:
     """One list from the networks of all entries."""
     return tuple(network for entry in entries for network in entry)
@@ -101,6 +115,13 @@ Duration: TypeAlias = Annotated[
     float,
     BeforeValidator(read_duration),
     WithJsonSchema({"type": ["string", "number"], "examples": ["30s", "10m", "24h"]}),
+]
+RingSize: TypeAlias = Annotated[
+    int | Literal["auto"],
+    PlainValidator(read_ring),
+    WithJsonSchema(
+        {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_RING}]},
+    ),
 ]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
 InterfaceName: TypeAlias = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[!-.0-~]+$")]
@@ -141,7 +162,10 @@ class Capture(Section):
     fanout: Literal["hash", "queue"] = Field(
         default="hash", description="how: by the hash of a flow's two ends, or by the card's receive queue"
     )
-    ring_mib: int = Field(default=64, ge=1, le=1_024, description="kernel ring of each interface, MiB")
+    ring_mib: RingSize = Field(
+        default="auto",
+        description="kernel ring of each interface and worker, MiB; auto: by speed and free memory",
+    )
     block_kib: Literal[64, 128, 256, 512, 1024, 2048, 4096] = Field(
         default=1_024, description="block of the ring, KiB: the most that is handed over at once"
     )
@@ -149,6 +173,12 @@ class Capture(Section):
         default=True, description="take frames addressed to others, as a mirror port delivers"
     )
     snaplen: int = Field(default=262_144, ge=128, le=262_144, description="bytes kept of each frame")
+    filter: Literal["auto", "none"] = Field(
+        default="auto", description="auto: the kernel drops what no rule can want; none: everything is read"
+    )
+    timestamps: Literal["kernel", "hardware"] = Field(
+        default="kernel", description="whose time packets have; hardware: the card's, where it makes stamps"
+    )
 
     @field_validator("interfaces")
     @classmethod

@@ -32,7 +32,7 @@ def faults(folder: Path, text: str) -> list[tuple[int, int, str]]:
 def test_needs_no_file() -> None:
     """Without a file, everything has its default."""
     config = load_config(None)
-    assert config.capture.ring_mib == 64
+    assert config.capture.ring_mib == "auto"
     assert config.http.listen == "127.0.0.1:9478"
     assert config.networks.inside is None
     assert config.events.file is None
@@ -105,9 +105,12 @@ def test_tenants(tmp_path: Path) -> None:
 
 
 BAD = [
-    ("capture: {ring_mib: 0}", [(1, 11, "range")]),
-    ("capture: {ring_mib: 2048}", [(1, 11, "range")]),
-    ('capture: {ring_mib: "5"}', [(1, 11, "type")]),
+    ("capture: {ring_mib: 0}", [(1, 11, "value")]),
+    ("capture: {ring_mib: 2048}", [(1, 11, "value")]),
+    ('capture: {ring_mib: "5"}', [(1, 11, "value")]),
+    ("capture: {ring_mib: true}", [(1, 11, "value")]),
+    ("capture: {filter: tcp}", [(1, 11, "value")]),
+    ("capture: {timestamps: card}", [(1, 11, "value")]),
     ("capture: {block_kib: 100}", [(1, 11, "value")]),
     ("capture: {promiscuous: 1}", [(1, 11, "type")]),
     ("capture: {interfaces: [eth0, eth0]}", [(1, 11, "value")]),

@@ -1,10 +1,14 @@
-"""Network interfaces of this machine: which there are, of what kind, up or down.
+"""Network interfaces of this machine: which there are, of what kind, how fast, up or down, what they received.
 
-In: a name.  Out: index, link type, flags.  Never: a change to an interface.
+In: a name.  Out: index, link type, flags, speed, MTU, counters.  Never: a change to an interface.
+
+Everything is asked for over sockets and the thread's own part of /proc, which follow the network namespace; /sys shows
+the one that it was mounted in.
 """
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import socket
 import struct
@@ -14,6 +18,11 @@ from sniffer.errors import InputError
 
 SIOCGIFFLAGS: Final = 0x8913
 SIOCGIFHWADDR: Final = 0x8927
+SIOCGIFMTU: Final = 0x8921
+SIOCETHTOOL: Final = 0x8946
+ETHTOOL_GSET: Final = 0x00000001
+UNKNOWN_SPEED: Final = (0, 0xFFFF, 0xFFFF_FFFF)
+COUNTERS: Final = "/proc/thread-self/net/dev"
 IFF_UP: Final = 0x1
 IFF_RUNNING: Final = 0x40
 
@@ -71,6 +80,41 @@ def is_up(name: str) -> bool:
     except InputError:
         return False
     return flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING
+
+
+def mtu(name: str) -> int:
+    """Most bytes that a frame carries behind its link header; 0: the interface is gone."""
+    try:
+        return int.from_bytes(_ask(name, SIOCGIFMTU)[16:20], "little")
+    except InputError:
+        return 0
+
+
+def speed(name: str) -> int:
+    """Megabits a second that an interface can deliver; 0: unknown, as of a tunnel or a port without a link."""
+    asked = ctypes.create_string_buffer(struct.pack("I40x", ETHTOOL_GSET))  # struct ethtool_cmd
+    request = struct.pack("16sP", name.encode()[:15], ctypes.addressof(asked)).ljust(40, b"\0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        try:
+            fcntl.ioctl(asker.fileno(), SIOCETHTOOL, request)
+        except OSError:
+            return 0
+    low, high = struct.unpack_from("12xH14xH", asked.raw)
+    found: int = low | high << 16
+    return 0 if found in UNKNOWN_SPEED else found
+
+
+def received(name: str) -> int:
+    """Packets that an interface counted as received since it was made; 0 where that is not told."""
+    try:
+        with open(COUNTERS, encoding="utf-8", errors="replace") as lines:  # noqa: PTH123  # once a second
+            for line in lines:
+                found, _, numbers = line.partition(":")
+                if found.strip() == name:
+                    return int(numbers.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return 0
 
 
 def _ask(name: str, request: int) -> bytes:

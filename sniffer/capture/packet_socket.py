@@ -9,6 +9,8 @@ Sources: packet(7), Documentation/networking/packet_mmap.rst, linux/if_packet.h.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import dataclasses
 import errno
 import mmap
 import socket
@@ -17,6 +19,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from sniffer.capture import bpf
 from sniffer.capture.interface import index_of, link_type
 from sniffer.errors import AccessError, InputError
 
@@ -25,6 +28,7 @@ PACKET_ADD_MEMBERSHIP: Final = 1
 PACKET_RX_RING: Final = 5
 PACKET_STATISTICS: Final = 6
 PACKET_VERSION: Final = 10
+PACKET_TIMESTAMP: Final = 17
 PACKET_FANOUT: Final = 18
 PACKET_IGNORE_OUTGOING: Final = 23
 PACKET_MR_PROMISC: Final = 1
@@ -35,11 +39,15 @@ FANOUT_DEFRAGMENT: Final = 0x8000
 TPACKET_V3: Final = 2
 ETH_P_ALL: Final = 3
 SO_ATTACH_FILTER: Final = 26
-BPF_RETURN: Final = 0x06
+SOF_TIMESTAMPING_RAW_HARDWARE: Final = 1 << 6
 WHOLE: Final = 262_144
 FRAME_SIZE: Final = 2_048  # a formality: version 3 packs frames of any length into a block
 
 Sharing: TypeAlias = Literal["hash", "queue"]
+
+
+class NoMemoryError(AccessError):
+    """The kernel has no memory for a ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,9 @@ class RingSettings:
     promiscuous: bool = True
     snaplen: int = WHOLE
     retire_ms: int = 60  # a block is handed over at the latest after this long
+    drop: bool = False  # have the kernel drop what no rule can want
+    hardware_time: bool = False  # take the card's time stamps, where it makes them
+    shrinks: bool = False  # the size was not asked for by anybody: take less where the kernel has less
 
     @property
     def block_bytes(self) -> int:
@@ -65,11 +76,29 @@ class RingSettings:
 
 @dataclass(slots=True)
 class Statistics:
-    """What the kernel says of a socket since it was opened."""
+    """What the kernel says of a socket since it was opened, and what the walk over its ring has met."""
 
-    packets: int = 0  # seen by the kernel, dropped ones included
+    packets: int = 0  # that the filter let pass, dropped ones included
     drops: int = 0  # did not fit into the ring
     freezes: int = 0  # times the ring was full
+    received: int = 0  # by the interface's own counter, whoever reads them; 0 where it is not told
+    stamped: int = 0  # with a time of the card
+    unsummed: int = 0  # whose checksum this machine left to the card: they never were on a wire
+    merged: int = 0  # longer than the interface can carry: put together by the kernel or the card (GRO, LRO)
+
+    def __add__(self, other: Statistics) -> Statistics:
+        """Of two sockets that had their turn on the same interface."""
+        return Statistics(*map(sum, zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
+
+    @property
+    def filtered(self) -> int:
+        """Packets that the kernel filter dropped: an estimate, for it counts none.
+
+        The interface counts what comes off the wire, and cards tell their counters late; frames that were merged count
+        several times there.  Where several workers share an interface out, take ``received`` of one and ``packets`` of
+        all.
+        """
+        return max(0, self.received - self.packets)
 
     def read(self, sock: socket.socket) -> None:
         """Add what has happened since the last reading; the kernel starts at zero with each."""
@@ -84,6 +113,25 @@ def has_packet_sockets() -> bool:
     return hasattr(socket, "AF_PACKET") and sys.byteorder == "little"
 
 
+def open_ring(interface: str, settings: RingSettings) -> tuple[socket.socket, RingSettings]:
+    """Open a ring of the size that the kernel has memory for, if the settings leave it that choice.
+
+    Returns:
+        The socket, and the settings that hold for it.
+
+    Raises:
+        InputError: as :func:`open_ring_socket`.
+        AccessError: as there.
+    """
+    while True:
+        try:
+            return open_ring_socket(interface, settings), settings
+        except NoMemoryError:
+            if not settings.shrinks or settings.ring_mib == 1:
+                raise
+            settings = dataclasses.replace(settings, ring_mib=settings.ring_mib // 2)
+
+
 def open_ring_socket(interface: str, settings: RingSettings) -> socket.socket:
     """Open a packet socket with a ring on one interface.
 
@@ -92,10 +140,11 @@ def open_ring_socket(interface: str, settings: RingSettings) -> socket.socket:
 
     Raises:
         InputError: no such interface, or of a kind that the gate does not read.
-        AccessError: the kernel refuses the socket, or the memory of the ring.
+        AccessError: the kernel refuses the socket.
+        NoMemoryError: the kernel refuses the memory of the ring.
     """
     index = index_of(interface)
-    link_type(interface)
+    program = bpf.build(link_type(interface), settings.snaplen, drop=settings.drop)
     try:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing arrives before bind
     except PermissionError:
@@ -108,20 +157,27 @@ def open_ring_socket(interface: str, settings: RingSettings) -> socket.socket:
             f"no packet socket: {error.strerror}", where=interface, remedy="a Linux kernel with AF_PACKET"
         ) from None
     try:
-        _set_up(sock, interface, index, settings)
+        _set_up(sock, interface, index, settings, program)
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _set_up(sock: socket.socket, interface: str, index: int, settings: RingSettings) -> None:
+def _set_up(
+    sock: socket.socket, interface: str, index: int, settings: RingSettings, program: list[bpf.Instruction]
+) -> None:
     try:
         sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         with contextlib.suppress(OSError):  # older kernels: the walk leaves outgoing packets out
             sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        if settings.snaplen < WHOLE:
-            attach_snaplen(sock, settings.snaplen)
+        if settings.hardware_time:
+            # A wish: cards that make no stamps, or were not told to (which takes more than CAP_NET_RAW), leave it at
+            # the kernel's, and each packet says which it has.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(SOL_PACKET, PACKET_TIMESTAMP, SOF_TIMESTAMPING_RAW_HARDWARE)
+        if len(program) > 1 or settings.snaplen < WHOLE:
+            attach_filter(sock, program)
         frames = settings.block_bytes // FRAME_SIZE * settings.blocks
         request = struct.pack(
             "7I", settings.block_bytes, settings.blocks, FRAME_SIZE, frames, settings.retire_ms, 0, 0
@@ -134,7 +190,7 @@ def _set_up(sock: socket.socket, interface: str, index: int, settings: RingSetti
     except OSError as error:
         if error.errno in (errno.ENOMEM, errno.EINVAL):
             what = f"the kernel has no {settings.ring_mib} MiB for the ring ({error.strerror})"
-            raise AccessError(
+            raise NoMemoryError(
                 what, where=interface, remedy="lower capture.ring_mib or capture.block_kib"
             ) from None
         if error.errno in (errno.ENODEV, errno.ENXIO):
@@ -175,12 +231,10 @@ def share_out(sock: socket.socket, by: Sharing, group: int | None) -> int:
         ) from None
 
 
-def attach_snaplen(sock: socket.socket, snaplen: int) -> None:
-    """Have the kernel keep ``snaplen`` bytes of each packet: a BPF program of one instruction, ``ret #snaplen``."""
-    import ctypes  # noqa: PLC0415  # needed in this rare case only
-
-    program = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, snaplen))
-    head = struct.pack("HxxxxxxP" if struct.calcsize("P") == 8 else "HxxP", 1, ctypes.addressof(program))
+def attach_filter(sock: socket.socket, program: list[bpf.Instruction]) -> None:
+    """Have the kernel run a BPF program over each packet: how many bytes of it to keep, 0 to drop it."""
+    packed = ctypes.create_string_buffer(bpf.pack(program))
+    head = struct.pack("@HP", len(program), ctypes.addressof(packed))  # struct sock_fprog
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
 
 

@@ -1,6 +1,6 @@
 """Live capture: kernel rings (TPACKET_V3) of one or several interfaces, read in place.
 
-In: sockets that :func:`sniffer.capture.packet_socket.open_ring_socket` made.  Out: a Batch for each ring block.
+In: sockets that :func:`sniffer.capture.packet_socket.open_ring` made.  Out: a Batch for each ring block.
 Never: a copy of a frame, a wait longer than the time-out, a block kept from the kernel longer than its batch.
 
 Layout of a block (linux/if_packet.h): a 48-byte head with status, number of packets and offset of the first; then a
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sniffer.capture.interface import is_up, link_type
-from sniffer.capture.packet_socket import RingSettings, Statistics, is_gone, map_ring, open_ring_socket
+from sniffer.capture.interface import is_up, link_type, mtu, received
+from sniffer.capture.packet_socket import RingSettings, Statistics, is_gone, map_ring, open_ring
 from sniffer.gate.compiled import kernel
 from sniffer.model import FRAME, Batch
 
@@ -36,8 +36,13 @@ TURN: Final = 8  # blocks of one ring before the next ring has its turn
 WATCH_EVERY: Final = 1.0
 
 # Words of the state.
-FILLED, OUTGOING, BROKEN = range(3)
+FILLED, OUTGOING, BROKEN, STAMPED, UNSUMMED, MERGED = range(6)
+WORDS = 6
 
+LINK_ROOM: Final = 64
+"""Bytes that a frame may be longer than the MTU without having been merged: link header, tags, labels."""
+
+NO_LIMIT: Final = 1 << 32
 SMALLEST_PACKET = 96  # bytes of a block that a packet takes at least
 
 BLOCK_PACKETS = 3
@@ -46,12 +51,14 @@ NEXT, SECONDS, NANOSECONDS, SNAPLEN, LENGTH, STATUS, MAC, _HASH, TCI, TPID = ran
 PACKET_TYPE = 14  # word with sll_hatype and sll_pkttype
 PACKET_OUTGOING = 4
 SMALLEST_MAC = 68  # behind tpacket3_hdr and sockaddr_ll
+CHECKSUM_NOT_READY = 1 << 3
 VLAN_VALID = 1 << 4
 VLAN_TPID_VALID = 1 << 6
+TIME_OF_HARDWARE = 1 << 31
 
 
 @kernel
-def walk_block(words, start, size, frames, interface, link, state):  # type: ignore[no-untyped-def]
+def walk_block(words, start, size, frames, interface, link, largest, state):  # type: ignore[no-untyped-def]
     """Fill a row for each packet of one block.
 
     Args:
@@ -61,7 +68,8 @@ def walk_block(words, start, size, frames, interface, link, state):  # type: ign
         frames: FRAME[:], room for every packet that a block can hold.
         interface: index to write into the rows.
         link: LINKTYPE number to write into the rows.
-        state: int64[3]; FILLED is set, OUTGOING and BROKEN are added to.
+        largest: bytes that a frame has at most before anything merges several.
+        state: int64[WORDS]; FILLED is set, the others are added to.
     """
     base = start // 4
     left = np.int64(words[base + BLOCK_PACKETS])
@@ -95,6 +103,12 @@ def walk_block(words, start, size, frames, interface, link, state):  # type: ign
                 row.vlan_protocol = (
                     np.int64(words[word + TPID]) & 0xFFFF if status & VLAN_TPID_VALID else 0x8100
                 )
+            if status & TIME_OF_HARDWARE:
+                state[STAMPED] += 1
+            if status & CHECKSUM_NOT_READY:
+                state[UNSUMMED] += 1
+            if row.length > largest:
+                state[MERGED] += 1
             filled += 1
         left -= 1
         step = np.int64(words[word + NEXT])
@@ -112,10 +126,10 @@ class Ring:
         """Map a socket's ring.
 
         Args:
-            sock: from ``open_ring_socket`` with the same settings; owned from now on.
+            sock: from ``open_ring``; owned from now on.
             name: of the interface.
             number: what ``FRAME.interface`` shall say.
-            settings: geometry.
+            settings: what ``open_ring`` returned with the socket.
         """
         self.sock, self.name, self.number, self.settings = sock, name, number, settings
         self.link = link_type(name)
@@ -125,8 +139,11 @@ class Ring:
         self._data: NDArray[np.uint8] = np.frombuffer(self._map, dtype=np.uint8)
         self._words: NDArray[np.uint32] = self._data.view(np.uint32)
         self._frames: NDArray[np.void] = np.zeros(settings.block_bytes // SMALLEST_PACKET, dtype=FRAME)
-        self._state = np.zeros(3, dtype=np.int64)
+        self._state = np.zeros(WORDS, dtype=np.int64)
         self._block = 0
+        self._largest = 0
+        self._first_received = received(name)
+        self.watch()
 
     @classmethod
     def from_fd(cls, fd: int, name: str, number: int, settings: RingSettings) -> Ring:
@@ -162,17 +179,29 @@ class Ring:
                 self._frames,
                 self.number,
                 self.link,
+                self._largest,
                 self._state,
             )
             yield Batch(self._data, self._frames[: int(self._state[FILLED])])
             self._words[start // 4 + STATUS_WORD] = 0  # TP_STATUS_KERNEL
             self._block = (self._block + 1) % self.settings.blocks
 
+    def watch(self) -> None:
+        """See whether the interface is still there, and how large its frames may be by now."""
+        self.gone = self.gone or is_gone(self.sock)
+        size = mtu(self.name)
+        self._largest = size + LINK_ROOM if size else NO_LIMIT
+
     def statistics(self) -> Statistics:
-        """Packets and drops by the kernel's count, since the socket was opened."""
+        """What the kernel counted since the socket was opened, and what the walk has met."""
+        told = self._statistics
+        # The interface's counter is read first, so that no packet seems filtered that is on its way.  One that was made
+        # anew under the old name counts from 0.
+        told.received = max(told.received, received(self.name) - self._first_received)
         with contextlib.suppress(OSError):
-            self._statistics.read(self.sock)
-        return self._statistics
+            told.read(self.sock)
+        told.stamped, told.unsummed, told.merged = self._state[[STAMPED, UNSUMMED, MERGED]].tolist()
+        return told
 
     def close(self) -> None:
         """Give socket and memory back."""
@@ -212,9 +241,9 @@ class LiveCapture:
         """
         rings: list[Ring] = []
         try:
-            rings += (
-                Ring(open_ring_socket(name, settings), name, n, settings) for n, name in enumerate(names)
-            )
+            for number, name in enumerate(names):
+                sock, chosen = open_ring(name, settings)
+                rings.append(Ring(sock, name, number, chosen))
         except BaseException:
             for ring in rings:
                 ring.close()
@@ -247,36 +276,35 @@ class LiveCapture:
     def _watch(self) -> None:
         self._next_watch = time.monotonic() + WATCH_EVERY
         for ring in self.rings:
-            ring.gone = ring.gone or is_gone(ring.sock)
+            ring.watch()
 
     @property
     def lost(self) -> list[str]:
         """Interfaces that were removed; each needs a new socket, see :meth:`replace`."""
         return [ring.name for ring in self.rings if ring.gone]
 
-    def replace(self, name: str, sock: socket.socket) -> None:
-        """Read an interface through a new socket; the counts of the old one stay."""
+    def replace(self, name: str, sock: socket.socket, settings: RingSettings | None = None) -> None:
+        """Read an interface through a new socket; the counts of the old one stay.
+
+        Args:
+            name: of the interface.
+            sock: the new socket.
+            settings: what it was opened with; None: what the old one was.
+        """
         number = self.interfaces.index(name)
         old = self.rings[number]
-        new = Ring(sock, name, number, old.settings)
-        past, last = self._past[number], old.statistics()
-        past.packets += last.packets
-        past.drops += last.drops
-        past.freezes += last.freezes
+        new = Ring(sock, name, number, settings or old.settings)
+        self._past[number] += old.statistics()
         self._poll.unregister(old.sock)
         old.close()
         self.rings[number] = new
         self._poll.register(new.sock, select.POLLIN | select.POLLERR)
 
     def statistics(self) -> Mapping[str, Statistics]:
-        """Packets and drops of each interface by the kernel's count, since the start."""
-        out = {}
-        for ring, past in zip(self.rings, self._past, strict=True):
-            now = ring.statistics()
-            out[ring.name] = Statistics(
-                past.packets + now.packets, past.drops + now.drops, past.freezes + now.freezes
-            )
-        return out
+        """What was counted of each interface since the start."""
+        return {
+            ring.name: past + ring.statistics() for ring, past in zip(self.rings, self._past, strict=True)
+        }
 
     def up(self) -> Mapping[str, bool]:
         """Whether each interface is there and has a carrier."""
@@ -293,4 +321,4 @@ class LiveCapture:
 def warm_up() -> None:
     """Compile (or load from disk) the walk."""
     words = np.zeros(64, dtype=np.uint32)
-    walk_block(words, 0, 256, np.zeros(1, dtype=FRAME), 0, 1, np.zeros(3, dtype=np.int64))
+    walk_block(words, 0, 256, np.zeros(1, dtype=FRAME), 0, 1, 0, np.zeros(WORDS, dtype=np.int64))

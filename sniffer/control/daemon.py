@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sniffer.capture.interface import interface_names
-from sniffer.capture.packet_socket import RingSettings, has_packet_sockets, open_ring_socket, share_out
+from sniffer.capture.packet_socket import has_packet_sockets
 from sniffer.config import privacy_key
 from sniffer.control.crew import Crew
 from sniffer.control.http import Endpoint
@@ -27,6 +27,7 @@ from sniffer.control.notify import Notifier
 from sniffer.control.page import overview
 from sniffer.control.records import Job, NewRules, ReplayJob, TenantRow
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
+from sniffer.control.rings import Rings
 from sniffer.control.routes import make_routes
 from sniffer.control.table import HostTable
 from sniffer.errors import EXIT_OK, SnifferError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sniffer.capture.packet_socket import RingSettings
     from sniffer.config import Config
     from sniffer.control.records import Ended, Finished, News
 
@@ -91,16 +93,12 @@ class Daemon:
         self.health = Health(interfaces=dict.fromkeys(options.interfaces, False))
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
         self._take(loaded)
-        self.ring = RingSettings(
-            config.capture.ring_mib,
-            config.capture.block_kib,
-            config.capture.promiscuous,
-            config.capture.snaplen,
-        )
         self.notifier = Notifier()
         self.writer = EventWriter(config.events.file) if config.events.file else None
         self.reloader = Reloader(self._reload)
-        self.crew = Crew(self, self._make_job, 1 if options.replay else config.capture.workers)
+        workers = 1 if options.replay else config.capture.workers
+        self.rings = Rings(config.capture, options.interfaces, workers)
+        self.crew = Crew(self, self._make_job, workers)
         self.endpoint = Endpoint(
             options.listen,
             make_routes(
@@ -115,9 +113,6 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reading = asyncio.Event()
         self._signals = 0
-        self._groups: dict[
-            str, int
-        ] = {}  # by interface: number under which the kernel shares out its packets
         self._end: Ended | None = None
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────────────────
@@ -228,32 +223,18 @@ class Daemon:
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────
 
-    def _open_socket(self, name: str) -> socket.socket:
-        """Open an interface; with several workers, for one share of its packets.
-
-        Raises:
-            SnifferError: it is missing, or the kernel refuses.
-        """
-        sock = open_ring_socket(name, self.ring)
-        if len(self.crew.members) > 1:
-            try:
-                self._groups[name] = share_out(sock, self.config.capture.fanout, self._groups.get(name))
-            except BaseException:
-                sock.close()
-                raise
-        return sock
-
     def _make_job(self, number: int) -> tuple[Job, Sequence[socket.socket]]:
         options, config = self.options, self.config
         workers = len(self.crew.members)
-        sockets: list[socket.socket] = []
+        opened: list[tuple[socket.socket, RingSettings]] = []
         if options.replay is None and has_packet_sockets():
             try:
-                sockets += map(self._open_socket, options.interfaces)
+                opened += map(self.rings.open, options.interfaces)
             except BaseException:
-                for sock in sockets:
+                for sock, _ in opened:
                     sock.close()
                 raise
+        sockets = [sock for sock, _ in opened]
         replay = None
         if options.replay is not None:
             replay = ReplayJob(options.replay, options.speed, options.loop, linger=not options.exit_at_end)
@@ -261,7 +242,8 @@ class Daemon:
             rules=self._loaded.dump,
             interfaces=options.interfaces,
             sockets=tuple(sock.fileno() for sock in sockets),
-            ring=self.ring,
+            rings=tuple(ring for _, ring in opened),
+            promiscuous=config.capture.promiscuous,
             replay=replay,
             sensor=config.sensor.name,
             key=self._key,
@@ -312,11 +294,11 @@ class Daemon:
         for member in self.crew.members:
             for name in [name for name in member.lost if name in there]:
                 try:
-                    sock = self._open_socket(name)
+                    sock, ring = self.rings.open(name)
                 except SnifferError:
-                    self._groups.pop(name, None)  # a group ends with its interface
+                    self.rings.forget(name)
                     continue  # not yet up, or gone again
-                if await member.supervisor.send_socket(name, sock):
+                if await member.supervisor.send_socket(name, sock, ring):
                     del member.lost[name]
                     if member is self.crew.members[0]:
                         self.health.reopens[name] += 1

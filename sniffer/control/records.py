@@ -50,7 +50,8 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     rules: bytes  # RuleSet.dump()
     interfaces: tuple[str, ...] = ()
     sockets: tuple[int, ...] = ()  # descriptors of ring sockets, one an interface; none: a portable source
-    ring: RingSettings = RingSettings()
+    rings: tuple[RingSettings, ...] = ()  # how each of them was opened
+    promiscuous: bool = True  # of a portable source
     replay: ReplayJob | None = None
     sensor: str = ""
     key: bytes | None = None  # of hashes in events; None: clear text
@@ -74,6 +75,7 @@ class NewSocket(msgspec.Struct, tag="socket", frozen=True):
     """A new ring socket for an interface that came back; the descriptor travels with the frame."""
 
     interface: str
+    ring: RingSettings = RingSettings()  # how it was opened
 
 
 class Learned(msgspec.Struct, tag="learned", frozen=True):

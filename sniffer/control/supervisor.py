@@ -44,6 +44,7 @@ from sniffer.log import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sniffer.capture.packet_socket import RingSettings
     from sniffer.control.records import FromWorker, ToWorker
 
 COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.worker")
@@ -283,7 +284,7 @@ class Supervisor:
             return False
         return True
 
-    async def send_socket(self, interface: str, sock: socket.socket) -> bool:
+    async def send_socket(self, interface: str, sock: socket.socket, ring: RingSettings) -> bool:
         """Hand a new ring socket to the worker, and close it here; return whether it was sent."""
         with sock:
             if self._sock is None:
@@ -291,7 +292,7 @@ class Supervisor:
             async with self._sending:
                 try:
                     # A frame as short as this fits into the buffer whole, or not at all.
-                    socket.send_fds(self._sock, [frame(NewSocket(interface))], [sock.fileno()])
+                    socket.send_fds(self._sock, [frame(NewSocket(interface, ring))], [sock.fileno()])
                 except OSError:
                     return False
         return True

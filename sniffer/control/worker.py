@@ -239,7 +239,7 @@ class Worker:
             sock = socket.socket(fileno=self.link.descriptors.popleft())
             if isinstance(self.source, ring.LiveCapture):
                 try:
-                    self.source.replace(record.interface, sock)
+                    self.source.replace(record.interface, sock, record.ring)
                 except (SnifferError, OSError, ValueError):
                     sock.close()  # gone again; it is told as lost once more
                 self._told_lost.discard(record.interface)
@@ -303,11 +303,11 @@ def open_source(job: Job) -> Source:
     if job.replay is not None:
         return Replay(job.replay.path, speed=job.replay.speed, loop=job.replay.loop)
     if job.sockets:
-        pairs = zip(job.sockets, job.interfaces, strict=True)
+        opened = zip(job.sockets, job.interfaces, job.rings, strict=True)
         return ring.LiveCapture(
-            [ring.Ring.from_fd(fd, name, n, job.ring) for n, (fd, name) in enumerate(pairs)]
+            [ring.Ring.from_fd(fd, name, n, settings) for n, (fd, name, settings) in enumerate(opened)]
         )
-    return ScapyCapture(job.interfaces, promiscuous=job.ring.promiscuous)
+    return ScapyCapture(job.interfaces, promiscuous=job.promiscuous)
 
 
 def warm_up() -> None:

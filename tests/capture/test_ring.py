@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.capture import interface, packet_socket, ring
-from sniffer.capture.packet_socket import RingSettings, open_ring_socket
+from sniffer.capture.packet_socket import NoMemoryError, RingSettings, Statistics, open_ring_socket
 from sniffer.errors import AccessError, InputError
 from sniffer.model import FRAME
 
@@ -55,12 +55,14 @@ def block(*packets: bytes, count: int | None = None, first: int = HEAD) -> bytes
     return (head + b"".join(packets)).ljust(BLOCK, b"\0")
 
 
-def walk(data: bytes, *, start: int = 0, room: int = 64) -> tuple[NDArray[np.void], list[int]]:
+def walk(
+    data: bytes, *, start: int = 0, room: int = 64, largest: int = 2_000
+) -> tuple[NDArray[np.void], list[int]]:
     """Rows of a block, and the state behind them."""
     words = np.frombuffer(bytearray(data), dtype=np.uint32)
     frames = np.zeros(room, dtype=FRAME)
-    state = np.zeros(3, dtype=np.int64)
-    ring.walk_block(words, start, BLOCK, frames, 5, 1, state)
+    state = np.zeros(ring.WORDS, dtype=np.int64)
+    ring.walk_block(words, start, BLOCK, frames, 5, 1, largest, state)
     return frames[: state[ring.FILLED]], state.tolist()
 
 
@@ -69,7 +71,7 @@ def test_every_packet_becomes_a_row() -> None:
     payloads = [b"a" * 60, b"b" * 61, b"c" * 1_500]
     data = block(*(packet(payload, time=n) for n, payload in enumerate(payloads)))
     rows, state = walk(data)
-    assert state == [3, 0, 0]
+    assert state == [3, 0, 0, 0, 0, 0]
     for number, (row, payload) in enumerate(zip(rows, payloads, strict=True)):
         assert data[row["offset"] : row["offset"] + row["captured"]] == payload
         assert row["length"] == len(payload) + 4
@@ -92,6 +94,19 @@ def test_a_tag_that_the_kernel_took_out_is_told(
     """The tag is in the row when the kernel says that there was one, also the tag of VLAN 0."""
     rows, _ = walk(block(packet(b"x" * 60, status=status, tci=tci, tpid=tpid)))
     assert (rows[0]["vlan"], rows[0]["vlan_protocol"]) == expected
+
+
+def test_traces_of_offload_are_counted() -> None:
+    """Frames with a time of the card, without a checksum, or larger than the link can carry are rows like others."""
+    data = block(
+        packet(b"a" * 60, status=ring.TIME_OF_HARDWARE | 1),
+        packet(b"b" * 60, status=ring.CHECKSUM_NOT_READY | ring.TIME_OF_HARDWARE),
+        packet(b"c" * 1_597),  # 1 601 bytes on the wire
+        packet(b"d" * 1_596),
+    )
+    rows, state = walk(data, largest=1_600)
+    assert len(rows) == 4
+    assert state[ring.STAMPED :] == [2, 1, 1]
 
 
 def test_what_this_machine_sends_is_left_out() -> None:
@@ -168,6 +183,47 @@ def test_unsupported_kind_of_interface(monkeypatch: pytest.MonkeyPatch) -> None:
         interface.link_type("lo")
 
 
+def open_at_most(mib: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the kernel have memory for rings up to a size; returns a list of the sizes that are tried."""
+    tried = []
+
+    def open_small(name: str, chosen: RingSettings) -> str:
+        tried.append(chosen.ring_mib)
+        if chosen.ring_mib > mib:
+            raise NoMemoryError("the kernel has no memory", where=name, remedy="lower capture.ring_mib")
+        return "socket"
+
+    monkeypatch.setattr(packet_socket, "open_ring_socket", open_small)
+    return tried
+
+
+def test_a_ring_takes_what_the_kernel_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ring whose size nobody asked for is halved until the kernel has the memory; its settings say so."""
+    tried = open_at_most(8, monkeypatch)
+    sock, chosen = packet_socket.open_ring("lo", RingSettings(64, snaplen=200, shrinks=True))
+    assert (sock, chosen, tried) == (
+        "socket",
+        RingSettings(8, snaplen=200, shrinks=True),
+        [64, 32, 16, 8],
+    )
+
+
+@pytest.mark.parametrize(("shrinks", "last"), [(True, 1), (False, 64)])
+def test_no_memory_at_all(monkeypatch: pytest.MonkeyPatch, shrinks: bool, last: int) -> None:  # noqa: FBT001
+    """A size that was asked for is not changed, and the least is not undercut: the fault says what to lower."""
+    tried = open_at_most(0, monkeypatch)
+    with pytest.raises(NoMemoryError, match=r"lower capture\.ring_mib") as caught:
+        packet_socket.open_ring("lo", RingSettings(64, shrinks=shrinks))
+    assert (tried[-1], caught.value.exit_status) == (last, 77)
+
+
+def test_counts_of_two_sockets_add_up() -> None:
+    """What an interface delivered through one socket and then another is one sum; the estimate never is negative."""
+    first, second = Statistics(1, 2, 3, 40, 5, 6, 7), Statistics(packets=10, received=5)
+    assert first + second == Statistics(11, 2, 3, 45, 5, 6, 7)
+    assert ((first + second).filtered, second.filtered) == (34, 0)
+
+
 @pytest.mark.parametrize(
     ("mib", "kib", "blocks"), [(64, 1_024, 64), (1, 64, 16), (1, 4_096, 2), (1_024, 4_096, 256)]
 )
@@ -184,3 +240,7 @@ def test_the_loopback_is_there() -> None:
     assert interface.index_of("lo") >= 1
     assert interface.link_type("lo") == 1
     assert not interface.is_up("no-such-port")
+    assert interface.mtu("lo") >= 1_500
+    assert interface.received("lo") >= 0
+    assert (interface.mtu("no-such-port"), interface.received("no-such-port")) == (0, 0)
+    assert (interface.speed("lo"), interface.speed("no-such-port")) == (0, 0)

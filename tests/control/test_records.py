@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sniffer.capture.packet_socket import RingSettings
 from sniffer.control import records
 from sniffer.control.records import (
     Ended,
@@ -29,10 +30,17 @@ from sniffer.control.records import (
 from sniffer.totals import InterfaceTotals, Totals
 
 TO_WORKER = [
-    Job(b"rules", ("eth0",), (3,), key=b"k" * 32, tenants=(TenantRow("a", "", ("10.0.0.0/8",)),)),
+    Job(
+        b"rules",
+        ("eth0",),
+        (3,),
+        (RingSettings(8, drop=True),),
+        key=b"k" * 32,
+        tenants=(TenantRow("a", "", ("10.0.0.0/8",)),),
+    ),
     Job(b"rules", replay=ReplayJob("a.pcap", 2.0, loop=True)),
     NewRules(2, b"dump"),
-    NewSocket("eth0"),
+    NewSocket("eth0", RingSettings(1, shrinks=True)),
     Stop(),
 ]
 FROM_WORKER = [

@@ -1,0 +1,64 @@
+"""How large a ring should be: by what the interface can deliver and by what the machine has.
+
+In: speed, memory, how many rings there will be.  Out: :class:`~sniffer.capture.packet_socket.RingSettings`.
+Never: more than an eighth of the memory that is free, whatever the speed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sniffer.capture.packet_socket import RingSettings
+
+BUFFERED_MS: Final = 100
+"""Milliseconds at line rate that an interface's rings hold together.  A full mirror port is rare; at a tenth of its
+rate this bridges the second that a machine may be busy with something else."""
+
+GIGABIT: Final = 1_000  # Mbit/s, what is assumed where the speed is unknown
+LEAST: Final = 64  # MiB of one interface: at a gigabit, half a second
+LEAST_SHARE: Final = 16  # MiB of one worker's part: flows are not shared out evenly
+MOST: Final = 512  # MiB of one ring
+MEMORY_SHARE: Final = 8  # rings take this fraction of the free memory at most
+MEBIBYTE: Final = 1 << 20
+
+
+def plan_ring(speed: int, memory: int, workers: int, interfaces: int, base: RingSettings) -> RingSettings:
+    """Choose the size of one ring.
+
+    Args:
+        speed: of the interface, Mbit/s; 0: unknown.
+        memory: free bytes of the machine; 0: unknown.
+        workers: processes among which the packets of each interface are shared out, each with a ring of its own.
+        interfaces: number of interfaces.
+        base: everything but the size.
+
+    Returns:
+        ``base`` with a power of two of MiB that shrinks where the kernel has less.
+    """
+    wanted = (speed or GIGABIT) * 125 * BUFFERED_MS / MEBIBYTE
+    ring = min(max(max(wanted, LEAST) / workers, LEAST_SHARE), MOST)
+    size = 1
+    while size * 2 <= ring * 4 / 3:  # the next power of two, or the one before where that is nearer
+        size *= 2
+    while memory and size > 1 and size * workers * interfaces * MEBIBYTE > memory / MEMORY_SHARE:
+        size //= 2
+    return dataclasses.replace(base, ring_mib=size, shrinks=True)
+
+
+def free_memory() -> int:
+    """Bytes that can be had without pushing anything out; 0 where that is not told."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123
+            for line in lines:
+                name, _, value = line.partition(":")
+                if name == "MemAvailable":
+                    return int(value.split()[0]) << 10
+    except (OSError, ValueError, IndexError):
+        pass
+    try:  # a service may be kept from that file; this does not count what is cached, and is less
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0

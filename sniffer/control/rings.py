@@ -1,0 +1,85 @@
+"""The rings of all workers: how large each is, opening them, sharing an interface out among them.
+
+In: the capture section of the configuration.  Out: a socket for one worker and one interface, and how it was opened.
+Never: a packet; a size that changes while the daemon runs, unless the kernel has no memory for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from sniffer.capture.interface import speed
+from sniffer.capture.packet_socket import RingSettings, open_ring, share_out
+from sniffer.capture.plan import free_memory, plan_ring
+from sniffer.log import logger
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from sniffer.config import Capture
+
+
+class Rings:
+    """Opens the interfaces.
+
+    Args:
+        capture: the section of the configuration.
+        interfaces: names.
+        workers: processes among which the packets of each are shared out.
+    """
+
+    def __init__(self, capture: Capture, interfaces: Sequence[str], workers: int) -> None:
+        self._capture, self._interfaces, self._workers = capture, tuple(interfaces), workers
+        self._planned: dict[str, RingSettings] = {}
+        self._groups: dict[str, int] = {}  # numbers under which the kernel shares out packets
+
+    def plan(self, name: str) -> RingSettings:
+        """How an interface is to be opened; decided when it is asked for the first time."""
+        if name not in self._planned:
+            capture = self._capture
+            base = RingSettings(
+                block_kib=capture.block_kib,
+                promiscuous=capture.promiscuous,
+                snaplen=capture.snaplen,
+                drop=capture.filter == "auto",
+                hardware_time=capture.timestamps == "hardware",
+            )
+            if capture.ring_mib == "auto":
+                mbits = speed(name)
+                chosen = plan_ring(mbits, free_memory(), self._workers, max(1, len(self._interfaces)), base)
+                logger().info("ring size chosen", interface=name, mib=chosen.ring_mib, speed_mbits=mbits)
+            else:
+                chosen = dataclasses.replace(base, ring_mib=capture.ring_mib)
+            self._planned[name] = chosen
+        return self._planned[name]
+
+    def open(self, name: str) -> tuple[socket.socket, RingSettings]:
+        """Open an interface; with several workers, for one share of its packets.
+
+        Raises:
+            SnifferError: it is missing, or the kernel refuses.
+        """
+        wanted = self.plan(name)
+        sock, chosen = open_ring(name, wanted)
+        if chosen != wanted:
+            self._planned[name] = chosen  # the next one need not try in vain
+            logger().warning(
+                "the kernel has less memory than the ring was to have; drops are more likely",
+                code="ring_smaller",
+                interface=name,
+                mib=chosen.ring_mib,
+                wanted_mib=wanted.ring_mib,
+            )
+        if self._workers > 1:
+            try:
+                self._groups[name] = share_out(sock, self._capture.fanout, self._groups.get(name))
+            except BaseException:
+                sock.close()
+                raise
+        return sock, chosen
+
+    def forget(self, name: str) -> None:
+        """An interface has gone, and with it the number under which its packets were shared out."""
+        self._groups.pop(name, None)
