@@ -18,7 +18,7 @@ import pytest
 from control.conftest import OWN_RULE, SUBMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 RULE = OWN_RULE.replace("EXAMPLE", "mining.ping")
@@ -27,11 +27,18 @@ RULE = OWN_RULE.replace("EXAMPLE", "mining.ping")
 class Daemon:
     """A running ``sniffer run`` and ways to look at it."""
 
-    def __init__(self, folder: Path, *arguments: str | Path, config: str = "", **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str | Path,
+        config: str = "",
+        python: Sequence[str] = (sys.executable,),
+        **environment: str,
+    ) -> None:
         self.events = folder / "events.json"
         file = folder / "sniffer.yaml"
         file.write_text(f"log: {{format: json}}\nevents: {{file: {self.events}}}\n{config}")
-        command = [sys.executable, "-c", "from sniffer.cli import main; main()", "run", "--config", str(file)]
+        command = [*python, "-c", "from sniffer.cli import main; main()", "run", "--config", str(file)]
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
