@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from capture import cbpf
 
+from sniffer.capture import bpf
+from sniffer.capture.packet_socket import WHOLE
 from sniffer.capture.savefile import Savefile
 from sniffer.strictyaml import load_file
 
@@ -109,7 +112,8 @@ def test_story_over_a_link(story: Path, link: None, tmp_path: Path) -> None:  # 
             "tcpreplay", f"--multiplier={multiplier(story)}", "--intf1=tap", story / "traffic.pcap"
         ).stdout
         sent = int(re.search(r"Actual: (\d+) packets", info)[1])  # type: ignore[index]
-        wait_for(lambda page: float(PACKETS.search(page)[1]) >= already + sent, "every packet is read")  # type: ignore[index]
+        kept = sent - dropped(story / "traffic.pcap")
+        wait_for(lambda page: float(PACKETS.search(page)[1]) >= already + kept, "every packet is read")  # type: ignore[index]
         time.sleep(7)  # hits of one-sided flows wait for an answer that does not come
         page = scrape()
     finally:
@@ -124,6 +128,19 @@ def test_story_over_a_link(story: Path, link: None, tmp_path: Path) -> None:  # 
     expected = {host["ip"]: host["hits"] for host in load_file(story / "expect.yml").data["hosts"]}
     assert {ip: dict(counts) for ip, counts in found.items()} == expected
     assert "Traceback" not in log
+
+
+def dropped(capture: Path) -> int:
+    """Packets of a capture that the kernel filter drops."""
+    program = bpf.build(1, WHOLE, drop=True)
+    count = 0
+    for batch in Savefile(str(capture)).batches():
+        for row in batch.frames:
+            frame = batch.data[row["offset"] : row["offset"] + row["captured"]].tobytes()
+            # The kernel takes the outermost tag out before the filter sees the frame.
+            seen = frame[:12] + frame[16:] if frame[12:14] in (b"\x81\0", b"\x88\xa8") else frame
+            count += cbpf.run(program, seen) == 0
+    return count
 
 
 def multiplier(story: Path) -> float:
