@@ -177,7 +177,7 @@ def _set_up(
             with contextlib.suppress(OSError):
                 sock.setsockopt(SOL_PACKET, PACKET_TIMESTAMP, SOF_TIMESTAMPING_RAW_HARDWARE)
         if len(program) > 1 or settings.snaplen < WHOLE:
-            attach_filter(sock, program)
+            attach_filter(sock, program, interface)
         frames = settings.block_bytes // FRAME_SIZE * settings.blocks
         request = struct.pack(
             "7I", settings.block_bytes, settings.blocks, FRAME_SIZE, frames, settings.retire_ms, 0, 0
@@ -231,11 +231,22 @@ def share_out(sock: socket.socket, by: Sharing, group: int | None) -> int:
         ) from None
 
 
-def attach_filter(sock: socket.socket, program: list[bpf.Instruction]) -> None:
-    """Have the kernel run a BPF program over each packet: how many bytes of it to keep, 0 to drop it."""
+def attach_filter(sock: socket.socket, program: list[bpf.Instruction], interface: str) -> None:
+    """Have the kernel run a BPF program over each packet: how many bytes of it to keep, 0 to drop it.
+
+    Raises:
+        AccessError: the kernel refuses.
+    """
     packed = ctypes.create_string_buffer(bpf.pack(program))
     head = struct.pack("@HP", len(program), ctypes.addressof(packed))  # struct sock_fprog
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
+    except OSError as error:
+        raise AccessError(
+            f"the kernel refuses the filter ({error.strerror})",
+            where=interface,
+            remedy="set capture.filter to none, and leave capture.snaplen at its default",
+        ) from None
 
 
 def map_ring(sock: socket.socket, settings: RingSettings) -> mmap.mmap:

@@ -176,6 +176,26 @@ def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.exit_status == 77
 
 
+def test_a_kernel_without_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that the kernel refuses is not mistaken for a lack of memory; the socket is closed."""
+    closed = []
+
+    class Refusing:
+        def setsockopt(self, level: int, option: int, _value: object) -> None:
+            if (level, option) == (packet_socket.socket.SOL_SOCKET, packet_socket.SO_ATTACH_FILTER):
+                raise OSError(errno.EINVAL, "Invalid argument")
+
+        def close(self) -> None:
+            closed.append(self)
+
+    monkeypatch.setattr(packet_socket.socket, "socket", lambda *_: Refusing())
+    monkeypatch.setattr(packet_socket, "link_type", lambda _: 1)
+    with pytest.raises(AccessError, match=r"refuses the filter.*capture\.filter to none") as caught:
+        open_ring_socket("lo", RingSettings(drop=True))
+    assert not isinstance(caught.value, NoMemoryError)
+    assert len(closed) == 1
+
+
 def test_unsupported_kind_of_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interface whose frames the gate cannot read is refused before anything is opened."""
     monkeypatch.setattr(interface, "_ask", lambda *_: bytes(16) + (24).to_bytes(2, "little"))

@@ -50,6 +50,13 @@ def hits(daemon: Daemon, address: str) -> float:
     return daemon.metric(f'sniffer_host_hits_total{{ip="{address}",rule="stratum-v1-submit"[^}}]*}}')
 
 
+def cpu_seconds(pid: int) -> float:
+    """Time that a process has computed."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_miner_on_the_wire(in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path) -> None:
     """Packets on the port become hits of an address, tagged or not; TERM drains what is in the ring."""
 
@@ -78,15 +85,20 @@ def test_a_miner_on_the_wire(in_namespace: Callable[[Callable[[], None]], None],
     in_namespace(body)
 
 
-def test_a_port_that_is_made_anew(in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path) -> None:
-    """A removed interface is told; when it is back, the same worker reads it within three seconds."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_that_is_made_anew(
+    in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path, workers: int
+) -> None:
+    """A removed interface is told; when it is back, the same workers read it within three seconds, each its share."""
 
     def body() -> None:
         command("ip link set lo up")
-        daemon = Daemon(tmp_path, "--interface", "port", config="capture: {ring_mib: 8}\n")
+        config = f"capture: {{ring_mib: 8, workers: {workers}}}\n"
+        daemon = Daemon(tmp_path, "--interface", "port", config=config)
         try:
             daemon.until(lambda: daemon.said("watching"), "the worker")
-            workers = daemon.children()
+            processes = daemon.children()
+            assert len(processes) == workers
             command("ip link del tap")
             daemon.until(lambda: daemon.said("the interface is gone"), "the loss", 10)
             daemon.until(lambda: daemon.metric("sniffer_interface_up") == 0, "the metric", 10)
@@ -96,9 +108,43 @@ def test_a_port_that_is_made_anew(in_namespace: Callable[[Callable[[], None]], N
             daemon.until(lambda: daemon.metric("sniffer_interface_up") == 1, "the metric", 10)
             assert time.monotonic() - began < 4
             assert daemon.metric("sniffer_capture_reopens_total") == 1
+            for number in range(7, 15):
+                mine((f"10.0.0.{number}", 40_000 + number))
+            for number in range(7, 15):
+                daemon.until(lambda ip=f"10.0.0.{number}": hits(daemon, ip) == 3, "hits", 10)
+            assert daemon.children() == processes
+            assert daemon.stop()[0] == 0
+        finally:
+            finish(daemon)
+
+    in_namespace(body)
+
+
+def test_a_port_that_goes_down_and_up(
+    in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path
+) -> None:
+    """However often the port goes down, the worker stays, rests meanwhile, and reads on within a second."""
+
+    def body() -> None:
+        command("ip link set lo up")
+        daemon = Daemon(tmp_path, "--interface", "port", config="capture: {ring_mib: 8}\n")
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the worker")
+            processes = daemon.children()
+            for _ in range(20):
+                command("ip link set port down")
+                command("ip link set port up")
+            command("ip link set port down")
+            daemon.until(lambda: daemon.metric("sniffer_interface_up") == 0, "the metric", 10)
+            used = cpu_seconds(processes[0])
+            time.sleep(2)
+            assert cpu_seconds(processes[0]) - used < 0.5
+            command("ip link set port up")
+            daemon.until(lambda: daemon.metric("sniffer_interface_up") == 1, "the metric", 10)
             mine(("10.0.0.7", 40_000))
-            daemon.until(lambda: hits(daemon, "10.0.0.7") == 3, "hits", 10)
-            assert daemon.children() == workers
+            daemon.until(lambda: hits(daemon, "10.0.0.7") == 3, "hits", 3)
+            assert daemon.children() == processes
+            assert daemon.metric("sniffer_capture_reopens_total") == 0
             assert daemon.stop()[0] == 0
         finally:
             finish(daemon)
