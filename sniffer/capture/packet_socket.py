@@ -166,7 +166,7 @@ def share_out(sock: socket.socket, by: Sharing, group: int | None) -> int:
     if group is None:
         kind |= FANOUT_UNIQUE
     try:
-        sock.setsockopt(SOL_PACKET, PACKET_FANOUT, (group or 0) | kind << 16)
+        sock.setsockopt(SOL_PACKET, PACKET_FANOUT, struct.pack("I", (group or 0) | kind << 16))
         return sock.getsockopt(SOL_PACKET, PACKET_FANOUT) & 0xFFFF
     except OSError as error:
         what = f"the kernel does not share packets out by {by} ({error.strerror})"

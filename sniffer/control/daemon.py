@@ -371,6 +371,7 @@ class Daemon:
         health = self.health
         health.workers = self.crew.health()
         health.interfaces.update(self.crew.interfaces())
+        health.selftest_ok = self.crew.selftest_ok
         if self.writer is not None:
             sink = health.sinks["events"]
             sink.written, sink.failed = self.writer.written, self.writer.failed
@@ -392,6 +393,8 @@ class Daemon:
     def _ready(self) -> tuple[bool, str]:
         if not self.crew.is_up:
             return False, "not every worker is reading"
+        if not self.crew.selftest_ok:
+            return False, "the self-test failed, see the log"
         return True, f"watching with {len(self._loaded.rules)} rules"
 
     def _status(self) -> str:

@@ -96,6 +96,7 @@ class Health:
     last_reload: float = 0.0  # seconds since 1970 of the last rule set that was taken
     sinks: dict[str, SinkHealth] = field(default_factory=lambda: {"events": SinkHealth()})
     workers: dict[str, WorkerHealth] = field(default_factory=dict)
+    selftest_ok: bool = False  # every worker recognised the session of its last self-test
     interfaces: dict[str, bool] = field(default_factory=dict)  # whether each is up
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
 
@@ -250,6 +251,11 @@ class DaemonCollector(Collector):
             "When the worker last reported, seconds since 1970; 0: never.",
             "worker",
             {name: one.heartbeat for name, one in workers.items()},
+        )
+        yield _gauge(
+            "selftest_ok",
+            "1 if every worker recognised the mining session of its last self-test, once a minute.",
+            float(self.health.selftest_ok),
         )
 
 

@@ -31,6 +31,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
         last_reload=1_763_884_800.5,
         sinks={"events": SinkHealth(written=12, dropped=3, failed=1)},
         workers={"0": WorkerHealth(up=True, restarts=1, heartbeat=1_763_884_900.25)},
+        selftest_ok=True,
         interfaces={"eth1": True, "eth2": False},
         reopens={"eth2": 4},
     )
