@@ -189,6 +189,7 @@ class Worker:
         deadline = None
         last = time.monotonic()
         for batch in self.source.batches():
+            was_stopping = self.stopping
             if batch is None:
                 now = time.monotonic()
                 # A replay's clock is its packets; a live one goes on without them.
@@ -203,7 +204,8 @@ class Worker:
             if self.link.closed:
                 return
             if self.stopping:
-                if batch is None or self.job.replay:
+                # Silence counts only if it began after Stop: until then a block of the ring may still be filling.
+                if self.job.replay or (batch is None and was_stopping):
                     return
                 deadline = deadline or time.monotonic() + DRAIN
                 if time.monotonic() >= deadline:
