@@ -100,7 +100,8 @@ class Daemon:
         self.notifier = Notifier()
         self.writer = EventWriter(config.events.file) if config.events.file else None
         self.reloader = Reloader(self._reload)
-        self.crew = Crew(self, self._make_job, 1 if options.replay else config.capture.workers)
+        alone = options.replay is not None or not has_packet_sockets()
+        self.crew = Crew(self, self._make_job, 1 if alone else config.capture.workers)
         self.endpoint = Endpoint(
             options.listen,
             make_routes(
@@ -115,9 +116,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reading = asyncio.Event()
         self._signals = 0
-        self._groups: dict[
-            str, int
-        ] = {}  # by interface: number under which the kernel shares out its packets
+        self._groups: dict[str, int] = {}  # by interface: what its sockets of all workers have joined
         self._end: Ended | None = None
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────────────────
