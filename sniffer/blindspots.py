@@ -267,7 +267,9 @@ def findings(spots: BlindSpots, *, one_sided: bool = False) -> list[Finding]:
     """
     out: list[Finding] = []
     for offer in spots.offers:
-        out += (_traffic(offer), _drops(offer))
+        out.append(_traffic(offer))
+        if offer.offered:
+            out.append(_drops(offer))
     if spots.captured:  # of nothing there is nothing to say
         out += (
             _directions(spots.one_sided, by_design=one_sided),

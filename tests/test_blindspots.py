@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,7 +171,7 @@ def test_each_interface_is_told() -> None:
 
 def test_nothing_is_said_of_nothing() -> None:
     """Without a packet only that is told, not shares of none."""
-    assert {one.check for one in findings(measure(books(0), NOW))} == {"traffic", "drops"}
+    assert {one.check for one in findings(measure(books(0), NOW))} == {"traffic"}
     assert findings(measure(Totals(), NOW)) == []
     assert worst([]) is Level.OK
 
@@ -238,3 +240,14 @@ def test_a_limit_is_reached_at_its_figure() -> None:
     assert [limit.level(figure) for figure in (0.9, 1, 2, 3)] == list(Level)
     assert worst([Finding("a", Level.NOTE, "x"), Finding("b", Level.OK, "y")]) is Level.NOTE
     assert [level.label for level in Level] == ["ok", "note", "warning", "fault"]
+
+
+def test_every_check_is_explained() -> None:
+    """The page about blind spots has an entry for each finding that there can be, of the doctor's, too; and no other."""
+    root = Path(__file__).parent.parent
+    sources = [root / "sniffer/blindspots.py", *root.glob("sniffer/doctor/*.py")]
+    text = "\n".join(path.read_text("utf-8") for path in sources)
+    checks = set(re.findall(r'(?i:_?finding)\(\s*"([a-z ]+)"', text))
+    page = (root / "docs/blind-spots.md").read_text("utf-8")
+    assert set(re.findall(r"^\| \*\*([a-z ]+)\*\*", page, re.MULTILINE)) == checks
+    assert {check for _, check, _, _ in CASES.values()} <= checks
