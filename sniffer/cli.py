@@ -189,6 +189,41 @@ def run(
     return run_daemon(settings, options)
 
 
+# ── doctor ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def doctor(
+    interface: Annotated[
+        list[str] | None, typer.Option("--interface", "-i", metavar="NAME", help="Mirror port; repeatable.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=3_600, help="Listen for so long.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one object.")] = False,
+    config: ConfigOption = None,
+    rules: RulesOption = None,
+) -> int:
+    """Say what keeps the sensor from seeing, and what to do about it."""
+    from sniffer import report
+    from sniffer.config import load_config
+    from sniffer.doctor.visit import Visit
+
+    settings = load_config(config)
+    visit = Visit(interface or settings.capture.interfaces, settings)
+    found = visit.look()
+    if not as_json:
+        report.print_findings(found)
+        sys.stdout.flush()
+    if visit.can_listen:
+        ruleset = load_ruleset(rules, settings)
+        with report.countdown(seconds, quiet=as_json and sys.stdout.isatty()) as advance:
+            found = visit.listen(ruleset, seconds, advance)
+        if not as_json:
+            report.print_findings(found)
+    if as_json:
+        print(json.dumps(visit.as_dict(), indent=2))
+    return visit.exit_status
+
+
 # ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

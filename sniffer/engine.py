@@ -129,6 +129,7 @@ class Engine:
         )
         self._facts = dict.fromkeys(FACTS, 0)
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
+        self._datagrams_read = 0
         self._by_interface: dict[int, InterfaceTotals] = {}
         self._now = 0  # on the gate's clock
         self._time = 0  # as the packet says, nanoseconds since 1970
@@ -283,6 +284,7 @@ class Engine:
     # ── datagrams ────────────────────────────────────────────────────────────────────────────────────────
 
     def _datagram(self, packet: Packet) -> None:
+        self._datagrams_read += 1
         if self._is_duplicate(packet):
             self.oddities.count("duplicate_packet")
             return
@@ -444,7 +446,7 @@ class Engine:
     def totals(self) -> Totals:
         """Counters since start, and the levels of now."""
         gate = self.gate
-        flows, one_sided = gate.sweep()
+        flows, with_data, one_sided = gate.sweep()
         oddities = dict(self.oddities.counts)
         oddities["clock_jump"] += gate.clock_jumps
         oddities.update(gate.oddities())
@@ -454,7 +456,12 @@ class Engine:
             passed=gate.passed,
             skipped=gate.skipped(),
             undecoded=gate.undecoded(),
+            cut=gate.cut,
+            wrapped=gate.wrapped(),
+            tls_hellos=gate.hellos(),
+            datagrams_read=self._datagrams_read,
             flows=flows,
+            flows_with_data=with_data,
             flows_read=len(self.flows),
             flows_evicted=gate.evicted(),
             one_sided_ratio=one_sided,

@@ -25,13 +25,15 @@ from sniffer.scan import ranked
 from sniffer.strictyaml import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from sniffer.blindspots import Finding
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Rule
     from sniffer.scan import Result
 
 STYLES = {"confirmed": "bold red", "probable": "yellow", "suspected": "dim"}
+MARKS = {"ok": "green", "note": "cyan", "warning": "yellow", "fault": "bold red"}
 SHOWN = 3
 WIDTH_OF_A_PIPE = 160
 
@@ -171,3 +173,37 @@ def print_rule(ruleset: RuleSet, identifier: str) -> None:
         for example in getattr(rule.examples, kind):
             for name, value in example.model_dump(exclude_defaults=True).items():
                 screen.print(f"  {name}: {escape(printable(value, 140))}")
+
+
+# ── doctor ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def print_findings(found: Iterable[Finding]) -> None:
+    """A line for each finding, with its mark; below it what to do, where something is wrong."""
+    screen = console()
+    for one in found:
+        mark = one.level.label
+        where = f"{one.where}: " if one.where else ""
+        line = f"[{MARKS[mark]}]{mark:<8}[/]{escape(printable(f'{where}{one.check}: {one.says}', 400))}"
+        screen.print(line, soft_wrap=True)
+        if one.remedy:
+            screen.print(f"{'':<8}[dim]to do:[/] {escape(printable(one.remedy, 400))}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def countdown(seconds: float, *, quiet: bool = False) -> Iterator[Callable[[float, int], None]]:
+    """A progress bar over some seconds of listening, on a terminal only."""
+    screen = Console(stderr=True)
+    if quiet or not screen.is_terminal:
+        yield lambda _gone, _packets: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task(
+            "listening" if is_warm() else "compiling the gate (first start only)", total=seconds
+        )
+
+        def advance(gone: float, packets: int) -> None:
+            bar.update(task, completed=min(gone, seconds), description=f"listening: {packets} packets")
+
+        yield advance

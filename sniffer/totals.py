@@ -24,6 +24,11 @@ class InterfaceTotals(msgspec.Struct):
     drops: int = 0  # lost by the kernel before they could be read
     last_packet: int = 0  # time of the last one, nanoseconds since 1970
 
+    @property
+    def offered(self) -> int:
+        """Packets that the interface had for us: what was read and what was lost.  A loss is a share of these."""
+        return self.packets + self.drops
+
 
 class Totals(msgspec.Struct):
     """Counters since start, and a few levels of now."""
@@ -33,7 +38,12 @@ class Totals(msgspec.Struct):
     passed: int = 0
     skipped: dict[str, int] = {}  # by reason, every reason present
     undecoded: dict[str, int] = {}  # by layer
+    cut: int = 0  # by the snap length: captured in part
+    wrapped: dict[str, int] = {}  # decoded packets by the kinds of tags and tunnels around them
+    tls_hellos: dict[str, int] = {}  # of clients, in TCP and QUIC, by what became of the server name
+    datagrams_read: int = 0  # passed by the gate
     flows: int = 0  # now, in the gate's table
+    flows_with_data: int = 0  # now, of these
     flows_read: int = 0  # now, being reassembled
     flows_evicted: dict[str, int] = {}  # by kind
     one_sided_ratio: float = 0.0  # of the gate's flows that carry data
@@ -43,7 +53,7 @@ class Totals(msgspec.Struct):
     interfaces: dict[str, InterfaceTotals] = {}
 
 
-LEVELS: Final = ("flows", "flows_read", "one_sided_ratio")
+LEVELS: Final = ("flows", "flows_with_data", "flows_read", "one_sided_ratio")
 
 
 def continued(past: Totals, now: Totals) -> Totals:
@@ -63,16 +73,17 @@ def continued(past: Totals, now: Totals) -> Totals:
 
 
 def together(parts: Sequence[Totals]) -> Totals:
-    """The books of several engines that work side by side: everything added, the ratio weighted by flows."""
+    """The books of several engines that work side by side: everything added, the ratio weighted by the flows it is a share of."""
     out = parts[0] if parts else Totals()
     for part in parts[1:]:
-        flows = out.flows + part.flows
-        ratio = (
-            (out.one_sided_ratio * out.flows + part.one_sided_ratio * part.flows) / flows if flows else 0.0
-        )
-        read = out.flows_read + part.flows_read
+        with_data = out.flows_with_data + part.flows_with_data
+        one_sided = (
+            out.one_sided_ratio * out.flows_with_data + part.one_sided_ratio * part.flows_with_data
+        ) / max(with_data, 1)
+        flows, read = out.flows + part.flows, out.flows_read + part.flows_read
         out = continued(out, part)
-        out.flows, out.flows_read, out.one_sided_ratio = flows, read, ratio
+        out.flows, out.flows_with_data, out.flows_read = flows, with_data, read
+        out.one_sided_ratio = one_sided
     return out
 
 

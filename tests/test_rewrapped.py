@@ -14,7 +14,7 @@ import frames as build
 import pytest
 
 from sniffer.engine import Engine, EngineSettings
-from sniffer.gate import kinds
+from sniffer.gate import labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -154,7 +154,7 @@ def test_every_wrapping(path: Path, ruleset: RuleSet) -> None:
         found = sense(ruleset, rewrap.wrapped(mine, name), wrapping.link)
         assert found.miners == wanted, name
         for layers in found.encapsulations:
-            assert set(layers) <= set(kinds.LAYER_NAMES), name
+            assert set(layers) <= set(labels.LAYER_NAMES), name
 
 
 # ── other ways to see the same ───────────────────────────────────────────────────────────────────────────

@@ -30,19 +30,36 @@ def test_counters_add_and_levels_do_not() -> None:
 
 
 def test_workers_side_by_side() -> None:
-    """Counters and levels of all are added; the share of one-sided flows is that of all flows together."""
+    """Counters and levels of all are added; the share of one-sided flows is that of all flows with data together."""
     one = Totals(
         packets=10,
-        flows=30,
+        cut=1,
+        tls_hellos={"readable": 2},
+        flows=60,
+        flows_with_data=30,
         flows_read=2,
         one_sided_ratio=0.5,
         interfaces={"a": InterfaceTotals(10, 99, 1, 7)},
     )
     two = Totals(
-        packets=5, flows=10, flows_read=1, one_sided_ratio=0.1, interfaces={"a": InterfaceTotals(5, 1, 0, 9)}
+        packets=5,
+        cut=2,
+        tls_hellos={"readable": 1, "hidden": 1},
+        flows=10,
+        flows_with_data=10,
+        flows_read=1,
+        one_sided_ratio=0.1,
+        interfaces={"a": InterfaceTotals(5, 1, 0, 9)},
     )
     all_of_them = together([one, two, Totals()])
-    assert (all_of_them.packets, all_of_them.flows, all_of_them.flows_read) == (15, 40, 3)
+    assert (all_of_them.packets, all_of_them.flows, all_of_them.flows_read) == (15, 70, 3)
+    assert (all_of_them.cut, all_of_them.flows_with_data) == (3, 40)
+    assert all_of_them.tls_hellos == {"readable": 3, "hidden": 1}
     assert abs(all_of_them.one_sided_ratio - (30 * 0.5 + 10 * 0.1) / 40) < 1e-9
     assert all_of_them.interfaces == {"a": InterfaceTotals(15, 100, 1, 9)}
     assert together([]) == Totals()
+
+
+def test_offered_is_what_was_read_and_what_was_lost() -> None:
+    """The one definition behind every share of drops."""
+    assert InterfaceTotals(packets=90, drops=10).offered == 100

@@ -1,6 +1,6 @@
 """How large a ring should be: by what the interface can deliver and by what the machine has.
 
-In: speed, memory, how many rings there will be.  Out: :class:`~sniffer.capture.packet_socket.RingSettings`.
+In: the configuration, speed, memory, how many rings there will be.  Out: :class:`~sniffer.capture.packet_socket.RingSettings`.
 Never: more than an eighth of the memory that is free, whatever the speed.
 """
 
@@ -10,8 +10,11 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Final
 
+from sniffer.capture.interface import speed
+from sniffer.capture.packet_socket import RingSettings
+
 if TYPE_CHECKING:
-    from sniffer.capture.packet_socket import RingSettings
+    from sniffer.config import Capture
 
 BUFFERED_MS: Final = 100
 """Milliseconds at line rate that an interface's rings hold together.  A full mirror port is rare; at a tenth of its
@@ -25,11 +28,31 @@ MEMORY_SHARE: Final = 8  # rings take this fraction of the free memory at most
 MEBIBYTE: Final = 1 << 20
 
 
-def plan_ring(speed: int, memory: int, workers: int, interfaces: int, base: RingSettings) -> RingSettings:
+def ring_for(capture: Capture, name: str, *, interfaces: int) -> RingSettings:
+    """How the configuration wants an interface to be opened, by what the machine is like now.
+
+    Args:
+        capture: the section of the configuration.
+        name: of the interface.
+        interfaces: how many of them each worker reads.
+    """
+    base = RingSettings(
+        block_kib=capture.block_kib,
+        promiscuous=capture.promiscuous,
+        snaplen=capture.snaplen,
+        drop=capture.filter == "auto",
+        hardware_time=capture.timestamps == "hardware",
+    )
+    if capture.ring_mib != "auto":
+        return dataclasses.replace(base, ring_mib=capture.ring_mib)
+    return plan_ring(speed(name), free_memory(), capture.workers, interfaces, base)
+
+
+def plan_ring(mbits: int, memory: int, workers: int, interfaces: int, base: RingSettings) -> RingSettings:
     """Choose the size of one ring.
 
     Args:
-        speed: of the interface, Mbit/s; 0: unknown.
+        mbits: speed of the interface, Mbit/s; 0: unknown.
         memory: free bytes of the machine; 0: unknown.
         workers: processes among which the packets of each interface are shared out, each with a ring of its own.
         interfaces: number of interfaces.
@@ -38,7 +61,7 @@ def plan_ring(speed: int, memory: int, workers: int, interfaces: int, base: Ring
     Returns:
         ``base`` with a power of two of MiB that shrinks where the kernel has less.
     """
-    wanted = (speed or GIGABIT) * 125 * BUFFERED_MS / MEBIBYTE
+    wanted = (mbits or GIGABIT) * 125 * BUFFERED_MS / MEBIBYTE
     ring = min(max(max(wanted, LEAST) / workers, LEAST_SHARE), MOST)
     size = 1
     while size * 2 <= ring * 4 / 3:  # the next power of two, or the one before where that is nearer

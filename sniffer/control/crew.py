@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from sniffer.control.supervisor import Supervisor
+from sniffer.control.supervisor import COMMAND, Supervisor
 from sniffer.log import logger
 from sniffer.sinks.metrics import Accumulator, WorkerHealth
 from sniffer.totals import Totals, together
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from sniffer.control.records import Ended, Finished, Job, Learned, NewRules, News, RulesInUse, Snapshot
 
+MakeJob: TypeAlias = "Callable[[int], tuple[Job, Sequence[socket.socket]]]"
 ANSWER_WITHIN: Final = 10.0  # seconds that a worker has to take new rules
+GRACE: Final = 5.0  # seconds that killed workers have to be gone
 
 
 class Listener(Protocol):
@@ -44,16 +46,15 @@ class Listener(Protocol):
 class Member:
     """One place in the crew.  Hears its worker (:class:`~sniffer.control.supervisor.Listener`)."""
 
-    def __init__(
-        self, number: int, crew: Crew, make_job: Callable[[int], tuple[Job, Sequence[socket.socket]]]
-    ) -> None:
+    def __init__(self, number: int, crew: Crew, make_job: MakeJob, command: Sequence[str]) -> None:
         self.name = str(number)
         self.health = WorkerHealth()
         self.books = Accumulator()
         self.up: dict[str, bool] = {}  # interfaces
         self.lost: dict[str, None] = {}  # interfaces that were removed
         self.heard = 0.0  # monotonic time of the last books
-        self.supervisor = Supervisor(self, partial(make_job, number))
+        self.fault = ""  # what the worker's last self-test found wrong
+        self.supervisor = Supervisor(self, partial(make_job, number), command=command)
         self._crew = crew
         self._dropped = [0, 0]  # event lines: of workers before this one, of this one
         self._offered: dict[int, asyncio.Future[str]] = {}
@@ -78,6 +79,14 @@ class Member:
         self.books.update(snapshot.totals)
         self.up.update(snapshot.up)
         self._dropped[1] = snapshot.dropped_events
+        if snapshot.fault and snapshot.fault != self.fault:
+            logger().error(
+                "the self-test failed: this sensor does not see mining",
+                code="selftest",
+                worker=self.name,
+                fault=snapshot.fault,
+            )
+        self.fault = snapshot.fault
         if snapshot.dropped_hits or snapshot.dropped_events:
             logger().warning(
                 "the worker had no room for all of its news",
@@ -145,8 +154,10 @@ class Crew:
     def __init__(
         self,
         listener: Listener,
-        make_job: Callable[[int], tuple[Job, Sequence[socket.socket]]],
+        make_job: MakeJob,
         count: int,
+        *,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         """Prepare; :meth:`run` starts.
 
@@ -154,9 +165,10 @@ class Crew:
             listener: hears what they say.
             make_job: called for each worker that starts, with its number: its Job and the sockets that go with it.
             count: how many work at a time.
+            command: what a worker runs.
         """
         self.listener = listener
-        self.members = [Member(number, self, make_job) for number in range(count)]
+        self.members = [Member(number, self, make_job, command) for number in range(count)]
         self._is_ready = False
 
     async def run(self) -> Finished:
@@ -170,6 +182,8 @@ class Crew:
         try:
             ends = await asyncio.gather(*running)
         finally:
+            self.stop_now()
+            await asyncio.wait(running, timeout=GRACE)
             for one in running:
                 one.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -186,7 +200,7 @@ class Crew:
 
     def member_ready(self) -> None:
         """Tell, once, when every worker has begun to read."""
-        if not self._is_ready and self.is_up:
+        if not self._is_ready and all(member.heard for member in self.members):
             self._is_ready = True
             self.listener.ready()
 
@@ -211,6 +225,11 @@ class Crew:
     def is_up(self) -> bool:
         """Whether every worker reads."""
         return all(member.supervisor.up for member in self.members)
+
+    @property
+    def selftest_ok(self) -> bool:
+        """Whether every worker has begun, and its last self-test went well."""
+        return all(member.heard and not member.fault for member in self.members)
 
     @property
     def totals(self) -> Totals:

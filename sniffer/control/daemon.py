@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from sniffer.blindspots import BlindSpots, figures, measure, short
 from sniffer.capture.interface import interface_names
 from sniffer.capture.packet_socket import has_packet_sockets
 from sniffer.config import privacy_key
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.5
 STATS_EVERY: Final = 60.0
+STATUS_EVERY: Final = 5.0  # it says how long ago the last packet came
 FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
 FLUSH_SECONDS: Final = 1.0  # for the event file
@@ -96,9 +98,9 @@ class Daemon:
         self.notifier = Notifier()
         self.writer = EventWriter(config.events.file) if config.events.file else None
         self.reloader = Reloader(self._reload)
-        workers = 1 if options.replay else config.capture.workers
-        self.rings = Rings(config.capture, options.interfaces, workers)
-        self.crew = Crew(self, self._make_job, workers)
+        alone = options.replay is not None or not has_packet_sockets()
+        self.rings = Rings(config.capture, options.interfaces)
+        self.crew = Crew(self, self._make_job, 1 if alone else config.capture.workers)
         self.endpoint = Endpoint(
             options.listen,
             make_routes(
@@ -185,8 +187,7 @@ class Daemon:
         await self.endpoint.close()
         if self.writer is not None:
             await asyncio.to_thread(self.writer.close, FLUSH_SECONDS)
-        totals = self.crew.totals
-        logger().info("stopped", packets=totals.packets, hits=self.book.hits)
+        logger().info("stopped", hits=self.book.hits, **figures(self._blind_spots()))
 
     def _on_stop(self) -> None:
         self._signals += 1
@@ -202,7 +203,7 @@ class Daemon:
     async def _tick(self) -> None:
         """What has to be done now and then."""
         begun = time.monotonic()
-        next_stats = begun + STATS_EVERY
+        next_stats, next_status = begun + STATS_EVERY, begun + STATUS_EVERY
         patience = FIRST_START
         while True:
             await asyncio.sleep(TICK)
@@ -218,7 +219,9 @@ class Daemon:
             if now >= next_stats:
                 next_stats += STATS_EVERY
                 self._write_stats()
-                self.notifier.status(self._status())
+            if now >= next_status:
+                next_status += STATUS_EVERY
+                self.notifier.status(f"{self._status()}; {short(self._blind_spots())}")
             await self._reopen()
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────
@@ -353,6 +356,7 @@ class Daemon:
         health = self.health
         health.workers = self.crew.health()
         health.interfaces.update(self.crew.interfaces())
+        health.selftest_ok = self.crew.selftest_ok
         if self.writer is not None:
             sink = health.sinks["events"]
             sink.written, sink.failed = self.writer.written, self.writer.failed
@@ -374,12 +378,18 @@ class Daemon:
     def _ready(self) -> tuple[bool, str]:
         if not self.crew.is_up:
             return False, "not every worker is reading"
+        if not self.crew.selftest_ok:
+            return False, "the self-test failed, see the log"
         return True, f"watching with {len(self._loaded.rules)} rules"
 
     def _status(self) -> str:
         totals = self.crew.totals
         state = "replay ended" if self._end is not None else "watching" if self.crew.is_up else "starting"
         return f"{state}: {totals.packets} packets, {self.book.hits} hits, {len(self.book)} series"
+
+    def _blind_spots(self) -> BlindSpots:
+        # A replay's packets have a time of their own.
+        return measure(self.crew.totals, time.time() if self.options.replay is None else None)
 
     def _write_stats(self) -> None:
         if self.writer is None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sniffer.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+MAX_STATUS: Final = 500  # characters; systemctl shows one line, however long
 
 
 class Notifier:
@@ -65,7 +67,7 @@ class Notifier:
 
 
 def _status(text: str) -> list[str]:
-    return [f"STATUS={printable(text)}"] if text else []
+    return [f"STATUS={printable(text, MAX_STATUS)}"] if text else []
 
 
 def _watchdog(environment: Mapping[str, str]) -> float:

@@ -124,6 +124,7 @@ class Snapshot(msgspec.Struct, tag="snapshot", frozen=True):
     up: dict[str, bool] = {}  # interfaces with a carrier
     dropped_events: int = 0  # lines that found no room
     dropped_hits: int = 0  # hits that found no room
+    fault: str = ""  # what the last self-test found wrong
 
 
 class RulesInUse(msgspec.Struct, tag="rules-in-use", frozen=True):

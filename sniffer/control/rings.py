@@ -6,18 +6,17 @@ Never: a packet; a size that changes while the daemon runs, unless the kernel ha
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
-from sniffer.capture.interface import speed
-from sniffer.capture.packet_socket import RingSettings, open_ring, share_out
-from sniffer.capture.plan import free_memory, plan_ring
+from sniffer.capture.packet_socket import open_ring, share_out
+from sniffer.capture.plan import ring_for
 from sniffer.log import logger
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from sniffer.capture.packet_socket import RingSettings
     from sniffer.config import Capture
 
 
@@ -27,32 +26,19 @@ class Rings:
     Args:
         capture: the section of the configuration.
         interfaces: names.
-        workers: processes among which the packets of each are shared out.
     """
 
-    def __init__(self, capture: Capture, interfaces: Sequence[str], workers: int) -> None:
-        self._capture, self._interfaces, self._workers = capture, tuple(interfaces), workers
+    def __init__(self, capture: Capture, interfaces: Sequence[str]) -> None:
+        self._capture, self._interfaces = capture, tuple(interfaces)
         self._planned: dict[str, RingSettings] = {}
         self._groups: dict[str, int] = {}  # numbers under which the kernel shares out packets
 
     def plan(self, name: str) -> RingSettings:
         """How an interface is to be opened; decided when it is asked for the first time."""
         if name not in self._planned:
-            capture = self._capture
-            base = RingSettings(
-                block_kib=capture.block_kib,
-                promiscuous=capture.promiscuous,
-                snaplen=capture.snaplen,
-                drop=capture.filter == "auto",
-                hardware_time=capture.timestamps == "hardware",
-            )
-            if capture.ring_mib == "auto":
-                mbits = speed(name)
-                chosen = plan_ring(mbits, free_memory(), self._workers, max(1, len(self._interfaces)), base)
-                logger().info("ring size chosen", interface=name, mib=chosen.ring_mib, speed_mbits=mbits)
-            else:
-                chosen = dataclasses.replace(base, ring_mib=capture.ring_mib)
-            self._planned[name] = chosen
+            self._planned[name] = ring_for(self._capture, name, interfaces=len(self._interfaces))
+            if self._planned[name].shrinks:
+                logger().info("ring size chosen", interface=name, mib=self._planned[name].ring_mib)
         return self._planned[name]
 
     def open(self, name: str) -> tuple[socket.socket, RingSettings]:
@@ -72,7 +58,7 @@ class Rings:
                 mib=chosen.ring_mib,
                 wanted_mib=wanted.ring_mib,
             )
-        if self._workers > 1:
+        if self._capture.workers > 1:
             try:
                 self._groups[name] = share_out(sock, self._capture.fanout, self._groups.get(name))
             except BaseException:

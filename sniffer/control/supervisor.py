@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.worker")
 CHECK_EVERY: Final = 0.5
-SILENT_CHECKS: Final = 8
+SILENT_CHECKS: Final = 5  # replaced within three seconds (robustness.md, 1.8)
 FIRST_CHECKS: Final = 600  # before Ready: kernels may have to be compiled on a slow machine
 RESTARTS: Final = 5
 RESTART_WINDOW: Final = 60.0

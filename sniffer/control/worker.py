@@ -40,8 +40,10 @@ from sniffer.control.records import (
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import SnifferError, WorkerError, printable
 from sniffer.gate import gate
+from sniffer.gate.compiled import one_at_a_time
 from sniffer.learned import Lesson
 from sniffer.ruleset import restore
+from sniffer.selftest import find_fault
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.networks import PrefixTable
 from sniffer.sinks.privacy import Privacy
@@ -59,6 +61,7 @@ SNAPSHOT_EVERY: Final = 1.0
 NEWS_EVERY: Final = 0.25
 IDLE: Final = 0.05
 DRAIN: Final = 1.0  # seconds that a live source is still read after Stop
+SELFTEST_EVERY: Final = 60.0
 LAST_WORDS: Final = 3.0  # seconds that the parent has to take the last records
 MAX_DESCRIPTORS: Final = 8
 
@@ -121,6 +124,8 @@ class Worker:
         self._told_lost: set[str] = set()
         self._next_snapshot = 0.0
         self._next_news = 0.0
+        self._next_selftest = 0.0
+        self._fault = ""
         self._engine = self._new_engine(self._ruleset)
 
     def _new_engine(self, ruleset: RuleSet) -> Engine:
@@ -184,6 +189,7 @@ class Worker:
         deadline = None
         last = time.monotonic()
         for batch in self.source.batches():
+            was_stopping = self.stopping
             if batch is None:
                 now = time.monotonic()
                 # A replay's clock is its packets; a live one goes on without them.
@@ -198,7 +204,8 @@ class Worker:
             if self.link.closed:
                 return
             if self.stopping:
-                if batch is None or self.job.replay:
+                # Silence counts only if it began after Stop: until then a block of the ring may still be filling.
+                if self.job.replay or (batch is None and was_stopping):
                     return
                 deadline = deadline or time.monotonic() + DRAIN
                 if time.monotonic() >= deadline:
@@ -222,6 +229,9 @@ class Worker:
         if now >= self._next_news:
             self._next_news = now + NEWS_EVERY
             self.outbox.put_news()
+        if now >= self._next_selftest:
+            self._next_selftest = now + SELFTEST_EVERY
+            self._fault = find_fault(self._ruleset)
         if now >= self._next_snapshot and self.outbox.is_clear:
             self._next_snapshot = now + SNAPSHOT_EVERY
             self.outbox.put(self.snapshot())
@@ -251,6 +261,7 @@ class Worker:
             return printable(f"{type(error).__name__}: {error}")
         self._ruleset = ruleset
         self._engine.set_rules(ruleset)
+        self._next_selftest = 0.0
         return ""
 
     def _tell_lost(self) -> None:
@@ -273,6 +284,7 @@ class Worker:
             dict(up()) if up else dict.fromkeys(self.source.interfaces, True),
             self.outbox.dropped_events,
             self.outbox.dropped_hits,
+            self._fault,
         )
 
     def take_leave(self, last: Finished, patience: float = LAST_WORDS) -> None:
@@ -312,9 +324,10 @@ def open_source(job: Job) -> Source:
 
 def warm_up() -> None:
     """Compile (or load from disk) every kernel, before the first packet waits for one."""
-    gate.warm_up()
-    savefile.warm_up()
-    ring.warm_up()
+    with one_at_a_time():
+        gate.warm_up()
+        savefile.warm_up()
+        ring.warm_up()
 
 
 def serve(sock: socket.socket) -> int:

@@ -6,7 +6,8 @@ Never: a Python object for a frame that does not pass; an exception for a frame'
     gate.py          what the rest of the program sees
     decide.py        the pass over a batch
     headers.py       from the first byte of a frame to its payload, with links.py and tunnels.py for what wraps it
-    kinds.py         what may come next inside a frame, and the names of wrappings
+    kinds.py         what may come next inside a frame, and the wrappings that are noted
+    labels.py        names of wrappings, and of what else is counted beside reasons
     fragments.py     IP fragments, kept until their datagram is whole
     flowtable.py     what is known of each flow
     servers.py       servers that are known by their address

@@ -6,6 +6,8 @@ Never: object mode, an exception out of compiled code, allocation inside it.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -19,14 +21,16 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PACKAGE = Path(__file__).parent.parent
 KERNEL_SOURCES = (
     PACKAGE / "model.py",
-    *sorted(PACKAGE.glob("gate/*.py")),
-    *sorted(PACKAGE.glob("capture/*.py")),
+    *sorted(path for path in PACKAGE.glob("gate/*.py") if not path.name.startswith("plain")),
+    PACKAGE / "capture" / "ring.py",
+    PACKAGE / "capture" / "walk.py",
 )
+"""Modules with kernels, and those whose constants are compiled into them."""
 
 
 def cache_folder() -> Path:
@@ -126,6 +130,14 @@ def copy(target, to, source, at, size):  # type: ignore[no-untyped-def]
     """Copy bytes between arrays of bytes; what does not fit is left out (a slice would need memory for itself)."""
     if to >= 0 and at >= 0 and size > 0 and to + size <= len(target) and at + size <= len(source):
         _raw_move(target, to, source, at, size)
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """While processes compile: one does, the others wait and load what it made."""
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_warm() -> bool:

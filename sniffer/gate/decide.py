@@ -21,7 +21,8 @@ from sniffer.gate.flowtable import EVICTIONS, expect, find, flow_hash, insert
 from sniffer.gate.fragments import REFUSED, WHOLE, add_fragment, copy_out, fragment_hash, release
 from sniffer.gate.headers import TCP, decode, walk
 from sniffer.gate.integers import u16
-from sniffer.gate.kinds import PROTOCOL
+from sniffer.gate.kinds import MAX_DEPTH, PROTOCOL
+from sniffer.gate.labels import HELLOS, LAYER_NAMES
 
 STRIDE = 32  # frames between the first look at one and the decision about it
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
@@ -74,6 +75,9 @@ STATE = np.dtype(
         ("everything", "u1"),  # every name passes
         ("fill", "<i8"),  # bytes of the area in use
         ("evicted", "<i8", (len(EVICTIONS),)),  # flows that had to make room, by kind
+        ("cut", "<i8"),  # frames of which only a part was captured
+        ("hellos", "<i8", (len(HELLOS),)),  # of TLS clients, by what became of the server name
+        ("wrapped", "<i8", (len(LAYER_NAMES),)),  # frames, by the wrappings around their packet
         (
             "read",
             rows.ROW,
@@ -194,6 +198,7 @@ def judge_handshake(data, at, end, flow, listed, state):  # type: ignore[no-unty
     """Decide about a TLS hello of either side; DECODED where it is none."""
     if names.is_client_hello(data, at, end):
         verdict = names.test_client_hello(data, at, end, listed, state.keys[2], state.everything)
+        names.count_hello(state.hellos, verdict)
         if verdict == names.LISTED or verdict == names.PARTIAL:
             flow.stage = rows.WATCHED
             return reasons.TLS_LISTED if verdict == names.LISTED else reasons.TLS_PARTIAL
@@ -267,6 +272,9 @@ def judge_opening(data, row, flow, now, listed, state):  # type: ignore[no-untyp
         return judge_dns_stream(data, row, flow, listed, state)
     if flow.stage == rows.FRESH and is_server(data, row, now, state):
         flow.stage = rows.WATCHED
+        if names.is_client_hello(data, at, end):
+            verdict = names.test_client_hello(data, at, end, listed, state.keys[2], state.everything)
+            names.count_hello(state.hellos, verdict)
         return reasons.SERVER
     if openings.is_http_request(data, at, end):
         return judge_request(data, at, end, flow, listed, state)
@@ -344,6 +352,7 @@ def judge_segment(data, row, now, hashes, flows, listed, state):  # type: ignore
     flow.last_seen = now
     if flags & SYN:
         note_syn(row, flow)
+    flow.seen |= rows.SEEN_ANY << side
     if flow.seen & (rows.SEEN_SYN << side):
         row.start = np.int64(flow.start1 if side else flow.start0)
     stage = flow.stage
@@ -432,6 +441,18 @@ def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyp
             quic.expect_hello(data, row)
 
 
+@kernel
+def count_wrappings(layers, wrapped):  # type: ignore[no-untyped-def]
+    """Count a packet at each kind of wrapping around it, once however often it is there."""
+    for place in range(MAX_DEPTH):
+        layer = np.int64(layers >> np.uint64(8 * place)) & 0xFF
+        is_new = layer != 0
+        for inner in range(place):
+            is_new = is_new and np.int64(layers >> np.uint64(8 * inner)) & 0xFF != layer
+        if is_new:
+            wrapped[layer] += 1
+
+
 @inlined
 def expect_frame(data, frame):  # type: ignore[no-untyped-def]
     """Ask for the cache lines with a frame's headers."""
@@ -475,12 +496,16 @@ def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, list
             row = state.read[i - first]
             row.frame = i
             row.clock = state.clock[CLOCK_NOW]
+            if frames[i].captured < frames[i].length:
+                state.cut += 1
             memory, readings, fill, before = data, 1, state.fill, passed
             if row.reason == reasons.FRAGMENT:
                 readings = 2 if join(data, row, now, area, state) else 1
                 memory = area
             # Where fragments contradicted each other, both readings are judged: the frame passes if one of them does.
             verdict = np.int64(reasons.FRAGMENT)
+            if row.depth > 0 and row.reason == reasons.DECODED:
+                count_wrappings(row.layers, state.wrapped)
             for version in range(readings):
                 reading = state.read[STRIDE] if version else row
                 reason = np.int64(reading.reason)

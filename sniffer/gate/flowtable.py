@@ -190,5 +190,6 @@ def sweep(hashes, flows, now, result):  # type: ignore[no-untyped-def]
         payload = flow.seen & (3 * rows.SEEN_PAYLOAD)
         if payload:
             result[SWEEP_WITH_PAYLOAD] += 1
-            if payload != 3 * rows.SEEN_PAYLOAD:
+            # A side that only acknowledges is heard, too: many a download would be called one-sided otherwise.
+            if flow.seen & (3 * rows.SEEN_ANY) != 3 * rows.SEEN_ANY:
                 result[SWEEP_ONE_SIDED] += 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sniffer.gate import decide, fragments, kinds, names, quic, reasons, rows, servers
+from sniffer.gate import decide, fragments, kinds, labels, names, quic, reasons, rows, servers
 from sniffer.gate.area import make_area
 from sniffer.gate.flowtable import (
     EVICTIONS,
@@ -220,6 +220,19 @@ class Gate:
         """Flows that had to make room so far, by kind."""
         return dict(zip(EVICTIONS, self._state["evicted"][0].tolist(), strict=True))
 
+    @property
+    def cut(self) -> int:
+        """Frames of which only a part was captured."""
+        return int(self._state["cut"][0])
+
+    def hellos(self) -> dict[str, int]:
+        """Hellos of TLS clients so far, in TCP and in QUIC, by what became of the server name."""
+        return dict(zip(labels.HELLOS, self._state["hellos"][0].tolist(), strict=True))
+
+    def wrapped(self) -> dict[str, int]:
+        """Packets so far by the kinds of wrappings around them; one in two kinds counts at both."""
+        return dict(zip(labels.LAYER_NAMES[1:], self._state["wrapped"][0].tolist()[1:], strict=True))
+
     def oddities(self) -> dict[str, int]:
         """Nonsense that the kernels met so far, by kind (:data:`sniffer.oddities.ODDITIES`)."""
         state = self._state[0]
@@ -228,17 +241,21 @@ class Gate:
             **dict(zip(quic.COUNTERS, state["quic"]["counts"].tolist(), strict=True)),
         }
 
-    def sweep(self) -> tuple[int, float]:
-        """Forget idle flows; return how many are left and the share of those heard in one direction only."""
+    def sweep(self) -> tuple[int, int, float]:
+        """Forget idle flows.
+
+        Returns:
+            How many are left, how many of them carry data, and the share of these heard in one direction only.
+        """
         sweep(self.flows.hashes, self.flows.flows, self.now // decide.SECOND, self._swept)
         with_payload = int(self._swept[SWEEP_WITH_PAYLOAD])
         share = int(self._swept[SWEEP_ONE_SIDED]) / with_payload if with_payload else 0.0
-        return int(self._swept[SWEEP_FLOWS]), share
+        return int(self._swept[SWEEP_FLOWS]), with_payload, share
 
 
 def layer_names(layers: int, depth: int) -> tuple[str, ...]:
     """Names of the wrappings in a row, from the outside in."""
-    return tuple(kinds.LAYER_NAMES[(layers >> (8 * i)) & 0xFF] for i in reversed(range(depth)))
+    return tuple(labels.LAYER_NAMES[(layers >> (8 * i)) & 0xFF] for i in reversed(range(depth)))
 
 
 def vlan_ids(layers: int, vlans: int, depth: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from sniffer.gate.compiled import kernel
+from sniffer.gate.labels import LAYER_NAMES
 
 NOTHING: Final = 0  # no header that could lead to IP
 IPV4: Final = 0x0800
@@ -48,11 +49,7 @@ NO_TUNNEL: Final = 0x1_0007  # the datagram is not what its port made expect
 PROTOCOL: Final = 0x2_0000
 """The IP protocol number ``n`` is the kind ``PROTOCOL + n``."""
 
-# Wrappings: one code each, used in ROW.layers.
-LAYER_NAMES: Final = (
-    "", "vlan", "qinq", "pppoe", "mpls", "pseudowire", "gre", "erspan", "vxlan", "geneve", "gtp", "l2tp",
-    "4in4", "6in4", "4in6", "6in6", "teredo", "etherip", "ah", "wlan", "vntag", "pbb", "nsh", "macsec",
-)  # fmt: skip
+# Wrappings: one code each, used in ROW.layers; their names are LAYER_NAMES.
 (
     LAYER_VLAN,
     LAYER_QINQ,

@@ -268,6 +268,17 @@ def is_client_hello(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def count_hello(hellos, verdict):  # type: ignore[no-untyped-def]
+    """Count a ClientHello by what the test of its server name said (HELLOS)."""
+    if verdict == LISTED or verdict == UNLISTED:
+        hellos[0] += 1
+    elif verdict == ABSENT:
+        hellos[1] += 1
+    elif verdict == PARTIAL:
+        hellos[2] += 1
+
+
+@kernel
 def test_client_hello(data, at, end, slots, seed, everything):  # type: ignore[no-untyped-def]
     """Test the server name of a ClientHello in its record; ``PARTIAL`` where it may be in a later segment or record."""
     if at + 9 > end:

@@ -31,6 +31,7 @@ from sniffer.gate.flowtable import EVICTIONS, IDLE_SECONDS, WAYS
 from sniffer.gate.hashing import MASK
 from sniffer.gate.headers import TCP
 from sniffer.gate.kinds import PROTOCOL
+from sniffer.gate.labels import HELLOS, LAYER_NAMES
 from sniffer.gate.names import MAX_NAME
 from sniffer.gate.openings import MAX_TINY
 from sniffer.gate.plain_fragments import PlainFragments
@@ -82,6 +83,7 @@ class Flow:
         default_factory=dict
     )  # side -> first sequence number, where its SYN was seen
     payload_from: set[int] = field(default_factory=set)
+    heard: set[int] = field(default_factory=set)  # sides, with or without payload
     probes: int = 0
 
     def kind(self, now: int) -> str:
@@ -115,6 +117,9 @@ class PlainGate:
         self.mask = flows - 1
         self.slots: dict[int, Flow] = {}
         self.evicted = dict.fromkeys(EVICTIONS, 0)
+        self.cut = 0
+        self.hellos = dict.fromkeys(HELLOS, 0)
+        self.wrapped = dict.fromkeys(LAYER_NAMES[1:], 0)
         self.now = 0
         self.shift: int | None = None
         self.jumps = 0
@@ -134,6 +139,7 @@ class PlainGate:
         for number, row in enumerate(batch.frames.tolist()):
             time, offset, captured, length, link, _, *tag = row
             self.tell_time(time)
+            self.cut += captured < length
             found = Found(frame=number, clock=self.now)
             fill = len(self.area)
             readings = [found]
@@ -151,6 +157,9 @@ class PlainGate:
                 found.reason = refusal.reason
                 if refusal.reason == reasons.FRAGMENT:
                     readings = self.join(memory, found)
+            if found.reason == reasons.DECODED:
+                for layer in {found.layers >> 8 * place & 0xFF for place in range(found.depth)}:
+                    self.wrapped[LAYER_NAMES[layer]] += 1
             for reading in readings:
                 if reading.reason == reasons.DECODED:
                     reading.reason = self.judge_packet(memory, reading)
@@ -276,10 +285,12 @@ class PlainGate:
         try:
             name = hello_name(content)
             listed = self.every_name if name is None else self.is_listed_text(name)
+            self.count_hello(name)
         except EOFError:
             if hello.prefix < MAX_HELLO:
                 return reasons.QUIC_KEPT
             listed = False
+            self.hellos["split"] += 1
         except ValueError:
             listed = False
         if not listed:
@@ -306,6 +317,7 @@ class PlainGate:
         flow.last_seen = now
         if found.tcp_flags & SYN:
             self.note_syn(flow, found)
+        flow.heard.add(found.side)
         found.start = flow.starts.get(found.side, -1)
         if flow.stage < rows.WATCHED:
             return self.judge_unwatched(memory, payload, found, flow)
@@ -327,6 +339,7 @@ class PlainGate:
             flow.stage = rows.FRESH
             flow.starts.clear()
             flow.payload_from.clear()
+            flow.heard.clear()
             flow.probes = 0
         elif flow.stage <= rows.JUDGED and (known is not None or 1 - found.side not in flow.starts):
             flow.stage = rows.FRESH
@@ -364,6 +377,8 @@ class PlainGate:
         if DNS_PORT in (found.source_port, found.destination_port):
             return self.judge_dns_stream(payload, flow)
         if flow.stage == rows.FRESH and self.is_server(memory, found):
+            if is_client_hello(payload):
+                self.judge_client_hello(payload, flow)  # for the count
             return reasons.SERVER
         if payload[:4] in VERBS:
             flow.stage = rows.REQUESTS
@@ -496,16 +511,25 @@ class PlainGate:
         try:
             name = server_name(payload)
         except EOFError:
+            self.hellos["split"] += 1
             return reasons.TLS_PARTIAL
         except ValueError:
             flow.stage = rows.JUDGED
             return reasons.TLS_UNLISTED
+        self.count_hello(name)
         if name is None:
             return reasons.TLS_LISTED if self.every_name else reasons.TLS_UNLISTED
         if self.is_listed_text(name):
             return reasons.TLS_LISTED
         flow.stage = rows.JUDGED
         return reasons.TLS_UNLISTED
+
+    def count_hello(self, name: bytes | None) -> None:
+        """Count a ClientHello that was read to its name, or to its end without one; a name that cannot be is nothing."""
+        if name is None:
+            self.hellos["hidden"] += 1
+        elif 0 < len(name.removesuffix(b".")) <= MAX_NAME:
+            self.hellos["readable"] += 1
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────
 

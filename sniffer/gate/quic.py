@@ -503,6 +503,7 @@ def judge_hello(data, row, hello, begin, present, listed, area, state):  # type:
     )
     if verdict == names.PARTIAL and present < MAX_HELLO:
         return reasons.QUIC_KEPT
+    names.count_hello(state.hellos, verdict)
     if verdict != names.LISTED and not (state.everything and verdict == names.ABSENT):
         return reasons.QUIC_UNLISTED
     at = settle(area, state, data, row, size)

@@ -65,3 +65,4 @@ STAGES: Final = 6
 
 SEEN_SYN: Final = 1  # shifted left by the side: 1 for side 0, 2 for side 1
 SEEN_PAYLOAD: Final = 4  # 4 for side 0, 8 for side 1
+SEEN_ANY: Final = 16  # 16 for side 0, 32 for side 1: any packet, since the flow is known

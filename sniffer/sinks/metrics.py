@@ -16,6 +16,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from sniffer import __version__
+from sniffer.gate.labels import HELLOS, LAYER_NAMES
 from sniffer.gate.reasons import LAYERS, SKIP_NAMES
 from sniffer.oddities import ODDITIES
 from sniffer.protocols.facts import FACTS
@@ -49,7 +50,7 @@ class Accumulator:
     def begin(self) -> None:
         """Start a new life: the worker was started again."""
         self._base, self._life = self.totals, Totals()
-        self._base.flows = self._base.flows_read = 0
+        self._base.flows = self._base.flows_with_data = self._base.flows_read = 0
 
     def update(self, totals: Totals) -> Totals:
         """Take the latest snapshot and return the sums.
@@ -96,6 +97,7 @@ class Health:
     last_reload: float = 0.0  # seconds since 1970 of the last rule set that was taken
     sinks: dict[str, SinkHealth] = field(default_factory=lambda: {"events": SinkHealth()})
     workers: dict[str, WorkerHealth] = field(default_factory=dict)
+    selftest_ok: bool = False  # every worker recognised the session of its last self-test
     interfaces: dict[str, bool] = field(default_factory=dict)  # whether each is up
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
 
@@ -137,6 +139,15 @@ class DaemonCollector(Collector):
             "interface",
             {name: one.drops for name, one in books.items()},
         )
+        yield _counters(
+            "capture_offered",
+            "Packets that the interface offered: read or dropped; drops as a share of these are the loss.",
+            "interface",
+            {name: one.offered for name, one in books.items()},
+        )
+        yield _counter(
+            "capture_cut", "Packets of which only a part was captured (snap length).", self.totals.cut
+        )
         yield _gauges(
             "capture_last_packet_timestamp_seconds",
             "Time of the last packet, seconds since 1970; 0: none yet.",
@@ -171,7 +182,21 @@ class DaemonCollector(Collector):
             "layer",
             _complete(LAYERS, totals.undecoded),
         )
+        yield _counters(
+            "wrapped_packets",
+            "Decoded packets inside tags and tunnels, by kind; one inside two kinds counts at both.",
+            "layer",
+            _complete(LAYER_NAMES[1:], totals.wrapped),
+        )
+        yield _counters(
+            "tls_hellos",
+            "ClientHellos, of TLS and of QUIC, by whether the server name is readable, hidden, or in a later segment.",
+            "name",
+            _complete(HELLOS, totals.tls_hellos),
+        )
+        yield _counter("datagrams_read", "UDP datagrams that passed the gate.", totals.datagrams_read)
         yield _gauge("flows", "Flows in the table of the gate now.", totals.flows)
+        yield _gauge("flows_with_data", "Flows of these in which data was seen.", totals.flows_with_data)
         yield _gauge("flows_read", "Flows being reassembled and read now.", totals.flows_read)
         yield _counter(
             "flows_evicted", "Flows that made room for newer ones.", sum(totals.flows_evicted.values())
@@ -250,6 +275,11 @@ class DaemonCollector(Collector):
             "When the worker last reported, seconds since 1970; 0: never.",
             "worker",
             {name: one.heartbeat for name, one in workers.items()},
+        )
+        yield _gauge(
+            "selftest_ok",
+            "1 if every worker recognised the mining session of its last self-test, once a minute.",
+            float(self.health.selftest_ok),
         )
 
 

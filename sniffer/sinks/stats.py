@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: Any) -> dict[str, Any]:
-    """One ``stats`` record; facts and oddities that never occurred are left out.
+    """One ``stats`` record; facts, oddities and wrappings that never occurred are left out.
 
     Args:
         totals: the books.
@@ -33,8 +33,14 @@ def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: A
             "passed": totals.passed,
             "skipped": totals.skipped,
             "undecoded": totals.undecoded,
+            "offered": totals.packets + drops,
             "drops": drops,
+            "cut": totals.cut,
+            "wrapped": {layer: count for layer, count in totals.wrapped.items() if count},
+            "tls_hellos": totals.tls_hellos,
+            "datagrams_read": totals.datagrams_read,
             "flows": totals.flows,
+            "flows_one_sided_ratio": round(totals.one_sided_ratio, 4),
             "flows_evicted": totals.flows_evicted,
             "facts": {name: count for name, count in totals.facts.items() if count},
             "oddities": {name: count for name, count in totals.oddities.items() if count},

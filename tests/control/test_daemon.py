@@ -128,6 +128,10 @@ def test_a_replay_from_start_to_end(start: Callable[..., Daemon], miner: Path) -
     assert [line["event_type"] for line in lines] == ["alert", "stats"]
     assert lines[0]["mining"]["host_ip"] == "10.0.0.7"
     assert lines[1]["stats"]["packets"] == 9
+    last = daemon.log()[-1]
+    assert last["event"] == "stopped"
+    assert (last["offered"], last["captured"], last["dropped_ratio"], last["one_sided_ratio"]) == (9, 9, 0, 0)
+    assert "silent_seconds" not in last  # the packets of a capture are of another day
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -293,20 +297,25 @@ def test_the_worker_goes_with_its_parent(start: Callable[..., Daemon], miner: Pa
 
 
 def test_the_service_manager_is_told(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
-    """READY comes with the worker, RELOADING and READY around a reload, WATCHDOG in between, STOPPING at the end."""
+    """READY comes with the worker, a status with its blind spots, RELOADING and READY around a reload, STOPPING at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         path = tmp_path / "notify"
         manager.bind(str(path))
         manager.settimeout(60)
         daemon = start("--replay", miner, NOTIFY_SOCKET=str(path), WATCHDOG_USEC="2000000")
 
-        def heard(word: str) -> None:
-            while not manager.recv(4_096).startswith(word.encode()):
+        def heard(word: str) -> str:
+            deadline = time.monotonic() + 60
+            while not (told := manager.recv(4_096).decode()).startswith(word):
                 assert daemon.process.poll() is None
+                assert time.monotonic() < deadline, f"waited in vain for {word}"
+            return told
 
         heard("READY=1")
         assert daemon.said("watching") or daemon.said("started")
         heard("WATCHDOG=1")
+        status = heard("STATUS=replay ended: 9 packets, ")
+        assert "offered 9, captured 9, dropped 0 %, one-sided 0 %" in status
         daemon.process.send_signal(signal.SIGHUP)
         heard("RELOADING=1")
         heard("READY=1")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sniffer.capture import packet_socket
+from sniffer.capture import packet_socket, plan
 from sniffer.capture.packet_socket import NoMemoryError, RingSettings
 from sniffer.config import Capture
 from sniffer.control import rings
@@ -30,8 +30,8 @@ class Sock:
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 8 GiB free; ``fast`` has 10 Gbit/s, others do not tell."""
-    monkeypatch.setattr(rings, "free_memory", lambda: 8 << 30)
-    monkeypatch.setattr(rings, "speed", lambda name: 10_000 if name == "fast" else 0)
+    monkeypatch.setattr(plan, "free_memory", lambda: 8 << 30)
+    monkeypatch.setattr(plan, "speed", lambda name: 10_000 if name == "fast" else 0)
 
 
 def test_the_configuration_decides() -> None:
@@ -40,22 +40,22 @@ def test_the_configuration_decides() -> None:
         ring_mib=7, block_kib=64, snaplen=128, filter="none", timestamps="hardware", promiscuous=False
     )
     wanted = RingSettings(7, 64, promiscuous=False, snaplen=128, hardware_time=True)
-    assert Rings(capture, ["fast"], 4).plan("fast") == wanted
+    assert Rings(capture, ["fast"]).plan("fast") == wanted
 
 
 def test_each_interface_has_its_size() -> None:
     """By default the size goes by the speed of the interface and the number of workers, and the filter is on."""
-    alone = Rings(Capture(), ["fast", "slow"], 1)
+    alone = Rings(Capture(), ["fast", "slow"])
     assert alone.plan("fast") == RingSettings(128, drop=True, shrinks=True)
     assert alone.plan("slow").ring_mib == 64
-    assert Rings(Capture(), ["fast"], 4).plan("fast").ring_mib == 32
+    assert Rings(Capture(workers=4), ["fast"]).plan("fast").ring_mib == 32
 
 
 def test_a_size_is_chosen_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rings that are there already do not make later ones smaller: a restarted worker has what it had."""
-    daemon = Rings(Capture(), ["fast"], 1)
+    daemon = Rings(Capture(), ["fast"])
     first = daemon.plan("fast")
-    monkeypatch.setattr(rings, "free_memory", lambda: 64 << 20)
+    monkeypatch.setattr(plan, "free_memory", lambda: 64 << 20)
     assert daemon.plan("fast") == first
 
 
@@ -70,7 +70,7 @@ def test_less_memory_is_told_once(
         return Sock()
 
     monkeypatch.setattr(packet_socket, "open_ring_socket", open_small)
-    daemon = Rings(Capture(), ["fast"], 1)
+    daemon = Rings(Capture(), ["fast"])
     for _ in range(2):
         assert daemon.open("fast")[1] == RingSettings(32, drop=True, shrinks=True)
     told = capsys.readouterr()
@@ -87,5 +87,5 @@ def test_a_share_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rings, "open_ring", lambda _, settings: (sock, settings))
     monkeypatch.setattr(rings, "share_out", refuse)
     with pytest.raises(AccessError, match="does not share"):
-        Rings(Capture(), ["fast"], 2).open("fast")
+        Rings(Capture(workers=2), ["fast"]).open("fast")
     assert sock.closed

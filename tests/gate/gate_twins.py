@@ -59,6 +59,11 @@ class Twins:
         assert len(table) == len(self.passed)
         assert (self.gate.now, self.gate.clock_jumps) == (self.plain.now, self.plain.jumps)
         assert self.gate.evicted() == self.plain.evicted
+        assert (self.gate.cut, self.gate.hellos(), self.gate.wrapped()) == (
+            self.plain.cut,
+            self.plain.hellos,
+            self.plain.wrapped,
+        )
         counted = {**self.plain.fragments.counts, **self.plain.quic.counts}
         assert {kind: count for kind, count in self.gate.oddities().items() if count} == counted
         return [reasons.REASONS[each.reason].name for each, _ in answers]
@@ -86,6 +91,7 @@ class Twins:
                 "probes": flow.probes,
                 "starts": flow.starts,
                 "payload_from": flow.payload_from,
+                "heard": flow.heard,
             }
 
 
@@ -99,4 +105,5 @@ def described(flow: Any) -> dict[str, Any]:
         "probes": int(flow["probes"]),
         "starts": starts,
         "payload_from": {side for side in (0, 1) if seen & rows.SEEN_PAYLOAD << side},
+        "heard": {side for side in (0, 1) if seen & rows.SEEN_ANY << side},
     }

@@ -69,6 +69,29 @@ def test_nothing_is_compiled_once_warm() -> None:
     assert len(Gate.judge.__globals__["decide"].pass_batch.signatures) == known == 1
 
 
+def test_every_kernel_belongs_to_the_sources() -> None:
+    """A change of any module that has kernels compiles them anew."""
+    with_kernels = {
+        path
+        for path in compiled.PACKAGE.rglob("*.py")
+        if path.name != "compiled.py" and {"@kernel", "@inlined"} & set(path.read_text().splitlines())
+    }
+    assert with_kernels
+    assert with_kernels <= set(compiled.KERNEL_SOURCES)
+
+
+def test_one_process_compiles_at_a_time() -> None:
+    """A second process waits for the first."""
+    code = "from sniffer.gate.compiled import one_at_a_time as o; print('up', flush=True); o().__enter__(); print('in', flush=True)"
+    with compiled.one_at_a_time():
+        other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "up\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.3)
+    assert other.communicate(timeout=30)[0] == "in\n"
+
+
 def test_the_folder_belongs_to_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other sources, other folder; nobody else may write to it."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kept"))

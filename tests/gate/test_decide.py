@@ -16,6 +16,7 @@ from sniffer.gate import reasons, rows
 from sniffer.gate.decide import MAX_NOW, MAX_PROBES, MAX_REORDER, SECOND, STRIDE
 from sniffer.gate.flowtable import IDLE_SECONDS
 from sniffer.gate.http_heads import HTTP_HEAD
+from sniffer.gate.labels import HELLOS
 from sniffer.gate.names import MAX_ALIASES
 from sniffer.gate.quic import BUDGET
 
@@ -580,6 +581,34 @@ def test_every_frame_has_one_reason(count: int) -> None:
         twins.judge([kinds[i % len(kinds)] for i in range(count)])
     gate = twins.gate
     assert gate.passed + sum(gate.skipped().values()) == gate.frames == 2 * count
+
+
+@pytest.mark.parametrize(
+    ("payload", "counted"),
+    [
+        (wire.client_hello(b"pool.example"), "readable"),
+        (wire.client_hello(b"www.example.com"), "readable"),
+        (wire.client_hello(None), "hidden"),
+        (wire.client_hello()[:60], "split"),
+        (wire.client_hello()[:43] + b"\xff" + wire.client_hello()[44:], None),
+        (wire.server_hello(), None),
+    ],
+    ids=["listed", "unlisted", "no name", "cut", "contradictory", "of a server"],
+)
+@pytest.mark.parametrize("known", [False, True], ids=["some server", "a known server"])
+def test_a_client_hello_is_counted_by_what_becomes_of_its_name(
+    payload: bytes, counted: str | None, *, known: bool
+) -> None:
+    """Once for each connection, whether or not its server is known by its address."""
+    twins = Twins()
+    if known:
+        twins.know_server(wire.packed(wire.POOL), 60 * SECOND)
+    one = Connection()
+    twins.judge([*one.handshake(), one.up(payload)])
+    expected = dict.fromkeys(HELLOS, 0)
+    if counted:
+        expected[counted] = 1
+    assert twins.gate.hellos() == expected
 
 
 # ── hellos of servers, DNS over TCP, known servers ───────────────────────────────────────────────────────

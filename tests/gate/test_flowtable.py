@@ -119,19 +119,28 @@ def test_the_key_is_drawn_afresh_for_each_gate() -> None:
 
 
 def test_a_sweep_empties_idle_slots_and_counts_the_rest() -> None:
-    """How many flows there are, and how many of those with payload were heard from one side only."""
+    """How many flows there are, how many carry payload, and how many of those were heard from one side only."""
     twins = Twins(flows=1024)
     one, two, three = (Connection(sport=port) for port in (1, 2, 3))
     twins.judge([one.up(LOGIN), one.down(LOGIN), two.up(LOGIN), three.syn()])
-    assert twins.gate.sweep() == (3, 0.5)
+    assert twins.gate.sweep() == (3, 2, 0.5)
     twins.judge([Seen(three.up(LOGIN), wire.START + (IDLE_SECONDS + 1) * SECOND)])
-    assert twins.gate.sweep() == (1, 1.0)
+    assert twins.gate.sweep() == (1, 1, 1.0)
     assert np.count_nonzero(twins.gate.flows.hashes) == 1
+
+
+def test_a_side_that_only_acknowledges_is_heard() -> None:
+    """A download is no one-sided flow; one whose acknowledgements do not come is."""
+    twins = Twins()
+    one, two = (Connection(sport=port) for port in (1, 2))
+    twins.judge([one.down(LOGIN), one.up(b""), two.down(LOGIN), two.down(b"")])
+    twins.compare_tables()
+    assert twins.gate.sweep() == (2, 2, 0.5)
 
 
 def test_an_empty_table_has_no_one_sided_share() -> None:
     """Nothing divided by nothing is nothing."""
-    assert Gate(flows=8).sweep() == (0, 0.0)
+    assert Gate(flows=8).sweep() == (0, 0, 0.0)
 
 
 # ── floods ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -107,6 +107,24 @@ def test_frames_and_bytes_are_counted_as_on_the_wire() -> None:
     assert (gate.frames, gate.bytes) == (2, 1560)
 
 
+def test_a_cut_frame_is_counted_once() -> None:
+    """Also where an answer of DNS ends a pass, and the frames behind it are looked at again."""
+    gate = Gate(LISTED, flows=8)
+    answer = wire.ethernet(wire.ipv4(wire.udp(wire.dns("pool.example"), 53, 5_000), protocol=17), 0x0800)
+    gate.judge(wire.batch([answer, Seen(b"x" * 20, length=1500), answer, b"y" * 60, Seen(b"z", length=2)]))
+    assert gate.cut == 2
+
+
+def test_wrappings_are_counted_by_kind() -> None:
+    """A packet counts once at each kind around it, read further or not; one without wrappings counts nowhere."""
+    inside = wire.ipv4(wire.tcp(LOGIN))
+    twice = wire.ethernet(inside, 0x0800, [(0x8100, 7), (0x8100, 8)])
+    tunnel = wire.ethernet(wire.ipv4(inside, protocol=4), 0x0800, [(0x8100, 7)])
+    gate = Gate(flows=8)
+    gate.judge(wire.batch([twice, tunnel, wire.ethernet(inside, 0x0800)]))
+    assert {kind: count for kind, count in gate.wrapped().items() if count} == {"vlan": 2, "4in4": 1}
+
+
 def test_what_could_not_be_decoded_is_counted_by_layer() -> None:
     """Every layer is there from the start, with 0."""
     gate = Gate(flows=8)

@@ -160,6 +160,16 @@ def test_every_name_passes_when_a_rule_wants_them() -> None:
     assert Twins(every_name=True).judge(frames) == ["quic_listed"] * 3
 
 
+def test_hellos_are_counted_by_what_becomes_of_their_name() -> None:
+    """Once for each connection, also where the hello comes in pieces; a hello that is no client's counts nowhere."""
+    hellos = [HELLO, OTHER, wire.client_hello(None)[5:], wire.server_hello()[5:]]
+    frames = [frame(q.packet(q.crypto(0, hello), bytes([n]) * 8)) for n, hello in enumerate(hellos)]
+    frames += [frame(q.packet(q.crypto(at, LONG[at : at + 900]), ID)) for at in (0, 900)]
+    twins = Twins()
+    twins.judge(frames)
+    assert twins.gate.hellos() == {"readable": 3, "hidden": 1, "split": 0}
+
+
 def test_a_snap_length_does_not_hide_a_name() -> None:
     """Counter mode needs no end."""
     whole = frame(q.packet(q.crypto(0, HELLO), ID))

@@ -175,3 +175,36 @@ def test_a_killed_worker_on_the_wire(
             finish(daemon)
 
     in_namespace(body)
+
+
+def test_a_stopped_worker_of_two_is_replaced(
+    in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path
+) -> None:
+    """A worker that hangs is replaced within some seconds, the other works on, and afterwards nothing is lost."""
+
+    def body() -> None:
+        command("ip link set lo up")
+        config = "capture: {ring_mib: 8, workers: 2}\n"
+        daemon = Daemon(tmp_path, "--interface", "port", config=config)
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the workers")
+            before = daemon.children()
+            assert len(before) == 2
+            os.kill(before[0], signal.SIGSTOP)
+            began = time.monotonic()
+            daemon.until(lambda: daemon.metric("sniffer_worker_restarts_total") == 1, "its successor", 20)
+            assert time.monotonic() - began < 6  # three seconds on a machine with nothing else to do
+            daemon.until(lambda: daemon.metric("sniffer_worker_up") == 2, "both", 20)
+            after = daemon.children()
+            assert before[0] not in after
+            assert before[1] in after
+            addresses = [f"10.0.1.{number}" for number in range(1, 17)]
+            sent = sum(mine((address, 41_000 + number)) for number, address in enumerate(addresses))
+            daemon.until(lambda: daemon.metric("sniffer_capture_packets_total") >= sent, "books", 10)
+            daemon.until(lambda: all(hits(daemon, address) == 3 for address in addresses), "all hits", 10)
+            assert daemon.metric("sniffer_selftest_ok") == 1
+            assert daemon.stop()[0] == 0
+        finally:
+            finish(daemon)
+
+    in_namespace(body)

@@ -88,8 +88,30 @@ def wait_for(done: object, what: str, seconds: float = 40) -> str:
 @pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])
 def test_story_over_a_link(story: Path, link: None, tmp_path: Path) -> None:  # noqa: ARG001
     """The daemon's per-IP hit counts after tcpreplay equal the story's expectation; every packet was seen."""
+    assert play(story / "traffic.pcap", tmp_path, workers=1) == expected(story)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_all_stories_over_a_link(workers: int, link: None, tmp_path: Path) -> None:  # noqa: ARG001
+    """However many workers share the packets, all stories at once give the hits that each has alone."""
+    capture = tmp_path / "all.pcap"
+    subprocess.run([sys.executable, ROOT / "pcaps" / "merge.py", capture], check=True, capture_output=True)
+    wanted: dict[str, Counter[str]] = {}
+    for story in STORIES:
+        for ip, counts in expected(story).items():
+            wanted.setdefault(ip, Counter()).update(counts)
+    assert play(capture, tmp_path, workers=workers) == wanted
+
+
+def expected(story: Path) -> dict[str, dict[str, int]]:
+    """Hits of each address, as a story tells them."""
+    return {host["ip"]: host["hits"] for host in load_file(story / "expect.yml").data["hosts"]}
+
+
+def play(capture: Path, tmp_path: Path, *, workers: int) -> dict[str, Counter[str]]:
+    """Play a capture to a daemon on the link; return the hits of each address on its metrics page."""
     config = tmp_path / "sniffer.yaml"
-    config.write_text("hosts: {ipv6_prefix: 128}\n")
+    config.write_text(f"hosts: {{ipv6_prefix: 128}}\ncapture: {{workers: {workers}, ring_mib: 16}}\n")
     command = [
         sys.executable,
         "-c",
@@ -108,11 +130,9 @@ def test_story_over_a_link(story: Path, link: None, tmp_path: Path) -> None:  # 
         wait_for(lambda page: 'sniffer_interface_up{interface="mirror"} 1' in page, "the daemon watches")
         before = wait_for(lambda page: PACKETS.search(page) is not None, "the daemon counts")
         already = float(PACKETS.search(before)[1])  # type: ignore[index]
-        info = inside(
-            "tcpreplay", f"--multiplier={multiplier(story)}", "--intf1=tap", story / "traffic.pcap"
-        ).stdout
+        info = inside("tcpreplay", f"--multiplier={multiplier(capture)}", "--intf1=tap", capture).stdout
         sent = int(re.search(r"Actual: (\d+) packets", info)[1])  # type: ignore[index]
-        kept = sent - dropped(story / "traffic.pcap")
+        kept = sent - dropped(capture)
         wait_for(lambda page: float(PACKETS.search(page)[1]) >= already + kept, "every packet is read")  # type: ignore[index]
         time.sleep(7)  # hits of one-sided flows wait for an answer that does not come
         page = scrape()
@@ -125,9 +145,8 @@ def test_story_over_a_link(story: Path, link: None, tmp_path: Path) -> None:  # 
     for ip, rule, count in SERIES.findall(page):
         if int(count):
             found.setdefault(str(ipaddress.ip_network(ip).network_address), Counter())[rule] += int(count)
-    expected = {host["ip"]: host["hits"] for host in load_file(story / "expect.yml").data["hosts"]}
-    assert {ip: dict(counts) for ip, counts in found.items()} == expected
     assert "Traceback" not in log
+    return found
 
 
 def dropped(capture: Path) -> int:
@@ -143,10 +162,10 @@ def dropped(capture: Path) -> int:
     return count
 
 
-def multiplier(story: Path) -> float:
-    """How much faster than recorded a story must be played to take a few seconds."""
+def multiplier(capture: Path) -> float:
+    """How much faster than recorded a capture must be played to take a few seconds."""
     first = last = 0
-    for batch in Savefile(str(story / "traffic.pcap")).batches():
+    for batch in Savefile(str(capture)).batches():
         first = first or int(batch.frames["time"][0])
         last = int(batch.frames["time"][-1])
     return max(1.0, (last - first) / 1e9 / STORY_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from sniffer.gate.labels import HELLOS, LAYER_NAMES
 from sniffer.gate.reasons import LAYERS, SKIP_NAMES
 from sniffer.model import Confidence, Severity
 from sniffer.oddities import ODDITIES
@@ -31,6 +32,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
         last_reload=1_763_884_800.5,
         sinks={"events": SinkHealth(written=12, dropped=3, failed=1)},
         workers={"0": WorkerHealth(up=True, restarts=1, heartbeat=1_763_884_900.25)},
+        selftest_ok=True,
         interfaces={"eth1": True, "eth2": False},
         reopens={"eth2": 4},
     )
@@ -40,7 +42,12 @@ def busy() -> tuple[Health, Totals, HostBook]:
         passed=7,
         skipped={"no_payload": 900, "udp_other": 93},
         undecoded={"ipv4": 2},
+        cut=3,
+        wrapped={"vlan": 800, "vxlan": 20},
+        tls_hellos={"readable": 40, "hidden": 8, "split": 2},
+        datagrams_read=6,
         flows=55,
+        flows_with_data=44,
         flows_read=5,
         flows_evicted={"idle": 6, "busy": 1},
         one_sided_ratio=0.25,
@@ -93,17 +100,25 @@ def test_every_kind_is_there_from_the_start() -> None:
         ("sniffer_undecoded_packets_total", LAYERS),
         ("sniffer_facts_total", FACTS),
         ("sniffer_oddities_total", ODDITIES),
+        ("sniffer_wrapped_packets_total", LAYER_NAMES[1:]),
+        ("sniffer_tls_hellos_total", HELLOS),
     ):
         assert shown[name] == {(kind,): 0 for kind in kinds}
     for name in (
         "packets_total",
         "bytes_total",
         "drops_total",
+        "offered_total",
         "reopens_total",
         "last_packet_timestamp_seconds",
     ):
         assert shown[f"sniffer_capture_{name}"] == {("eth1",): 0}
-    for name in ("sniffer_flows", "sniffer_flows_evicted_total", "sniffer_gate_passed_total"):
+    for name in (
+        "sniffer_flows",
+        "sniffer_flows_evicted_total",
+        "sniffer_gate_passed_total",
+        "sniffer_capture_cut_total",
+    ):
         assert shown[name] == {(): 0}
     assert shown["sniffer_sink_written_total"] == {("events",): 0}
     assert shown["sniffer_worker_up"] == {("0",): 0}

@@ -1,0 +1,175 @@
+"""The crew: several workers that look like one from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from control.test_supervisor import PRELUDE
+
+from sniffer.control.crew import Crew
+from sniffer.control.records import Finished, Job, NewRules
+from sniffer.errors import WorkerError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sniffer.control.records import Ended, News
+
+HELPERS = """
+from sniffer.totals import InterfaceTotals, Totals
+me = job.sensor
+first = me == "0"
+def books(packets, **more):
+    return Snapshot(Totals(packets=packets, flows=packets, interfaces={"a": InterfaceTotals(packets=packets)}, **more), {"a": True})
+"""
+
+
+class Listener:
+    """Counts what it hears."""
+
+    def __init__(self) -> None:
+        self.readies = self.hits = 0
+        self._changed = asyncio.Event()
+
+    def ready(self) -> None:
+        """Note it."""
+        self.readies += 1
+        self._changed.set()
+
+    def news(self, news: News) -> None:
+        """Count hits."""
+        self.hits += sum(hit.count for hit in news.hits)
+        self._changed.set()
+
+    async def until(self, *, readies: int = 0, hits: int = 0) -> None:
+        """Wait for so many."""
+        while self.readies < readies or self.hits < hits:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def ended(self, end: Ended) -> None:
+        """Not here."""
+
+
+def job(number: int) -> tuple[Job, Sequence[socket.socket]]:
+    """A job that tells a worker its number."""
+    return Job(b"", sensor=str(number)), ()
+
+
+def make(folder: Path, script: str, count: int = 3) -> tuple[Crew, Listener]:
+    """A crew of workers that do what a script says."""
+    lives = folder / "lives"
+    lives.write_text("")
+    file = folder / "worker.py"
+    file.write_text(PRELUDE.replace("LIVES", repr(str(lives))) + HELPERS + script)
+    listener = Listener()
+    return Crew(listener, job, count, command=(sys.executable, str(file))), listener
+
+
+def run(crew: Crew) -> Finished:
+    """Run a crew to its end."""
+    return asyncio.run(asyncio.wait_for(crew.run(), 60))
+
+
+def test_books_of_all_are_added(tmp_path: Path) -> None:
+    """Packets, flows and hits of every worker count; it is ready once, when all are."""
+    crew, listener = make(
+        tmp_path,
+        "say(Ready()); say(books(10 + int(me))); say(News((row,))); hear() if not first else 0; say(Finished())",
+    )
+
+    async def go() -> None:
+        working = asyncio.create_task(crew.run())
+        await listener.until(hits=3)
+        assert listener.readies == 1
+        await crew.stop()
+        await working
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    assert crew.totals.packets == crew.totals.flows == 33
+    assert crew.totals.interfaces["a"].packets == 33
+    assert crew.interfaces() == {"a": True}
+    assert set(crew.health()) == {"0", "1", "2"}
+
+
+def test_counters_do_not_fall_when_one_dies(tmp_path: Path) -> None:
+    """What a dead worker had read stays counted; only its own restarts go up."""
+    script = """
+say(Ready())
+say(books(5))
+if first and lives <= 3 and not open(LIVES + ".died", "a").tell():
+    open(LIVES + ".died", "a").write("x")
+    sys.exit(1)
+say(Finished())
+"""
+    crew, _ = make(tmp_path, script.replace("LIVES", repr(str(tmp_path / "lives"))))
+    run(crew)
+    assert crew.totals.packets == 20
+    assert {name: one.restarts for name, one in crew.health().items()} == {"0": 1, "1": 0, "2": 0}
+
+
+def test_what_one_learns_the_others_are_told(tmp_path: Path) -> None:
+    """An address that one worker learned reaches each of the others, and not the one that learned it."""
+    script = """
+say(Ready())
+if first:
+    time.sleep(0.5)
+    say(Learned(b"\\x2d\\0\\0\\1", "btc.pool.example", 60.0))
+    assert isinstance(hear(), Stop)
+else:
+    told = hear()
+    assert isinstance(told, Learned) and told.name == "btc.pool.example", told
+    say(News((row,)))
+    assert isinstance(hear(), Stop)
+say(Finished())
+"""
+    crew, listener = make(tmp_path, script.replace("\\\\", "\\"))
+
+    async def go() -> None:
+        working = asyncio.create_task(crew.run())
+        await listener.until(hits=2)
+        await crew.stop()
+        await working
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    assert all(one.restarts == 0 for one in crew.health().values())
+
+
+def test_rules_are_taken_by_all_or_by_none(tmp_path: Path) -> None:
+    """If one worker refuses new rules, those that took them go back to the old ones."""
+    script = """
+say(Ready())
+while not isinstance(told := hear(), Stop):
+    refuses = told.generation == 2 and me == "1"
+    say(RulesInUse(told.generation, "no" if refuses else ""))
+    say(books(told.generation))
+say(Finished())
+"""
+    crew, listener = make(tmp_path, script)
+
+    async def go() -> tuple[str, str, list[int]]:
+        working = asyncio.create_task(crew.run())
+        await listener.until(readies=1)
+        refused = await crew.take_rules(NewRules(2, b""), NewRules(1, b""))
+        taken = await crew.take_rules(NewRules(3, b""), NewRules(1, b""))
+        await crew.stop()
+        await working
+        return refused, taken, [member.books.totals.packets for member in crew.members]
+
+    refused, taken, last = asyncio.run(asyncio.wait_for(go(), 60))
+    assert (refused, taken) == ("no", "")
+    # Each life of these books ends with a smaller number: 2, 1, 3 for those that went back, 2, 3 for the other.
+    assert last == [2 + 3, 3, 2 + 3]
+
+
+def test_one_that_keeps_dying_ends_all(tmp_path: Path) -> None:
+    """A worker that cannot live ends the daemon with an error; nobody is left behind."""
+    crew, _ = make(tmp_path, "say(Ready())\nsys.exit(1) if first else hear()\nsay(Finished())", count=2)
+    with pytest.raises(WorkerError, match="died 6 times"):
+        run(crew)
+    assert not any(member.supervisor.up for member in crew.members)
