@@ -35,10 +35,11 @@ UDP: Final = 17
 DNS_PORT: Final = 53
 TUNNEL_PORTS: Final = (1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635, 8472)
 MANAGEMENT_PORTS: Final = (4028, 8888, 12345, 12347, 14235, 14236)  # of the destination
-QUIC_SMALLEST: Final = (
-    1_208  # length in the UDP header of a datagram with a client's Initial (RFC 9000, 14.1)
-)
-QUIC_LONG: Final = 0xC0  # smallest first byte of an Initial
+QUIC_SMALLEST: Final = 1_208
+"""Length in the UDP header of the smallest datagram with a client's Initial (RFC 9000, section 14.1)."""
+
+QUIC_LONG: Final = 0xC0
+"""Smallest first byte of an Initial."""
 
 ETHERNET: Final = 1
 RAW_IP: Final = 101

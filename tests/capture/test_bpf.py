@@ -87,7 +87,8 @@ def test_every_ethertype(judges: tuple[Gate, Gate]) -> None:
     """A frame passes the filter if and only if the gate knows what to do with its EtherType."""
     snap = b"\xaa\xaa\x03\0\0\0\x08\0" + bytes(40)
     for_tags = b"\0\x05\x88\x47" * 12
-    for body in (snap, bytes(48), b"\x45" + bytes(47), b"\x11" * 48, for_tags):
+    ip_point = b"\x06\x06\x03\x45" + bytes(60)
+    for body in (snap, ip_point, bytes(48), b"\x45" + bytes(47), b"\x11" * 48, for_tags):
         packets = [(0, bytes(12) + struct.pack("!H", kind) + body) for kind in range(65_536)]
         gate = judges[0]
         gate.judge(build.batch(packets))
