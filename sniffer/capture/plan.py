@@ -24,6 +24,11 @@ GIGABIT: Final = 1_000  # Mbit/s, what is assumed where the speed is unknown
 LEAST: Final = 64  # MiB of one interface: at a gigabit, half a second
 LEAST_SHARE: Final = 16  # MiB of one worker's part: flows are not shared out evenly
 MOST: Final = 512  # MiB of one ring
+LEAST_BLOCKS: Final = 64
+"""A block with a single packet is handed over after 60 ms, so that on a quiet link blocks are used up by time, not by
+bytes: this many last for almost four seconds of a reader that is held up."""
+
+SMALLEST_BLOCK: Final = 64  # KiB: takes any merged frame of the ordinary kind
 MEMORY_SHARE: Final = 8  # rings take this fraction of the free memory at most
 MEBIBYTE: Final = 1 << 20
 
@@ -59,7 +64,8 @@ def plan_ring(mbits: int, memory: int, workers: int, interfaces: int, base: Ring
         base: everything but the size.
 
     Returns:
-        ``base`` with a power of two of MiB that shrinks where the kernel has less.
+        ``base`` with a power of two of MiB that shrinks where the kernel has less, and with smaller blocks where there
+        would be too few.
     """
     wanted = (mbits or GIGABIT) * 125 * BUFFERED_MS / MEBIBYTE
     ring = min(max(max(wanted, LEAST) / workers, LEAST_SHARE), MOST)
@@ -68,7 +74,8 @@ def plan_ring(mbits: int, memory: int, workers: int, interfaces: int, base: Ring
         size *= 2
     while memory and size > 1 and size * workers * interfaces * MEBIBYTE > memory / MEMORY_SHARE:
         size //= 2
-    return dataclasses.replace(base, ring_mib=size, shrinks=True)
+    block = max(SMALLEST_BLOCK, min(base.block_kib, size * 1_024 // LEAST_BLOCKS))
+    return dataclasses.replace(base, ring_mib=size, block_kib=block, shrinks=True)
 
 
 def free_memory() -> int:

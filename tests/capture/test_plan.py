@@ -48,6 +48,16 @@ def test_bounds(speed: int, memory: int, workers: int, interfaces: int) -> None:
     assert chosen.blocks >= 2
 
 
+@pytest.mark.parametrize(
+    ("workers", "wish", "block"), [(1, 1_024, 1_024), (4, 1_024, 512), (16, 1_024, 256), (16, 64, 64)]
+)
+def test_blocks_last_for_seconds(workers: int, wish: int, block: int) -> None:
+    """A small ring has small blocks, so that a trickle of packets does not use them up; a smaller wish is kept."""
+    chosen = plan_ring(10_000, 64 * GIB, workers, 1, RingSettings(block_kib=wish))
+    assert chosen.block_kib == block
+    assert chosen.blocks >= plan.LEAST_BLOCKS
+
+
 def test_the_rest_stays() -> None:
     """Block, snap length and filter are the caller's; a chosen size may shrink, a given one does not."""
     chosen = plan_ring(1_000, 8 * GIB, 1, 1, BASE)

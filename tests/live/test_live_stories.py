@@ -111,7 +111,7 @@ def expected(story: Path) -> dict[str, dict[str, int]]:
 def play(capture: Path, tmp_path: Path, *, workers: int) -> dict[str, Counter[str]]:
     """Play a capture to a daemon on the link; return the hits of each address on its metrics page."""
     config = tmp_path / "sniffer.yaml"
-    config.write_text(f"hosts: {{ipv6_prefix: 128}}\ncapture: {{workers: {workers}, ring_mib: 16}}\n")
+    config.write_text(f"hosts: {{ipv6_prefix: 128}}\ncapture: {{workers: {workers}}}\n")
     command = [
         sys.executable,
         "-c",
