@@ -133,9 +133,14 @@ def _promiscuous(name: str, on: bool | None) -> Finding:  # noqa: FBT001  # an a
 
 
 def _card(name: str, lost: CardLosses) -> Finding:
-    says = f"the card lost {lost.errors} broken or late frames and dropped {lost.drops} while listening"
+    says = (
+        f"{lost.errors} broken or late frames and {lost.drops} dropped ones before the ring, while listening"
+    )
     level = Level.WARNING if lost.errors or lost.drops else Level.OK
-    remedy = f"ethtool -S {name} tells where; raise the card's ring (ethtool -G), check cable, optics and the mirror's rate"
+    remedy = (
+        f"ethtool -S {name} tells where: raise the card's ring (ethtool -G) or net.core.netdev_max_backlog, "
+        "check cable, optics and the rate of the mirror"
+    )
     return Finding("card", level, says, remedy if level else "", name)
 
 

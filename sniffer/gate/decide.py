@@ -21,7 +21,7 @@ from sniffer.gate.flowtable import EVICTIONS, expect, find, flow_hash, insert
 from sniffer.gate.fragments import REFUSED, WHOLE, add_fragment, copy_out, fragment_hash, release
 from sniffer.gate.headers import TCP, decode, walk
 from sniffer.gate.integers import u16
-from sniffer.gate.kinds import MAX_DEPTH, PROTOCOL
+from sniffer.gate.kinds import PROTOCOL
 from sniffer.gate.labels import HELLOS, LAYER_NAMES
 
 STRIDE = 32  # frames between the first look at one and the decision about it
@@ -444,13 +444,13 @@ def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyp
 @kernel
 def count_wrappings(layers, wrapped):  # type: ignore[no-untyped-def]
     """Count a packet at each kind of wrapping around it, once however often it is there."""
-    for place in range(MAX_DEPTH):
-        layer = np.int64(layers >> np.uint64(8 * place)) & 0xFF
-        is_new = layer != 0
-        for inner in range(place):
-            is_new = is_new and np.int64(layers >> np.uint64(8 * inner)) & 0xFF != layer
-        if is_new:
+    counted = np.int64(0)  # a bit for each kind
+    while layers != np.uint64(0):  # eight times at most
+        layer = np.int64(layers & np.uint64(0xFF))
+        if (counted >> layer) & 1 == 0:
+            counted |= np.int64(1) << layer
             wrapped[layer] += 1
+        layers >>= np.uint64(8)
 
 
 @inlined
