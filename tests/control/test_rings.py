@@ -37,16 +37,16 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_configuration_decides() -> None:
     """A size in the file is taken as it is; filter, stamps, snap length and block are handed on."""
     capture = Capture(
-        ring_mib=7, block_kib=64, snaplen=128, filter="none", timestamps="hardware", promiscuous=False
+        ring_mib=7, block_kib=64, snaplen=128, filter="auto", timestamps="hardware", promiscuous=False
     )
-    wanted = RingSettings(7, 64, promiscuous=False, snaplen=128, hardware_time=True)
+    wanted = RingSettings(7, 64, promiscuous=False, snaplen=128, drop=True, hardware_time=True)
     assert Rings(capture, ["fast"]).plan("fast") == wanted
 
 
 def test_each_interface_has_its_size() -> None:
-    """By default the size goes by the speed of the interface and the number of workers, and the filter is on."""
+    """By default the size goes by the speed of the interface and the number of workers, and no frame is left out."""
     alone = Rings(Capture(), ["fast", "slow"])
-    assert alone.plan("fast") == RingSettings(128, drop=True, shrinks=True)
+    assert alone.plan("fast") == RingSettings(128, shrinks=True)
     assert alone.plan("slow").ring_mib == 64
     assert Rings(Capture(workers=4), ["fast"]).plan("fast").ring_mib == 32
 
@@ -72,7 +72,7 @@ def test_less_memory_is_told_once(
     monkeypatch.setattr(packet_socket, "open_ring_socket", open_small)
     daemon = Rings(Capture(), ["fast"])
     for _ in range(2):
-        assert daemon.open("fast")[1] == RingSettings(32, drop=True, shrinks=True)
+        assert daemon.open("fast")[1] == RingSettings(32, shrinks=True)
     told = capsys.readouterr()
     assert (told.out + told.err).count("the kernel has less memory") == 1
 
