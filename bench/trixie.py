@@ -2,8 +2,8 @@
 
     python bench/trixie.py [--folder build/trixie]
 
-In: the machine's own apt, for its mirror, its proxy and its keys.  Out: a folder with Suricata 7, ndpiReader and tshark,
-about 300 MB; the command that runs one of them.
+In: the machine's own apt, for its mirror, its proxy and its keys.  Out: a folder with Suricata 7, ndpiReader, tshark
+and tcpreplay, about 300 MB; the command that runs one of them.
 Never: a package installed on this machine, a maintainer script run, a mirror written down anywhere.
 
 The packages are fetched and checked by apt, unpacked and not installed.  A program is run by trixie's own loader with
@@ -18,8 +18,9 @@ import sys
 from pathlib import Path
 
 SUITE = "trixie"
-PACKAGES = ("suricata", "libndpi-bin", "tshark")
-PROGRAMS = ("suricata", "ndpiReader", "tshark")
+PACKAGES = ("suricata", "libndpi-bin", "tshark", "tcpreplay")
+PROGRAMS = ("suricata", "ndpiReader", "tshark", "tcpreplay")
+DONE = ".unpacked"
 HOME = Path(__file__).parents[1] / "build" / SUITE
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 """Where Debian keeps the keys of all its releases."""
@@ -80,14 +81,19 @@ def apt_options(state: Path) -> list[str]:
     return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 
 
+def unpacked(folder: Path = HOME) -> bool:
+    """Whether the folder has these packages already."""
+    done = folder / DONE
+    return done.exists() and done.read_text(encoding="utf-8").split() == list(PACKAGES)
+
+
 def unpack(folder: Path = HOME) -> Path:
     """Fetch and unpack the packages, unless that was done before; return the folder.
 
     Raises:
         UnavailableError: apt or dpkg is missing, or the mirror does not have the packages.
     """
-    done = folder / ".unpacked"
-    if done.exists():
+    if unpacked(folder):
         return folder
     state, root = folder / "apt", folder / "root"
     for part in (state / "lists/partial", state / "archives/partial", root):
@@ -105,7 +111,7 @@ def unpack(folder: Path = HOME) -> Path:
     for archive in archives:
         run("dpkg-deb", "--extract", str(archive), str(root))
         archive.unlink()
-    done.touch()
+    (folder / DONE).write_text("\n".join(PACKAGES), encoding="utf-8")
     return folder
 
 
