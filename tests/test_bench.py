@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -107,3 +108,48 @@ def test_a_full_disk_is_told_before_it_is_full(tmp_path: Path) -> None:
     """More packets than the disk holds: the error says how much, where, and what to do."""
     with pytest.raises(mix.NoRoomError, match=r"take about .* GB, .* GB are free in .*; ask for fewer"):
         mix.make(tmp_path / "isp.pcap", "isp", 10**13)
+
+
+def test_a_sensor_that_overlooks_something_is_told() -> None:
+    """Hits that are missing, hits too many and addresses that are missing, each in a sentence."""
+    tools = script("bench/run.py").available_tools
+    expected = {"hosts": {"10.0.0.1": {"a": 2}, "10.0.0.2": {"b": 1}}}
+    stats = {"stats": {"hits": 3, "hits_by_rule": {"a": 2, "b": 1}}}
+    lines = [{"mining": {"host_ip": "10.0.0.1"}}, {"mining": {"host_ip": "10.0.0.2"}}]
+    assert tools.differences([*lines, stats], expected) == []
+    stats["stats"]["hits_by_rule"] = {"a": 1, "c": 1}
+    assert tools.differences([lines[0], stats], expected) == [
+        "a: 1 hits, 2 messages",
+        "b: 0 hits, 1 messages",
+        "c: 1 hits, 0 messages",
+        "addresses: 1 not found, 0 not there",
+    ]
+
+
+def test_what_a_process_costs() -> None:
+    """Time, CPU time and output of a command; one that fails is no figure."""
+    measure = script("bench/measure.py")
+    work = "print(sum(range(3_000_000)), end='')"
+    cost = measure.measure([sys.executable, "-c", work])
+    assert cost.output == b"4499998500000"
+    assert 0.005 < cost.cpu < 30
+    assert cost.wall > 0.005
+    assert cost.peak > 1
+    with pytest.raises(measure.FailedError, match="ended with status 3: no"):
+        measure.measure([sys.executable, "-c", "import sys; print('no'); sys.exit(3)"])
+
+
+def test_times_are_those_of_the_packets_alone() -> None:
+    """The start-up is taken off, and ratios compare what ran in the same round."""
+    run = script("bench/run.py")
+
+    def row(wholes: list[float], start: float) -> Any:
+        tool = run.Tool("x", lambda _path: [], lambda _output, _expected: run.Finding(""))
+        made = run.Measured(tool, 1_001_000)
+        made.wholes = [run.Cost(wall=cpu, cpu=cpu, peak=1, output=b"") for cpu in wholes]
+        made.starts = [run.Cost(wall=start, cpu=start, peak=1, output=b"") for _ in wholes]
+        return made
+
+    ours, theirs = row([1.5, 2.5], 0.5), row([4.25, 8.25], 0.25)
+    assert ours.cpu == pytest.approx([1, 2])
+    assert theirs.ratios(ours) == pytest.approx([4, 4])
