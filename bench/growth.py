@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import Cost, conditions, measure, pin, spread
 from run import make
-from tools import SNIFFER, differences
+from tools import SNIFFER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,14 +43,53 @@ FLOODS = (1, 2, 4, 8)  # times half of --packets
 PARTS = ("flows", "names", "flood", "start")
 
 
-def scan(path: Path, *options: str, **environment: str) -> Cost:
+def scan(path: Path, **environment: str) -> Cost:
     """Scan a capture in a process of its own."""
-    return measure([*SNIFFER, "scan", "--json", *options, str(path)], environment=environment)
+    return measure([*SNIFFER, "scan", "--json", str(path)], environment=environment)
 
 
-def stats(cost: Cost) -> dict[str, Any]:
-    """What a scan says at its end."""
-    return json.loads(cost.output.splitlines()[-1])["stats"]  # type: ignore[no-any-return]
+def timed(path: Path, rules: Path | None, skip: int) -> None:
+    """Run a capture through an engine in this process; print what its packets cost, the first ``skip`` left out.
+
+    What a start costs grows with the lists, and varies by more than what is asked here: it is not in the figure.
+    """
+    import time  # noqa: PLC0415
+
+    # Imported by the process that measures only: a parent with these in it would count as its children's memory.
+    from sniffer.capture import savefile  # noqa: PLC0415
+    from sniffer.engine import Engine, EngineSettings  # noqa: PLC0415
+    from sniffer.gate.gate import warm_up  # noqa: PLC0415
+    from sniffer.paths import shipped_rules  # noqa: PLC0415
+    from sniffer.ruleset import load_rules  # noqa: PLC0415
+
+    warm_up()
+    savefile.warm_up()
+    engine = Engine(
+        load_rules([rules or shipped_rules()]),
+        interfaces=["bench"],
+        settings=EngineSettings(),
+        hit=lambda _: None,
+        event=lambda _: None,
+    )
+    packets = left_out = 0
+    begun = time.process_time()
+    for batch in savefile.Savefile(str(path)).batches():
+        if packets <= skip:
+            begun, left_out = time.process_time(), packets
+        engine.process(batch)
+        packets += len(batch.frames)
+    engine.finish()
+    spent = time.process_time() - begun
+    totals = engine.totals()
+    document = {"ns": spent / (packets - left_out) * 1e9, "flows": totals.flows, "hits": totals.hits}
+    print(json.dumps(document))
+
+
+def packet_cost(path: Path, *, rules: Path | None = None, skip: int = 0) -> tuple[Cost, dict[str, Any]]:
+    """What a packet costs behind the first ``skip``, in a process of its own; and what that process cost in all."""
+    words = [sys.executable, __file__, "--timed", str(path), str(rules or ""), str(skip)]
+    cost = measure(words)
+    return cost, json.loads(cost.output.splitlines()[-1])
 
 
 # ── flows ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -87,27 +126,25 @@ def write_flows(path: Path, flows: int, packets: int, size: int) -> None:
 
 
 def by_flows(folder: Path, packets: int, rounds: int) -> list[dict[str, Any]]:
-    """CPU per packet by live flows; the openings alone are measured, too, and taken off."""
+    """CPU per packet by live flows, once they are all there."""
     print("\nflows: CPU of a packet by live flows")
     print(
         f"  {'flows':>9} {'bytes':>6} {'ns a packet':>22} {'times the fewest':>20} {'peak MiB':>9} {'live':>9}"
     )
     out = []
     for size in SIZES:
-        paths = {}
-        for flows in FLOWS:
-            for count in (0, packets):
-                paths[flows, count] = folder / f"flows-{flows}-{count}-{size}.pcap"
-                words = [sys.executable, __file__, "--write", str(paths[flows, count])]
-                subprocess.run([*words, str(flows), str(count), str(size)], check=True)
-                scan(paths[flows, count])  # not counted
+        paths = {flows: folder / f"flows-{flows}-{size}.pcap" for flows in FLOWS}
+        for flows, path in paths.items():
+            words = [sys.executable, __file__, "--write", str(path)]
+            subprocess.run([*words, str(flows), str(packets), str(size)], check=True)
+            packet_cost(path, skip=flows)  # not counted
         costs: dict[int, list[float]] = {flows: [] for flows in FLOWS}
         peaks, live = {}, {}
         for _ in range(rounds):
-            for flows in FLOWS:
-                few, many = scan(paths[flows, 0]), scan(paths[flows, packets])
-                costs[flows].append((many.cpu - few.cpu) / packets * 1e9)
-                peaks[flows], live[flows] = many.peak, stats(many)["flows"]
+            for flows, path in paths.items():
+                whole, figures = packet_cost(path, skip=flows)
+                costs[flows].append(figures["ns"])
+                peaks[flows], live[flows] = whole.peak, figures["flows"]
         for flows in FLOWS:
             times = [many / few for many, few in zip(costs[flows], costs[FLOWS[0]], strict=True)]
             print(
@@ -162,40 +199,39 @@ SHIPPED = "from sniffer.paths import shipped_rules; print(shipped_rules(), end='
 
 def by_names(folder: Path, packets: int, rounds: int) -> list[dict[str, Any]]:
     """CPU per packet by listed names."""
-    small, large = folder / "names-1000.pcap", folder / "names.pcap"
-    make(small, "dns", 1_000)
-    expected = make(large, "dns", packets)
+    path = folder / "names.pcap"
+    expected = make(path, "dns", packets)
+    messages = sum(sum(counts.values()) for counts in expected["hosts"].values())
     rules = {count: folder / f"rules-{count}" for count in NAMES}
     for count, place in rules.items():
         write_rules(place, count)
-        scan(small, "--rules", str(place))  # not counted
-    scan(large)
+        packet_cost(path, rules=place)  # not counted
     costs: dict[int, list[float]] = {count: [] for count in NAMES}
-    starts: dict[int, list[float]] = {count: [] for count in NAMES}
-    peaks = {}
-    faults = []
+    wholes: dict[int, list[Cost]] = {count: [] for count in NAMES}
+    hits = set()
     for _ in range(rounds):
         for count, place in rules.items():
-            begin, whole = scan(small, "--rules", str(place)), scan(large, "--rules", str(place))
-            starts[count].append(begin.cpu)
-            costs[count].append(whole.cpu)
-            peaks[count] = whole.peak
-            faults += differences([json.loads(line) for line in whole.output.splitlines()], expected)
+            whole, figures = packet_cost(path, rules=place)
+            costs[count].append(figures["ns"])
+            wholes[count].append(whole)
+            hits.add(figures["hits"])
     print("\nnames: CPU of a packet by listed names, traffic of DNS")
     print(f"  {'names':>9} {'ns a packet':>22} {'times the fewest':>20} {'start s':>8} {'peak MiB':>9}")
     out = []
-    fewest: list[float] = []
     for count in NAMES:
-        # The start grows with the list and is far longer than what is asked; its median is steadier than each.
-        start = statistics.median(starts[count])
-        figures = [(cost - start) / packets * 1e9 for cost in costs[count]]
-        fewest = fewest or figures
-        times = [many / few for many, few in zip(figures, fewest, strict=True)]
-        print(f"  {count:9} {spread(figures, 0):>22} {spread(times):>20} {start:8.2f} {peaks[count]:9.0f}")
-        out.append({"names": count, "ns": figures, "start_seconds": starts[count], "peak_mib": peaks[count]})
-    for fault in faults:
-        print(f"  differs: {fault}")
-    large.unlink()
+        times = [many / few for many, few in zip(costs[count], costs[NAMES[0]], strict=True)]
+        starts = [
+            whole.cpu - ns * packets / 1e9 for whole, ns in zip(wholes[count], costs[count], strict=True)
+        ]
+        peak = max(whole.peak for whole in wholes[count])
+        print(
+            f"  {count:9} {spread(costs[count], 0):>22} {spread(times):>20} "
+            f"{statistics.median(starts):8.2f} {peak:9.0f}"
+        )
+        out.append({"names": count, "ns": costs[count], "start_seconds": starts, "peak_mib": peak})
+    if hits != {messages}:
+        print(f"  differs: {sorted(hits)} hits, {messages} messages")
+    path.unlink()
     return out
 
 
@@ -245,6 +281,10 @@ def main() -> int:
         path, *numbers = sys.argv[2:]
         write_flows(Path(path), *map(int, numbers))
         return 0
+    if sys.argv[1:2] == ["--timed"]:
+        path, rules, skip = sys.argv[2:]
+        timed(Path(path), Path(rules) if rules else None, int(skip))
+        return 0
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -254,6 +294,7 @@ def main() -> int:
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     parser.add_argument("--json", type=Path, help="write everything that was measured into this file")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # rows come minutes apart
     pin(arguments.core)
     where = conditions(arguments.core)
     print(f"{where}; {arguments.rounds} rounds, median (lowest to highest)")

@@ -355,6 +355,7 @@ def main() -> int:
             print(f"Suricata is left out: {error}")
         words = ["unshare", "--net", sys.executable, __file__, *sys.argv[1:]]
         return subprocess.run(words, env={**os.environ, INSIDE: "1"}, check=False).returncode
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # rows come minutes apart
     where = conditions(arguments.core)
     try:
         make_pair()

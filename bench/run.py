@@ -162,7 +162,7 @@ def arguments_of() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kinds", default=",".join(KINDS), help="of bench/mix.py, with commas")
-    parser.add_argument("--tools", default=",".join(available_tools.NAMES), help="with commas")
+    parser.add_argument("--tools", default=",".join(available_tools.USUAL), help="with commas")
     parser.add_argument("--packets", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
@@ -181,6 +181,7 @@ def arguments_of() -> argparse.Namespace:
 def main() -> int:
     """Measure and print."""
     arguments = arguments_of()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # rows come minutes apart
     pin(arguments.core)
     where = conditions(arguments.core)
     with tempfile.TemporaryDirectory(prefix="sniffer-bench-") as temporary:

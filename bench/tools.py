@@ -166,12 +166,18 @@ def short(address: str) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def suricata(programs: Path, folder: Path) -> Tool:
+AS_SHIPPED = (
+    *("--set", "app-layer.protocols.tls.encryption-handling=default"),
+    *("--set", "stream.bypass=no", "--set", "stream.midstream=no"),
+)
+
+
+def suricata(programs: Path, folder: Path, name: str = "Suricata 7", *settings: str) -> Tool:
     """The field's yardstick."""
     made = Suricata(programs, folder)
     return Tool(
-        "Suricata 7",
-        lambda path: made.command("--runmode", "single", "-r", str(path)),
+        name,
+        lambda path: made.command("--runmode", "single", "-r", str(path), *settings),
         made.found,
         memory=12 << 30,
         before=made.forget,
@@ -219,6 +225,7 @@ def available(names: list[str], folder: Path) -> tuple[list[Tool], list[str]]:
     tools, skipped = [], []
     foreign = {
         "suricata": lambda programs: suricata(programs, folder),
+        "shipped": lambda programs: suricata(programs, folder, "… as shipped", *AS_SHIPPED),
         "ndpi": ndpi,
         "tshark": tshark,
     }
@@ -234,4 +241,6 @@ def available(names: list[str], folder: Path) -> tuple[list[Tool], list[str]]:
     return tools, skipped
 
 
-NAMES = ("sniffer", "limit", "suricata", "ndpi", "tshark")
+USUAL = ("sniffer", "limit", "suricata", "ndpi", "tshark")
+NAMES = (*USUAL, "shipped")
+"""``shipped`` is Suricata with its own settings of how sessions are followed, in place of the cheapest ones."""
