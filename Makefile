@@ -1,5 +1,6 @@
 # make demo    the daemon on six traffic stories, no root, no configuration   (DEMO_SECONDS=n ends it by itself)
 # make test    the quick tests          make test-slow, make test-live: the others
+# make bench   sniffer and others on the same traffic (BENCH="--live" and other options of bench/run.py; bench/README.md)
 # make lint    ruff and mypy            make ci: everything that has to hold before a change goes in
 
 PYTHON ?= python3
@@ -8,6 +9,7 @@ BIN := $(VENV)/bin
 DEMO_SECONDS ?= 0
 DEMO_SPEED ?= 60
 DEMO_LISTEN ?= 127.0.0.1:9478
+BENCH ?=
 
 .PHONY: demo test test-slow test-live lint format ci bench clean
 
@@ -42,8 +44,9 @@ format: $(VENV)/.installed
 ci: lint test test-slow test-live
 
 bench: $(VENV)/.installed
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py $(BENCH)
 	$(BIN)/python bench/costs.py
+	$(BIN)/python bench/growth.py
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -29,8 +29,9 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "pcaps")]
 import initials
-import mix
-from mix import ACK, PSH, SYN, Ends
+import sessions
+from ends import ACK, PSH, SYN, Ends
+from mix import START
 
 from sniffer.engine import Engine, EngineSettings
 from sniffer.gate.gate import warm_up
@@ -59,7 +60,7 @@ def batch(frames: list[bytes], begun: int) -> Batch:
     rows["offset"] = np.cumsum(sizes) - sizes
     rows["captured"] = rows["length"] = sizes
     rows["link"] = 1
-    rows["time"] = mix.START + begun + np.arange(len(frames)) * STEP
+    rows["time"] = START + begun + np.arange(len(frames)) * STEP
     return Batch(np.frombuffer(bytearray(b"".join(frames)), dtype=np.uint8), rows)
 
 
@@ -145,7 +146,7 @@ def node_rpc(rng: random.Random) -> Iterator[bytes]:
 
 def web(rng: random.Random) -> Iterator[bytes]:
     """Plain HTTP of browsers."""
-    ask = b"GET /x HTTP/1.1\r\nHost: " + mix.name(rng) + b"\r\nUser-Agent: Mozilla/5.0\r\n\r\n"
+    ask = b"GET /x HTTP/1.1\r\nHost: " + sessions.name(rng) + b"\r\nUser-Agent: Mozilla/5.0\r\n\r\n"
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\n" + bytes(1_000)
     return talk(rng, 80, iter([(0, ask), (1, answer)] * TURNS))
 
@@ -195,7 +196,7 @@ def tls(name: bytes = b"") -> Callable[[random.Random], Iterator[bytes]]:
     """A ClientHello, and a little more: of a name that is listed, or of nobody's."""
 
     def make(rng: random.Random) -> Iterator[bytes]:
-        hello = mix.client_hello(rng, host=name)
+        hello = sessions.client_hello(rng, host=name)
         return talk(rng, 443, iter([(0, hello), (1, b"\x17\x03\x03\x04\x00" + rng.randbytes(1_024))]))
 
     return make
@@ -206,7 +207,7 @@ def quic(name: bytes = b"", filling: int = 220) -> Callable[[random.Random], Ite
 
     def make(rng: random.Random) -> Iterator[bytes]:
         ends = Ends(rng, rng.randrange(1_024, 65_536), 443, version=4)
-        hello = initials.message(mix.client_hello(rng, filling=filling, host=name))
+        hello = initials.message(sessions.client_hello(rng, filling=filling, host=name))
         return iter([ends.udp(0, packet) for packet in initials.initials(hello, rng.randbytes(8))])
 
     return make
@@ -214,14 +215,14 @@ def quic(name: bytes = b"", filling: int = 220) -> Callable[[random.Random], Ite
 
 def dns(name: bytes = b"") -> Callable[[random.Random], Iterator[bytes]]:
     """A question and its answer."""
-    return lambda rng: mix.dns(rng, b"", host=name)
+    return lambda rng: sessions.dns(rng, b"", host=name)
 
 
 def data(rng: random.Random) -> Iterator[bytes]:
     """The rest of a session that was judged: data one way, acknowledgements the other."""
     ends = Ends(rng, rng.randrange(1_024, 65_536), 443, version=4)
     yield ends.tcp(0, SYN)
-    yield ends.tcp(0, PSH | ACK, mix.client_hello(rng))
+    yield ends.tcp(0, PSH | ACK, sessions.client_hello(rng))
     for _ in range(TURNS):
         yield ends.tcp(1, ACK, b"\x17\x03\x03\x05\x73" + bytes(1_395))
         yield ends.tcp(0, ACK)
@@ -235,8 +236,7 @@ def wrapped(head: bytes) -> Callable[[random.Random], Iterator[bytes]]:
 def fragments(rng: random.Random) -> Iterator[bytes]:
     """Datagrams in three IP fragments each."""
     for number in range(TURNS):
-        ends = Ends(rng, rng.randrange(1_024, 65_536), 9_000, version=4)
-        ends.link = mix.MACS
+        ends = Ends(rng, rng.randrange(1_024, 65_536), 9_000, version=4, tagged=False)
         whole = ends.udp(0, rng.randbytes(3_000))
         head, payload = whole[14:34], whole[34:]
         for begin in range(0, len(payload), 1_400):
@@ -253,8 +253,7 @@ def gtp(rng: random.Random) -> Iterator[bytes]:
     """The same in GTP-U, as a mobile network carries it."""
     for frame in data(rng):
         inner = frame[14:] if frame[12] != 0x81 else frame[18:]
-        outer = Ends(rng, 2_152, 2_152, version=4)
-        outer.link = mix.MACS
+        outer = Ends(rng, 2_152, 2_152, version=4, tagged=False)
         yield outer.udp(0, GTP.pack(0x30, 0xFF, len(inner), 7) + inner)
 
 

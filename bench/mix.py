@@ -1,308 +1,412 @@
-"""Writes a capture like an access network's: heavy-tailed TLS, QUIC and DNS flows, and a few miners among them.
+"""Writes a capture of one kind of traffic, always with a few miners in it.
 
-    python bench/mix.py OUT.pcap [--packets 2000000] [--miners 10] [--seed 1]
+    python bench/mix.py OUT.pcap [--kind isp] [--packets 2000000] [--miners N] [--seed 1]
 
-In: a size and a seed.  Out: OUT.pcap, about 850 bytes a packet on the wire, and OUT.json: what a sensor must find in
-it.  The same arguments give the same bytes.  Never: a real address, name or payload.
+In: a kind, a size and a seed.  Out: OUT.pcap, and OUT.json: what a sensor must find in it.  The same arguments give
+the same bytes.
+Never: a real address, name or payload; more in memory than the open flows.
 
-What it is made of, by packets: half TLS over TCP (a ClientHello each, then data and acknowledgements), a third QUIC
-(Initials that can be opened, half of them with the long hello of browsers in two packets), the rest DNS and plain
-HTTP; flow sizes follow a Pareto law; 30 000 flows are open at any time; a quarter is IPv6, one flow in sixteen carries
-a VLAN tag.
+The kinds, all over 300 seconds of packet time but the floods, which come at a million packets a second:
+
+isp       like an access network's: by packets half TLS over TCP, a third QUIC (Initials that can be opened, half of them
+          with the long hello of browsers in two packets), the rest DNS and plain HTTP; flow sizes follow a Pareto law;
+          30 000 flows are open at any time; a quarter is IPv6, one flow in sixteen carries a VLAN tag; ten miners
+mining1   the same with one packet in a hundred of mining sessions
+mining10  the same with one in ten
+dns       nine packets in ten are questions and answers of DNS, one question in 2 000 for a pool
+quic      most packets are QUIC, a sixth of them Initials; one session in 2 000 goes to a pool
+small     frames of 64 bytes: datagrams and acknowledgements of 100 000 flows, and small data of 64 TCP connections
+syn       SYN segments of 64 bytes, each from another address and port
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
+import shutil
 import struct
 import sys
 import time
-from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "pcaps"))
-import initials
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+import sessions
+from ends import ACK, MACS, PSH, SYN, Ends, chance
+from sessions import LISTED, Found, Miners, dns, quic, tls, web
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
 START = 1_764_000_000 * 10**9
 SECONDS = 300  # of packet time
+FLOOD_RATE = 1_000_000  # packets a second
 OPEN_FLOWS = 30_000
-SYN, ACK, PSH = 0x02, 0x10, 0x08
-SEGMENT = 1_400
-PAUSE = b""  # what a miner's conversation yields between messages
+MINERS = 10
+TURNS = 60  # of a miner: it speaks about once in five seconds
+MINER_PACKETS = 250  # what that comes to
+LISTED_EVERY = 2_000  # flows of the kinds with many names
+BLOCK = 1 << 16  # frames of a flood made at a time
 
-TCP4 = struct.Struct("!HBBHHHBBH4s4sHHIIBBHHH")
-TCP6 = struct.Struct("!HIHBB16s16sHHIIBBHHH")
-UDP4 = struct.Struct("!HBBHHHBBH4s4sHHHH")
-UDP6 = struct.Struct("!HIHBB16s16sHHHH")
+HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1)
 RECORD = struct.Struct("<IIII")
-MACS = bytes.fromhex("020000000001020000000002")
-TAG = struct.Struct("!HH")
+ROW = np.dtype([("seconds", "<u4"), ("nanoseconds", "<u4"), ("captured", "<u4"), ("length", "<u4")])
+
+Frames: TypeAlias = "bytes | list[bytes] | NDArray[np.uint8]"
+"""One frame, several said in one go, or an array with a row for each frame."""
 
 
-class Ends:
-    """Two ends of a flow; writes frames between them."""
-
-    def __init__(self, rng: random.Random, client_port: int, server_port: int, *, version: int = 0) -> None:
-        self.version = version or (6 if rng.random() < 0.25 else 4)
-        if self.version == 4:
-            self.client = bytes((10, rng.randrange(64), rng.randrange(256), rng.randrange(1, 255)))
-            self.server = bytes(
-                (rng.choice((198, 203)), *rng.choice(((51, 100), (0, 113))), rng.randrange(1, 255))
-            )
-        else:
-            self.client = bytes.fromhex("20010db800010000") + rng.randbytes(8)
-            self.server = bytes.fromhex("20010db8ffff0000") + rng.randbytes(8)
-        self.ports = client_port, server_port
-        self.seq = [rng.randrange(1 << 32), rng.randrange(1 << 32)]
-        self.link = MACS + (TAG.pack(0x8100, rng.randrange(2, 4_000)) if rng.random() < 1 / 16 else b"")
-
-    def tcp(self, side: int, flags: int, payload: bytes = b"") -> bytes:
-        """A segment; sequence numbers move on."""
-        ends = (self.client, self.server)
-        a, b = (0, 1) if side == 0 else (1, 0)
-        seq, ack = self.seq[a], self.seq[b] if flags & ACK else 0
-        self.seq[a] = (seq + len(payload) + (flags & SYN) // SYN) & 0xFFFFFFFF
-        rest = (self.ports[a], self.ports[b], seq, ack, 0x50, flags, 65_535, 0, 0)
-        if self.version == 4:
-            head = TCP4.pack(0x0800, 0x45, 0, 40 + len(payload), 0, 0x4000, 64, 6, 0, ends[a], ends[b], *rest)
-        else:
-            head = TCP6.pack(0x86DD, 6 << 28, 20 + len(payload), 6, 64, ends[a], ends[b], *rest)
-        return self.link + head + payload
-
-    def udp(self, side: int, payload: bytes) -> bytes:
-        """A datagram."""
-        ends = (self.client, self.server)
-        a, b = (0, 1) if side == 0 else (1, 0)
-        rest = (self.ports[a], self.ports[b], 8 + len(payload), 0)
-        if self.version == 4:
-            head = UDP4.pack(
-                0x0800, 0x45, 0, 28 + len(payload), 0, 0x4000, 64, 17, 0, ends[a], ends[b], *rest
-            )
-        else:
-            head = UDP6.pack(0x86DD, 6 << 28, 8 + len(payload), 17, 64, ends[a], ends[b], *rest)
-        return self.link + head + payload
+class NoRoomError(Exception):
+    """The disk is too small for a capture; says how much is needed and where."""
 
 
-def name(rng: random.Random) -> bytes:
-    """A host name that nobody lists."""
-    return b"%s%d.site%d.example" % (
-        rng.choice((b"www", b"cdn", b"api", b"img")),
-        rng.randrange(100),
-        rng.randrange(100_000),
-    )
+class Writer:
+    """Writes frames into a capture, evenly spaced in time.
+
+    Args:
+        file: opened for writing.
+        step: nanoseconds from frame to frame.
+    """
+
+    def __init__(self, file: BinaryIO, step: int) -> None:
+        self.packets = 0
+        self.bytes = 0  # of frames
+        self._file = file
+        self._step = step
+        self._pieces: list[bytes] = []
+        file.write(HEADER)
+
+    def put(self, frame: bytes) -> None:
+        """Write one frame."""
+        now = START + self.packets * self._step
+        size = len(frame)
+        self._pieces += (RECORD.pack(now // 10**9, now % 10**9, size, size), frame)
+        self.packets += 1
+        self.bytes += size
+        if len(self._pieces) > 4_000:
+            self.flush()
+
+    def put_rows(self, frames: NDArray[np.uint8]) -> None:
+        """Write a frame for each row."""
+        self.flush()
+        count, size = frames.shape
+        now = START + (self.packets + np.arange(count, dtype=np.int64)) * self._step
+        head = np.zeros(count, dtype=ROW)
+        head["seconds"], head["nanoseconds"] = now // 10**9, now % 10**9
+        head["captured"] = head["length"] = size
+        records = np.empty((count, ROW.itemsize + size), dtype=np.uint8)
+        records[:, : ROW.itemsize] = head.view(np.uint8).reshape(count, ROW.itemsize)
+        records[:, ROW.itemsize :] = frames
+        self._file.write(records.data)
+        self.packets += count
+        self.bytes += count * size
+
+    def flush(self) -> None:
+        """Hand everything over to the file."""
+        self._file.write(b"".join(self._pieces))
+        self._pieces.clear()
 
 
-def client_hello(rng: random.Random, *, filling: int = 220, host: bytes = b"") -> bytes:
-    """A TLS 1.3 ClientHello of ordinary size, in one record; ``filling`` stands for its other extensions."""
-    host = host or name(rng)
-    extensions = struct.pack("!HHHBH", 0, len(host) + 5, len(host) + 3, 0, len(host)) + host
-    extensions += struct.pack("!HH", 21, filling) + bytes(filling)
-    body = (
-        b"\x03\x03"
-        + rng.randbytes(32)
-        + b"\x20"
-        + rng.randbytes(32)
-        + b"\x00\x20"
-        + rng.randbytes(32)
-        + b"\x01\x00"
-    )
-    body += struct.pack("!H", len(extensions)) + extensions
-    return b"\x16\x03\x01" + struct.pack("!H", len(body) + 4) + b"\x01" + len(body).to_bytes(3, "big") + body
+# ── many flows, interleaved ──────────────────────────────────────────────────────────────────────────────
+
+Flow: TypeAlias = "Iterator[bytes] | Iterator[bytes | list[bytes]]"
 
 
-def length(rng: random.Random) -> int:
-    """Packets of data in a flow: heavy-tailed."""
-    return min(int(rng.paretovariate(1.05) * 5), 20_000)
+def interleaved(
+    rng: random.Random,
+    found: Found,
+    packets: int,
+    *,
+    shares: tuple[tuple[str, int], ...],
+    open_flows: int = OPEN_FLOWS,
+) -> Iterator[Frames]:
+    """Flows of several sorts, each with a weight; frame by frame from one that is chosen by chance."""
+    noise = rng.randbytes(1 << 16)
+    below, choose = chance(rng), rng.choices
+    sorts, weights = zip(*shares, strict=True)
+    makers: dict[str, Callable[[], Flow]] = {
+        "tls": partial(tls, rng, noise),
+        "quic": partial(quic, rng, noise),
+        "short quic": partial(quic, rng, noise, law=sessions.short_length),
+        "dns": partial(dns, rng, noise),
+        "web": partial(web, rng, noise),
+        "listed quic": partial(quic, rng, noise, law=sessions.short_length, host=LISTED, found=found),
+        "listed dns": partial(dns, rng, noise, host=LISTED, found=found),
+    }
 
+    def fresh() -> Flow:
+        return makers[choose(sorts, weights)[0]]()
 
-def tls(rng: random.Random, noise: bytes) -> Iterator[bytes]:
-    """A TLS session."""
-    ends = Ends(rng, rng.randrange(1_024, 65_536), 443)
-    yield ends.tcp(0, SYN)
-    yield ends.tcp(1, SYN | ACK)
-    yield ends.tcp(0, ACK)
-    yield ends.tcp(0, PSH | ACK, client_hello(rng))
-    for _ in range(length(rng)):
-        at = rng.randrange(len(noise) - SEGMENT)
-        if rng.random() < 0.71:
-            yield ends.tcp(1, ACK, b"\x17\x03\x03\x05\x73" + noise[at : at + SEGMENT - 5])
-        elif rng.random() < 0.9:
-            yield ends.tcp(0, ACK)
-        else:
-            yield ends.tcp(0, PSH | ACK, b"\x17\x03\x03\x00\x60" + noise[at : at + 0x60])
-
-
-def quic(rng: random.Random, noise: bytes) -> Iterator[bytes | list[bytes]]:
-    """A QUIC session: Initials of both sides, the client's with its hello, then short headers."""
-    ends = Ends(rng, rng.randrange(1_024, 65_536), 443)
-    identity = rng.randbytes(8)
-    hello = initials.message(client_hello(rng, filling=220 if rng.random() < 0.5 else 1_440))
-    yield [ends.udp(0, datagram) for datagram in initials.initials(hello, identity)]
-    answer = initials.crypto(0, noise[:120])
-    yield ends.udp(1, initials.packet(answer, rng.randbytes(8), key_identity=identity, side=b"server in"))
-    for _ in range(length(rng)):
-        at = rng.randrange(len(noise) - SEGMENT)
-        yield (
-            ends.udp(1, b"\x41" + noise[at : at + 1_250])
-            if rng.random() < 0.75
-            else ends.udp(0, b"\x41" + noise[at : at + 40])
-        )
-
-
-def dns(rng: random.Random, _noise: bytes, *, host: bytes = b"") -> Iterator[bytes]:
-    """A question and its answer."""
-    ends = Ends(rng, rng.randrange(1_024, 65_536), 53)
-    labels = (host or name(rng)).split(b".")
-    question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0\0\1\0\1"
-    number = rng.randrange(65_536)
-    yield ends.udp(0, struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0) + question)
-    answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + rng.randbytes(4)
-    yield ends.udp(1, struct.pack("!HHHHHH", number, 0x8180, 1, 1, 0, 0) + question + answer)
-
-
-def web(rng: random.Random, noise: bytes) -> Iterator[bytes]:
-    """A plain HTTP exchange."""
-    ends = Ends(rng, rng.randrange(1_024, 65_536), 80)
-    yield ends.tcp(0, SYN)
-    yield ends.tcp(1, SYN | ACK)
-    yield ends.tcp(0, ACK)
-    yield ends.tcp(
-        0, PSH | ACK, b"GET /x HTTP/1.1\r\nHost: " + name(rng) + b"\r\nUser-Agent: Mozilla/5.0\r\n\r\n"
-    )
-    yield ends.tcp(1, PSH | ACK, b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + noise[:1_000])
-    for _ in range(length(rng)):
-        at = rng.randrange(len(noise) - SEGMENT)
-        yield ends.tcp(1, ACK, noise[at : at + SEGMENT]) if rng.random() < 0.7 else ends.tcp(0, ACK)
-
-
-KINDS = (tls, quic, dns, web)
-WEIGHTS = (34, 24, 38, 4)  # of flows; DNS flows are short
-
-
-def stratum(ends: Ends, number: int) -> Iterator[tuple[bytes, str]]:
-    """A Bitcoin miner: frames, and the rule that each message must hit."""
-    yield ends.tcp(0, SYN), ""
-    yield ends.tcp(1, SYN | ACK), ""
-    yield ends.tcp(0, ACK), ""
-    user = f"bc1qbench.rig{number}"
-
-    def say(side: int, message: dict[str, object], rule: str) -> Iterator[tuple[bytes, str]]:
-        yield ends.tcp(side, PSH | ACK, json.dumps(message).encode() + b"\n"), rule
-        yield ends.tcp(1 - side, ACK), ""
-
-    yield from say(
-        0, {"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}, "stratum-v1-subscribe"
-    )
-    pairs = [[["mining.set_difficulty", "1"], ["mining.notify", "1"]], "00b61738", 4]
-    yield from say(1, {"id": 1, "result": pairs, "error": None}, "stratum-v1-subscription")
-    yield from say(0, {"id": 2, "method": "mining.authorize", "params": [user, "x"]}, "stratum-v1-authorize")
-    yield from say(1, {"id": 2, "result": True, "error": None}, "stratum-v1-reply")
-    yield from say(
-        1, {"id": None, "method": "mining.set_difficulty", "params": [65_536]}, "stratum-v1-difficulty"
-    )
-    work = ["00" * 32, "01" * 60, "ff" * 80, [], "20000000", "1802a8d7", "5a0b5d6c", True]
-    share = 4
+    flows = [fresh() for _ in range(min(open_flows, packets // 10 + 1))]
+    count = len(flows)
     while True:
-        yield from say(
-            1, {"id": None, "method": "mining.notify", "params": [f"{share:x}", *work]}, "stratum-v1-notify"
-        )
-        for _ in range(4):
-            yield PAUSE, ""
-            submit = {
-                "params": [user, f"{share:x}", "00000001", "504e86ed", "b2957c02"],
-                "id": share,
-                "method": "mining.submit",
-            }
-            yield from say(0, submit, "stratum-v1-submit")
-            yield from say(1, {"id": share, "result": True, "error": None}, "stratum-v1-share-verdict")
-            share += 1
+        chosen = below(count)
+        said = next(flows[chosen], None)
+        if said is None:
+            flows[chosen] = fresh()
+        else:
+            yield said
 
 
-def cryptonote(ends: Ends, _number: int) -> Iterator[tuple[bytes, str]]:
-    """A Monero miner, joined in the middle of its session."""
-    blob = "1010" + "9c" * 74
-    share = 100
+# ── floods: frames by the thousand ───────────────────────────────────────────────────────────────────────
+
+FRAME = np.dtype(
+    [
+        ("link", "V14"),
+        ("version", "u1"),
+        ("service", "u1"),
+        ("length", ">u2"),
+        ("identity", ">u2"),
+        ("fragment", ">u2"),
+        ("hops", "u1"),
+        ("protocol", "u1"),
+        ("checksum", ">u2"),
+        ("source", ">u4"),
+        ("destination", ">u4"),
+        ("source_port", ">u2"),
+        ("destination_port", ">u2"),
+        ("rest", "V22"),  # of TCP or UDP, payload, padding
+    ]
+)
+"""64 bytes on the wire, of which the last four are the link's own check and never captured."""
+TCP = np.dtype(
+    [
+        ("sequence", ">u4"),
+        ("acknowledgement", ">u4"),
+        ("size", "u1"),
+        ("flags", "u1"),
+        ("window", ">u2"),
+        ("checks", "V4"),
+        ("payload", "V6"),
+    ]
+)
+BENCH_NETWORK = 198 << 24 | 18 << 16  # 198.18.0.0/15, which RFC 2544 keeps for benchmarks
+SERVERS = 198 << 24 | 51 << 16 | 100 << 8
+SMALL_FLOWS = 100_000
+CONNECTIONS = 64
+MAXIMUM_SEGMENT = bytes.fromhex("020405b40000")
+
+
+def words(rng: random.Random, count: int) -> NDArray[np.uint32]:
+    """Numbers by chance."""
+    return np.frombuffer(rng.randbytes(4 * count), dtype="<u4")
+
+
+def blank(count: int) -> NDArray[Any]:
+    """Frames whose headers say IPv4, and that lack ends."""
+    frames = np.zeros(count, dtype=FRAME)
+    frames["link"] = np.void(MACS + b"\x08\x00")
+    frames["version"], frames["hops"], frames["fragment"] = 0x45, 64, 0x4000
+    return frames
+
+
+def as_rows(frames: NDArray[Any]) -> NDArray[np.uint8]:
+    """The bytes of frames, a row each."""
+    return frames.view(np.uint8).reshape(len(frames), FRAME.itemsize)
+
+
+def small(rng: random.Random, _found: Found, _packets: int) -> Iterator[Frames]:
+    """Datagrams and acknowledgements of many flows; one frame in sixteen is data of an established connection."""
+    ends = [Ends(rng, 1_024 + i, 443, version=4, tagged=False) for i in range(CONNECTIONS)]
+    for pair in ends:
+        yield [pair.tcp(0, SYN), pair.tcp(1, SYN | ACK), pair.tcp(0, ACK)]
+    clients = np.array([int.from_bytes(pair.client, "big") for pair in ends], dtype=np.uint32)
+    servers = np.array([int.from_bytes(pair.server, "big") for pair in ends], dtype=np.uint32)
+    sequences = np.array([pair.seq for pair in ends], dtype=np.uint32)
+    said = 0
     while True:
-        job = {
-            "jsonrpc": "2.0",
-            "method": "job",
-            "params": {"blob": blob, "job_id": str(share), "target": "b88d0600"},
-        }
-        yield ends.tcp(1, PSH | ACK, json.dumps(job).encode() + b"\n"), "cryptonote-job"
-        yield ends.tcp(0, ACK), ""
-        for _ in range(3):
-            yield PAUSE, ""
-            params = {"id": "5a1f", "job_id": str(share), "nonce": f"{share:08x}", "result": "c9" * 32}
-            submit = {"id": share, "jsonrpc": "2.0", "method": "submit", "params": params}
-            yield ends.tcp(0, PSH | ACK, json.dumps(submit).encode() + b"\n"), "cryptonote-submit"
-            verdict = {"id": share, "jsonrpc": "2.0", "error": None, "result": {"status": "OK"}}
-            yield ends.tcp(1, PSH | ACK, json.dumps(verdict).encode() + b"\n"), "cryptonote-share-verdict"
-            yield ends.tcp(0, ACK), ""
-            share += 1
+        drawn = words(rng, BLOCK)
+        frames, flow = blank(BLOCK), drawn % SMALL_FLOWS
+        frames["source"] = BENCH_NETWORK + flow
+        frames["destination"] = SERVERS + flow % 251
+        frames["source_port"] = 1_024 + flow * 7 % 60_000
+        datagram = flow % 2 == 0
+        frames["protocol"] = np.where(datagram, 17, 6)
+        frames["length"] = np.where(datagram, 46, 40)
+        frames["destination_port"] = np.where(datagram, 27_015, 443)
+        rest = np.zeros(BLOCK, dtype=TCP)
+        rest["sequence"], rest["acknowledgement"] = flow * 9_973, flow * 7_919
+        rest["size"], rest["flags"], rest["window"] = 0x50, ACK, 65_535
+        body = rest.view(np.uint8).reshape(BLOCK, TCP.itemsize)
+        body[datagram] = (
+            words(rng, BLOCK * 6).view(np.uint8)[: BLOCK * TCP.itemsize].reshape(body.shape)[datagram]
+        )
+        body[datagram, :4] = (0, 26, 0, 0)
+        # The data of connections goes on from block to block, so that it stays in order.
+        turn = np.arange(0, BLOCK, 16)
+        number = said + np.arange(len(turn))
+        which, nth = number % CONNECTIONS, number // CONNECTIONS
+        said += len(turn)
+        frames["protocol"][turn], frames["length"][turn] = 6, 46
+        frames["source"][turn], frames["destination"][turn] = clients[which], servers[which]
+        frames["source_port"][turn], frames["destination_port"][turn] = 1_024 + which, 443
+        data = np.zeros(len(turn), dtype=TCP)
+        data["sequence"] = sequences[which, 0] + nth.astype(np.uint32) * np.uint32(6)
+        data["acknowledgement"] = sequences[which, 1]
+        data["size"], data["flags"], data["window"] = 0x50, PSH | ACK, 65_535
+        data["payload"] = np.void(b"\x17\x03\x03\x00\x60\x99")
+        body[turn] = data.view(np.uint8).reshape(len(turn), TCP.itemsize)
+        frames["rest"] = body.view("V22")[:, 0]
+        yield as_rows(frames)
 
 
-def write(path: Path, packets: int, miners: int, seed: int) -> dict[str, object]:
+def syn(rng: random.Random, _found: Found, _packets: int) -> Iterator[Frames]:
+    """SYN segments, each from another address and port."""
+    while True:
+        frames = blank(BLOCK)
+        frames["protocol"], frames["length"] = 6, 44
+        where = words(rng, BLOCK)
+        frames["source"] = BENCH_NETWORK + (where & 0x1FFFF)
+        frames["source_port"] = 1_024 + (where >> 17)
+        frames["destination"], frames["destination_port"] = SERVERS + 1 + where % 4, 443
+        rest = np.zeros(BLOCK, dtype=TCP)
+        rest["sequence"] = words(rng, BLOCK)
+        rest["size"], rest["flags"], rest["window"] = 0x60, SYN, 64_240
+        rest["payload"] = np.void(MAXIMUM_SEGMENT)
+        frames["rest"] = rest.view("V22")
+        yield as_rows(frames)
+
+
+# ── kinds ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of traffic.
+
+    Args:
+        frames: what is not mining, without end.
+        mining: share of packets that are of mining sessions; 0: as many as ten miners send.
+        frame_bytes: about what a packet takes in the file, for a look at the disk.
+        flood: comes at a million packets a second.
+    """
+
+    frames: Callable[[random.Random, Found, int], Iterator[Frames]]
+    mining: float = 0.0
+    frame_bytes: int = 0
+    flood: bool = False
+
+
+ISP = partial(interleaved, shares=(("tls", 34), ("quic", 24), ("dns", 38), ("web", 4)))
+QUIC = partial(
+    interleaved,
+    shares=(("tls", 200), ("short quic", 9_200), ("dns", 600), ("listed quic", 10_000 // LISTED_EVERY)),
+)
+DNS = partial(
+    interleaved,
+    shares=(("tls", 40), ("dns", 9_955), ("listed dns", 10_000 // LISTED_EVERY)),
+    open_flows=500,  # so that an answer comes within a tenth of a second, at two million packets
+)
+KINDS = {
+    "isp": Kind(ISP, frame_bytes=890),
+    "small": Kind(small, frame_bytes=76, flood=True),
+    "syn": Kind(syn, frame_bytes=76, flood=True),
+    "dns": Kind(DNS, frame_bytes=250),
+    "quic": Kind(QUIC, frame_bytes=1_050),
+    "mining1": Kind(ISP, mining=0.01, frame_bytes=890),
+    "mining10": Kind(ISP, mining=0.10, frame_bytes=830),
+}
+
+
+def miners_in(kind: Kind, packets: int) -> int:
+    """How many miners a capture has, unless one asks for another number."""
+    if kind.mining:
+        return round(packets * kind.mining / MINER_PACKETS)
+    return min(MINERS, packets // (10 * MINER_PACKETS))
+
+
+def write(path: Path, kind: str, packets: int, miners: int, seed: int) -> dict[str, object]:
     """Write the capture; return what must be found in it."""
     rng = random.Random(seed)
-    noise = rng.randbytes(1 << 16)
-    mining = []
-    for number in range(miners):
-        ends = Ends(rng, 40_000 + number, 3333, version=4)
-        ends.client = bytes((10, 200, 0, number + 1))
-        mining.append((f"10.200.0.{number + 1}", (stratum, cryptonote)[number % 2](ends, number)))
-    expected: dict[str, Counter[str]] = {host: Counter() for host, _ in mining}
-    every = max(1, packets // (SECONDS * max(1, miners)) * 5)  # a miner speaks about once in five seconds
-
-    def fresh() -> Iterator[bytes | list[bytes]]:
-        return rng.choices(KINDS, WEIGHTS)[0](rng, noise)
-
-    flows = [fresh() for _ in range(min(OPEN_FLOWS, packets // 10 + 1))]
-    written = size = turn = 0
-    step = SECONDS * 10**9 // packets
-    pieces: list[bytes] = []
+    found = sessions.nothing_found()
+    mining = Miners(rng, miners, found)
+    every = max(1, packets // (TURNS * miners)) if miners else packets + 1
+    step = 10**9 // FLOOD_RATE if KINDS[kind].flood else SECONDS * 10**9 // packets
+    due = every
     with path.open("wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
-
-        def put(frame: bytes) -> None:
-            nonlocal written, size
-            now = START + written * step
-            pieces.append(RECORD.pack(now // 10**9, now % 10**9, len(frame), len(frame)))
-            pieces.append(frame)
-            written += 1
-            size += len(frame)
-            if len(pieces) > 20_000:
-                file.write(b"".join(pieces))
-                pieces.clear()
-
-        while written < packets:
-            if mining and written % every == 0:
-                host, talk = mining[turn % len(mining)]
-                turn += 1
-                for frame, rule in talk:
-                    if frame is PAUSE:
-                        break
-                    put(frame)
-                    if rule:
-                        expected[host][rule] += 1
-            chosen = rng.randrange(len(flows))
-            said = next(flows[chosen], None)
-            if said is None:
-                flows[chosen] = fresh()
-                continue
-            for frame in said if isinstance(said, list) else [said]:  # a list is said in one go
-                put(frame)
-        file.write(b"".join(pieces))
+        out = Writer(file, step)
+        for said in KINDS[kind].frames(rng, found, packets):
+            if isinstance(said, bytes):
+                out.put(said)
+            elif isinstance(said, list):
+                for frame in said:
+                    out.put(frame)
+            else:
+                due = put_around(out, said, mining, due, every, packets)
+            if out.packets >= due:
+                for frame in mining.speak():
+                    out.put(frame)
+                due += every
+            if out.packets >= packets:
+                break
+        out.flush()
     return {
-        "packets": written,
-        "mean_bytes": round(size / written, 1),
-        "hosts": {host: dict(counts) for host, counts in expected.items()},
+        "kind": kind,
+        "packets": out.packets,
+        "bytes": path.stat().st_size,
+        "mean_bytes": round(out.bytes / out.packets, 1),
+        "mining_packets": mining.packets,
+        "hosts": {host: dict(counts) for host, counts in found.items()},
     }
+
+
+def put_around(
+    out: Writer, rows: NDArray[np.uint8], mining: Miners, due: int, every: int, packets: int
+) -> int:
+    """Write rows, and what miners say in between; return when the next miner speaks."""
+    at = 0
+    while at < len(rows) and out.packets < packets:
+        count = min(len(rows) - at, max(due - out.packets, 0), packets - out.packets)
+        out.put_rows(rows[at : at + count])
+        at += count
+        if out.packets >= due:
+            for frame in mining.speak():
+                out.put(frame)
+            due += every
+    return due
+
+
+def look_for_room(path: Path, kind: str, packets: int) -> None:
+    """See that the disk has room for a capture.
+
+    Raises:
+        NoRoomError: it has not.
+    """
+    needed = packets * KINDS[kind].frame_bytes
+    free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
+    if needed > free:
+        raise NoRoomError(
+            f"{path}: {packets} packets of kind {kind} take about {needed / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are free in {path.parent}; ask for fewer packets or choose another folder"
+        )
+
+
+def make(path: Path, kind: str, packets: int, *, miners: int | None = None, seed: int = 1) -> dict[str, Any]:
+    """Write a capture and its expectation, unless the same is there already; return the expectation.
+
+    Raises:
+        NoRoomError: the disk is too small.
+    """
+    beside = path.with_suffix(".json")
+    count = miners_in(KINDS[kind], packets) if miners is None else miners
+    asked = {"asked": [kind, packets, count, seed]}
+    if path.exists() and beside.exists():
+        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        if found.items() >= asked.items():
+            return found
+    path.parent.mkdir(parents=True, exist_ok=True)
+    look_for_room(path, kind, packets)
+    found = {**asked, **write(path, kind, packets, count, seed)}
+    beside.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
 
 
 def main() -> int:
@@ -311,14 +415,24 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
+    parser.add_argument("--kind", choices=sorted(KINDS), default="isp")
     parser.add_argument("--packets", type=int, default=2_000_000)
-    parser.add_argument("--miners", type=int, default=10)
+    parser.add_argument("--miners", type=int, default=None)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     begun = time.monotonic()
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    found = write(arguments.out, arguments.packets, arguments.miners, arguments.seed)
-    arguments.out.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    gc.disable()  # nothing here goes in circles, and looking for circles takes a seventh of the time
+    try:
+        found = make(
+            arguments.out,
+            arguments.kind,
+            arguments.packets,
+            miners=arguments.miners,
+            seed=arguments.seed,
+        )
+    except NoRoomError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     seconds = time.monotonic() - begun
     print(
         f"{arguments.out}: {found['packets']} packets, {found['mean_bytes']} bytes on average, {seconds:.0f} s",
