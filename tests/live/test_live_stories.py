@@ -113,7 +113,9 @@ def play(
 ) -> dict[str, Counter[str]]:
     """Play a capture to a daemon on the link; return the hits of each address on its metrics page."""
     config = tmp_path / "sniffer.yaml"
-    config.write_text(f"hosts: {{ipv6_prefix: 128}}\ncapture: {{workers: {workers}, filter: {kernel_filter}}}\n")
+    config.write_text(
+        f"hosts: {{ipv6_prefix: 128}}\ncapture: {{workers: {workers}, filter: {kernel_filter}}}\n"
+    )
     command = [
         sys.executable,
         "-c",
