@@ -170,6 +170,7 @@ class Crew:
         self.listener = listener
         self.members = [Member(number, self, make_job, command) for number in range(count)]
         self._is_ready = False
+        self.has_finished = False  # all have come to their end
 
     async def run(self) -> Finished:
         """Run all workers until they finish; return the last record of the first that says something is wrong.
@@ -182,6 +183,7 @@ class Crew:
         try:
             ends = await asyncio.gather(*running)
         finally:
+            self.has_finished = True
             self.stop_now()
             await asyncio.wait(running, timeout=GRACE)
             for one in running:

@@ -384,7 +384,14 @@ class Daemon:
 
     def _status(self) -> str:
         totals = self.crew.totals
-        state = "replay ended" if self._end is not None else "watching" if self.crew.is_up else "starting"
+        if self._end is not None:
+            state = "replay ended"
+        elif self.crew.is_up:
+            state = "watching"
+        elif self._stop.is_set() or self.crew.has_finished:
+            state = "stopped"
+        else:
+            state = "waiting for a worker" if self._reading.is_set() else "starting"
         return f"{state}: {totals.packets} packets, {self.book.hits} hits, {len(self.book)} series"
 
     def _blind_spots(self) -> BlindSpots:
