@@ -152,7 +152,7 @@ class BlindSpots:
     @property
     def offered(self) -> int:
         """Packets read and packets lost."""
-        return self.captured + self.dropped
+        return sum(one.offered for one in self.offers)
 
     @property
     def loss(self) -> Share:
@@ -293,6 +293,13 @@ def _finding(check: str, level: Level, says: str, remedy: str, where: str = "") 
     return Finding(check, level, says, remedy if level else "", where)
 
 
+def _sampled(check: str, share: Share, of_what: str, limit: Limit, says: str, remedy: str) -> Finding:
+    """A finding about a share, unless there is too little of what it is a share of."""
+    if not share.is_enough:
+        return Finding(check, Level.OK, f"{share.whole} {of_what}: too few to tell a share")
+    return _finding(check, limit.level(share.ratio), says, remedy)
+
+
 def _traffic(offer: Offer) -> Finding:
     if not offer.offered:
         return Finding(
@@ -328,11 +335,11 @@ def _directions(share: Share, *, by_design: bool) -> Finding:
     says = f"{percent(share.ratio)} of {share.whole} TCP flows with data are heard in one direction only"
     if by_design:
         return Finding("directions", Level.OK, f"{says}, as sensor.one_sided says")
-    if not share.is_enough:
-        return Finding("directions", Level.OK, _too_few("TCP flows with data", share))
-    return _finding(
+    return _sampled(
         "directions",
-        ONE_SIDED.level(share.ratio),
+        share,
+        "TCP flows with data",
+        ONE_SIDED,
         says,
         "mirror both directions (rx and tx) of the port, or both links of an asymmetric route, to the same sensor; "
         "if one direction is all there is, set sensor.one_sided: true",
@@ -377,22 +384,22 @@ def _evictions(spots: BlindSpots) -> Finding:
 
 
 def _names(share: Share) -> Finding:
-    if not share.is_enough:
-        return Finding("names", Level.OK, _too_few("TLS and QUIC sessions with a whole hello", share))
-    return _finding(
+    return _sampled(
         "names",
-        HIDDEN_NAMES.level(share.ratio),
+        share,
+        "TLS and QUIC sessions with a whole hello",
+        HIDDEN_NAMES,
         f"{percent(share.ratio)} of {share.whole} TLS and QUIC sessions show no server name",
         "let the sensor see the DNS of the same clients: addresses that it learns there take the place of names",
     )
 
 
 def _doh(share: Share) -> Finding:
-    if not share.is_enough:
-        return Finding("doh", Level.OK, _too_few("TLS and QUIC sessions", share))
-    return _finding(
+    return _sampled(
         "doh",
-        DOH.level(share.ratio),
+        share,
+        "TLS and QUIC sessions",
+        DOH,
         f"{percent(share.ratio)} of {share.whole} TLS and QUIC sessions go to resolvers for encrypted DNS",
         "names asked for there are not seen: offer a resolver of your own and answer use-application-dns.net with "
         "NXDOMAIN, or block the resolvers of rules/lists/doh-resolvers.yaml",
@@ -400,11 +407,11 @@ def _doh(share: Share) -> Finding:
 
 
 def _duplicates(share: Share) -> Finding:
-    if not share.is_enough:
-        return Finding("duplicates", Level.OK, _too_few("datagrams read", share))
-    return _finding(
+    return _sampled(
         "duplicates",
-        DUPLICATES.level(share.ratio),
+        share,
+        "datagrams read",
+        DUPLICATES,
         f"{percent(share.ratio)} of {share.whole} datagrams came twice",
         "mirror each path at one place only, or one direction of each port; hits are counted once, but packets are read twice",
     )
@@ -417,7 +424,3 @@ def _clock(jumps: int) -> Finding:
         f"packet time leapt {jumps} times" if jumps else "packet time goes steadily",
         "synchronise the clock of this machine (chrony, systemd-timesyncd) and of a card that stamps packets itself",
     )
-
-
-def _too_few(what: str, share: Share) -> str:
-    return f"{share.whole} {what}: too few to tell a share"

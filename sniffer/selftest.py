@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sniffer.engine import Engine, EngineSettings
-from sniffer.model import FRAME, Batch
+from sniffer.model import FRAME, Batch, TcpFlag
 
 if TYPE_CHECKING:
     from sniffer.ruleset import RuleSet
 
 MINER: Final = (bytes([192, 0, 2, 1]), 40_000)  # RFC 5737: nobody has these addresses
 POOL: Final = (bytes([198, 51, 100, 1]), 3_333)
-SYN, ACK, PUSH = 0x02, 0x10, 0x08
 MILLISECOND: Final = 1_000_000
 TALK: Final = (
     (0, b'{"id":1,"method":"mining.subscribe","params":["selftest/1"]}\n'),
@@ -43,20 +42,20 @@ def session() -> Batch:
 
     def add(side: int, flags: int, payload: bytes = b"") -> None:
         (source, source_port), (destination, destination_port) = ends[side], ends[1 - side]
-        known = sequences[1 - side] if flags & ACK else 0
+        known = sequences[1 - side] if flags & TcpFlag.ACK else 0
         tcp = struct.pack(
             ">HHIIBBHHH", source_port, destination_port, sequences[side], known, 0x50, flags, 65_535, 0, 0
         )
         length = 20 + len(tcp) + len(payload)
         ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, length, 0, 0, 64, 6, 0, source, destination)
         frames.append(bytes(12) + b"\x08\x00" + ip + tcp + payload)
-        sequences[side] += len(payload) + bool(flags & SYN)
+        sequences[side] += len(payload) + bool(flags & TcpFlag.SYN)
 
-    add(0, SYN)
-    add(1, SYN | ACK)
-    add(0, ACK)
+    add(0, TcpFlag.SYN)
+    add(1, TcpFlag.SYN | TcpFlag.ACK)
+    add(0, TcpFlag.ACK)
     for side, payload in TALK:
-        add(side, PUSH | ACK, payload)
+        add(side, TcpFlag.PSH | TcpFlag.ACK, payload)
     rows = np.zeros(len(frames), dtype=FRAME)
     sizes = [len(frame) for frame in frames]
     rows["offset"] = [0, *itertools.accumulate(sizes[:-1])]

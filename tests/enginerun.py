@@ -28,7 +28,7 @@ class Run:
         self.engine = Engine(
             ruleset,
             interfaces=["test"],
-            settings=EngineSettings(gate_flows=1 << 12, **settings),  # type: ignore[arg-type]
+            settings=EngineSettings(**{"gate_flows": 1 << 12, **settings}),  # type: ignore[arg-type]
             hit=self._hit,
             event=lambda d: self.events.append((d.rule.id, d.confidence, d.count)),
         )

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import frames as build
 import pytest
+from enginerun import Run
 
-from sniffer.engine import Engine, EngineSettings
 from sniffer.model import Confidence, Detection
 from sniffer.strictyaml import load_file
 
@@ -207,17 +207,10 @@ def ways(story: dict[str, Any]) -> dict[str, Frames]:
 
 def run(ruleset: RuleSet, frames: Frames) -> tuple[list[Detection], Totals]:
     """Run frames through the pipeline: what was detected, and the books."""
-    hits: list[Detection] = []
-    engine = Engine(
-        ruleset,
-        interfaces=["test"],
-        settings=EngineSettings(gate_flows=1 << 12),
-        hit=hits.append,
-        event=lambda _: None,
-    )
-    engine.process(build.batch(frames))
-    engine.finish()
-    return hits, engine.totals()
+    run = Run(ruleset)
+    run.engine.process(build.batch(frames))
+    run.engine.finish()
+    return run.hits, run.engine.totals()
 
 
 # ── what must hold ───────────────────────────────────────────────────────────────────────────────────────

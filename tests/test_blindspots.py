@@ -247,7 +247,7 @@ def test_every_check_is_explained() -> None:
     root = Path(__file__).parent.parent
     sources = [root / "sniffer/blindspots.py", *root.glob("sniffer/doctor/*.py")]
     text = "\n".join(path.read_text("utf-8") for path in sources)
-    checks = set(re.findall(r'(?i:_?finding)\(\s*"([a-z ]+)"', text))
+    checks = set(re.findall(r'(?i:_?finding|_sampled)\(\s*"([a-z ]+)"', text))
     page = (root / "docs/blind-spots.md").read_text("utf-8")
     assert set(re.findall(r"^\| \*\*([a-z ]+)\*\*", page, re.MULTILINE)) == checks
     assert {check for _, check, _, _ in CASES.values()} <= checks

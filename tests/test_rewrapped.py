@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import frames as build
 import pytest
+from enginerun import Run
 
-from sniffer.engine import Engine, EngineSettings
 from sniffer.gate import labels
 
 if TYPE_CHECKING:
@@ -92,14 +92,8 @@ def miner_of(hit: Detection) -> Miner:
 
 def sense(ruleset: RuleSet, packets: Iterable[tuple[int, bytes]], link: int) -> Seen:
     """Read packets; the books balance and no reader fails."""
-    hits: list[Detection] = []
-    engine = Engine(
-        ruleset,
-        interfaces=["test"],
-        settings=EngineSettings(gate_flows=1 << 14),
-        hit=hits.append,
-        event=lambda _: None,
-    )
+    run = Run(ruleset, gate_flows=1 << 14)
+    engine = run.engine
     waiting = list(packets)
     for first in range(0, len(waiting), 4_096):
         engine.process(build.batch(waiting[first : first + 4_096], link=link))
@@ -107,7 +101,7 @@ def sense(ruleset: RuleSet, packets: Iterable[tuple[int, bytes]], link: int) -> 
     totals = engine.totals()
     assert totals.oddities["reader_failed"] == 0
     assert totals.packets == len(waiting) == totals.passed + sum(totals.skipped.values())
-    return Seen(hits, {hit.place.layers for hit in hits})
+    return Seen(run.hits, {hit.place.layers for hit in run.hits})
 
 
 def captures() -> list[Any]:

@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import socket
 import struct
+from pathlib import Path
 from typing import Final
 
 from sniffer.errors import InputError
@@ -20,9 +21,10 @@ SIOCGIFFLAGS: Final = 0x8913
 SIOCGIFHWADDR: Final = 0x8927
 SIOCGIFMTU: Final = 0x8921
 SIOCETHTOOL: Final = 0x8946
-ETHTOOL_GSET: Final = 0x00000001
+GET_SETTINGS: Final = 0x01  # of linux/ethtool.h
+SETTINGS_SIZE: Final = 44  # struct ethtool_cmd
 UNKNOWN_SPEED: Final = (0, 0xFFFF, 0xFFFF_FFFF)
-COUNTERS: Final = "/proc/thread-self/net/dev"
+COUNTERS: Final = Path("/proc/thread-self/net/dev")
 IFF_UP: Final = 0x1
 IFF_RUNNING: Final = 0x40
 
@@ -73,13 +75,21 @@ def link_type(name: str) -> int:
     return LINK_TYPES[hardware]
 
 
+def flags(name: str) -> int:
+    """Flags of an interface (IFF_ bits).
+
+    Raises:
+        InputError: the interface is gone.
+    """
+    return int.from_bytes(_ask(name, SIOCGIFFLAGS)[16:18], "little")
+
+
 def is_up(name: str) -> bool:
     """Whether an interface exists, is up and has a carrier."""
     try:
-        flags = int.from_bytes(_ask(name, SIOCGIFFLAGS)[16:18], "little")
+        return flags(name) & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING
     except InputError:
         return False
-    return flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING
 
 
 def mtu(name: str) -> int:
@@ -90,31 +100,56 @@ def mtu(name: str) -> int:
         return 0
 
 
-def speed(name: str) -> int:
-    """Megabits a second that an interface can deliver; 0: unknown, as of a tunnel or a port without a link."""
-    asked = ctypes.create_string_buffer(struct.pack("I40x", ETHTOOL_GSET))  # struct ethtool_cmd
-    request = struct.pack("16sP", name.encode()[:15], ctypes.addressof(asked)).ljust(40, b"\0")
+def ethtool(name: str, request: int, size: int) -> bytes | None:
+    """Answer of the driver to one of the requests of linux/ethtool.h that only ask; None: it does not say.
+
+    Args:
+        name: of the interface.
+        request: number; the structure begins with it.
+        size: bytes of the structure.
+    """
+    buffer = ctypes.create_string_buffer(struct.pack("=I", request), size)
+    asked = struct.pack("16sP", name.encode()[:15], ctypes.addressof(buffer)).ljust(40, b"\0")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         try:
-            fcntl.ioctl(asker.fileno(), SIOCETHTOOL, request)
+            fcntl.ioctl(asker.fileno(), SIOCETHTOOL, asked)
         except OSError:
-            return 0
-    low, high = struct.unpack_from("12xH14xH", asked.raw)
+            return None
+    return buffer.raw
+
+
+def speed(name: str) -> int:
+    """Megabits a second that an interface can deliver; 0: unknown, as of a tunnel or a port without a link."""
+    answer = ethtool(name, GET_SETTINGS, SETTINGS_SIZE)
+    if answer is None:
+        return 0
+    low, high = struct.unpack_from("=12xH14xH", answer)
     found: int = low | high << 16
     return 0 if found in UNKNOWN_SPEED else found
 
 
+def counters(name: str, table: str | None = None) -> tuple[int, ...]:
+    """What an interface counted while receiving: bytes, packets, errors, drops, overruns …; empty where that is not told.
+
+    Args:
+        name: of the interface.
+        table: text of ``/proc/net/dev`` (net/core/net-procfs.c); default: that of this thread's network namespace.
+    """
+    try:
+        table = COUNTERS.read_text("utf-8", "replace") if table is None else table
+        for line in table.splitlines():
+            head, colon, numbers = line.rpartition(":")
+            if colon and head.strip() == name:
+                return tuple(map(int, numbers.split()))
+    except (OSError, ValueError):
+        pass
+    return ()
+
+
 def received(name: str) -> int:
     """Packets that an interface counted as received since it was made; 0 where that is not told."""
-    try:
-        with open(COUNTERS, encoding="utf-8", errors="replace") as lines:  # noqa: PTH123  # once a second
-            for line in lines:
-                found, _, numbers = line.partition(":")
-                if found.strip() == name:
-                    return int(numbers.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
-    return 0
+    told = counters(name)
+    return told[1] if len(told) > 1 else 0
 
 
 def _ask(name: str, request: int) -> bytes:

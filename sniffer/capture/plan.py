@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sniffer.capture.interface import speed
@@ -31,6 +33,7 @@ bytes: this many last for almost four seconds of a reader that is held up."""
 SMALLEST_BLOCK: Final = 64  # KiB: takes any merged frame of the ordinary kind
 MEMORY_SHARE: Final = 8  # rings take this fraction of the free memory at most
 MEBIBYTE: Final = 1 << 20
+MEMORY: Final = Path("/proc/meminfo")
 
 
 def ring_for(capture: Capture, name: str, *, interfaces: int) -> RingSettings:
@@ -78,16 +81,20 @@ def plan_ring(mbits: int, memory: int, workers: int, interfaces: int, base: Ring
     return dataclasses.replace(base, ring_mib=size, block_kib=block, shrinks=True)
 
 
+def available_memory(file: Path = MEMORY) -> int | None:
+    """Bytes that can be had without pushing anything out, by the kernel's estimate; None: it does not say."""
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB$", file.read_text("ascii"), re.MULTILINE)
+    except (OSError, ValueError):
+        return None
+    return int(found[1]) << 10 if found else None
+
+
 def free_memory() -> int:
     """Bytes that can be had without pushing anything out; 0 where that is not told."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123
-            for line in lines:
-                name, _, value = line.partition(":")
-                if name == "MemAvailable":
-                    return int(value.split()[0]) << 10
-    except (OSError, ValueError, IndexError):
-        pass
+    told = available_memory()
+    if told is not None:
+        return told
     try:  # a service may be kept from that file; this does not count what is cached, and is less
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):

@@ -22,7 +22,7 @@ import numpy as np
 
 from sniffer.capture.interface import is_up, link_type, mtu, received
 from sniffer.capture.packet_socket import RingSettings, Statistics, is_gone, map_ring, open_ring
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import kernel, one_at_a_time
 from sniffer.model import FRAME, Batch
 
 if TYPE_CHECKING:
@@ -318,6 +318,7 @@ class LiveCapture:
                 ring.close()
 
 
+@one_at_a_time()
 def warm_up() -> None:
     """Compile (or load from disk) the walk."""
     words = np.zeros(64, dtype=np.uint32)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import kernel, one_at_a_time
 from sniffer.gate.integers import le32, u32
 from sniffer.model import FRAME
 
@@ -244,6 +244,7 @@ def walk_pcapng(data, end, frames, state, big, interfaces, base, known):  # type
     return why
 
 
+@one_at_a_time()
 def warm_up() -> None:
     """Compile the walks, or load them from disk."""
     data = np.zeros(64, dtype=np.uint8)

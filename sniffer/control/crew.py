@@ -48,7 +48,6 @@ class Member:
 
     def __init__(self, number: int, crew: Crew, make_job: MakeJob, command: Sequence[str]) -> None:
         self.name = str(number)
-        self.health = WorkerHealth()
         self.books = Accumulator()
         self.up: dict[str, bool] = {}  # interfaces
         self.lost: dict[str, None] = {}  # interfaces that were removed
@@ -123,7 +122,6 @@ class Member:
 
     def died(self, reason: str) -> None:
         """The worker ended by itself; another follows."""
-        self.health.restarts += 1
         self.lost.clear()  # its successor opens everything anew
         self.books.begin()
         self._dropped = [self.dropped_events, 0]
@@ -131,7 +129,7 @@ class Member:
             "the worker died; it is started again",
             reason=reason,
             worker=self.name,
-            restarts=self.health.restarts,
+            restarts=self.supervisor.restarts,
         )
 
     async def take_rules(self, rules: NewRules) -> str:
@@ -259,6 +257,9 @@ class Crew:
 
     def health(self) -> dict[str, WorkerHealth]:
         """The state of each worker."""
-        for member in self.members:
-            member.health.up, member.health.heartbeat = member.supervisor.up, member.supervisor.heartbeat
-        return {member.name: member.health for member in self.members}
+        return {
+            member.name: WorkerHealth(
+                member.supervisor.up, member.supervisor.restarts, member.supervisor.heartbeat
+            )
+            for member in self.members
+        }

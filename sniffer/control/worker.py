@@ -40,7 +40,6 @@ from sniffer.control.records import (
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import SnifferError, WorkerError, printable
 from sniffer.gate import gate
-from sniffer.gate.compiled import one_at_a_time
 from sniffer.learned import Lesson
 from sniffer.ruleset import restore
 from sniffer.selftest import find_fault
@@ -324,10 +323,9 @@ def open_source(job: Job) -> Source:
 
 def warm_up() -> None:
     """Compile (or load from disk) every kernel, before the first packet waits for one."""
-    with one_at_a_time():
-        gate.warm_up()
-        savefile.warm_up()
-        ring.warm_up()
+    gate.warm_up()
+    savefile.warm_up()
+    ring.warm_up()
 
 
 def serve(sock: socket.socket) -> int:

@@ -8,21 +8,18 @@ Sources: netdevice(7), linux/ethtool.h; /proc/net/dev, whose columns net/core/ne
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import socket
 import struct
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from sniffer.blindspots import Finding, Level
-from sniffer.capture.interface import IFF_RUNNING, IFF_UP, SIOCGIFFLAGS, index_of, link_type
+from sniffer.capture import interface
+from sniffer.capture.interface import IFF_RUNNING, IFF_UP
 
-SIOCETHTOOL: Final = 0x8946
 IFF_PROMISC: Final = 0x100
 
 # Requests of linux/ethtool.h that only ask.
-GET_SETTINGS: Final = 0x01
 GET_RINGS: Final = 0x10
 GET_TSO: Final = 0x1E
 GET_GSO: Final = 0x23
@@ -31,9 +28,7 @@ GET_GRO: Final = 0x2B
 FLAG_VLAN_STRIPPED: Final = 1 << 8
 FLAG_LRO: Final = 1 << 15
 
-SETTINGS_SIZE: Final = 44  # struct ethtool_cmd
 RINGS_SIZE: Final = 36  # struct ethtool_ringparam: nine 32-bit words
-SPEED_UNKNOWN: Final = (0, 0xFFFF, 0xFFFF_FFFF)
 
 
 class CardLosses(NamedTuple):
@@ -53,8 +48,8 @@ def look_at_link(name: str) -> list[Finding]:
     Raises:
         InputError: there is none of this name, or of a kind that the gate does not read.
     """
-    index_of(name)
-    link_type(name)
+    interface.index_of(name)
+    interface.link_type(name)
     found = [_state(name)]
     if found[0].level is Level.OK:
         found += _speed(name)
@@ -70,7 +65,7 @@ def is_listening_possible(found: list[Finding]) -> bool:
 
 
 def _state(name: str) -> Finding:
-    flags = int.from_bytes(_request(name, SIOCGIFFLAGS, bytes(24))[:2], "little")
+    flags = interface.flags(name)
     if not flags & IFF_UP:
         return Finding("link", Level.FAULT, "the interface is down", f"ip link set {name} up", name)
     if not flags & IFF_RUNNING:
@@ -80,14 +75,8 @@ def _state(name: str) -> Finding:
 
 
 def _speed(name: str) -> list[Finding]:
-    answer = _ethtool(name, GET_SETTINGS, SETTINGS_SIZE)
-    if answer is None:
-        return []
-    low, high = struct.unpack_from("=H", answer, 12)[0], struct.unpack_from("=H", answer, 28)[0]
-    speed = high << 16 | low
-    if low in SPEED_UNKNOWN or speed in SPEED_UNKNOWN:
-        return []
-    return [Finding("speed", Level.OK, f"{speed} Mbit/s", "", name)]
+    speed = interface.speed(name)
+    return [Finding("speed", Level.OK, f"{speed} Mbit/s", "", name)] if speed else []
 
 
 def promiscuous(name: str, root: Path = Path("/sys/class/net")) -> bool | None:
@@ -135,7 +124,7 @@ def _offloads(name: str) -> list[Finding]:
 
 
 def _switch(name: str, kind: int) -> int | None:
-    answer = _ethtool(name, kind, 8)
+    answer = interface.ethtool(name, kind, 8)
     return None if answer is None else int(struct.unpack_from("=I", answer, 4)[0])
 
 
@@ -143,7 +132,7 @@ def _switch(name: str, kind: int) -> int | None:
 
 
 def _card_ring(name: str) -> list[Finding]:
-    answer = _ethtool(name, GET_RINGS, RINGS_SIZE)
+    answer = interface.ethtool(name, GET_RINGS, RINGS_SIZE)
     if answer is None:
         return []
     words = struct.unpack("=9I", answer)
@@ -167,33 +156,8 @@ def card_losses(name: str, table: str | None = None) -> CardLosses:
         name: of the interface.
         table: text of ``/proc/net/dev``; default: that of this thread's network namespace.
     """
-    if table is None:
-        try:
-            table = Path("/proc/thread-self/net/dev").read_text("ascii", "replace")
-        except OSError:
-            return CardLosses()
-    for line in table.splitlines():
-        head, colon, rest = line.rpartition(":")
-        if colon and head.strip() == name:
-            _bytes, _packets, errors, drops, overruns = map(int, rest.split()[:5])
-            return CardLosses(max(errors, overruns), drops)  # drivers differ in whether one holds the other
-    return CardLosses()
-
-
-# ── requests ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _request(name: str, number: int, rest: bytes) -> bytes:
-    """Ask the kernel about an interface (struct ifreq); what stands behind the name is answered."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        return fcntl.ioctl(asker.fileno(), number, struct.pack("16s", name.encode()[:15]) + rest)[16:]
-
-
-def _ethtool(name: str, kind: int, size: int) -> bytes | None:
-    """Ask the driver; None: it does not say."""
-    buffer = ctypes.create_string_buffer(struct.pack("=I", kind), size)
-    try:
-        _request(name, SIOCETHTOOL, struct.pack("P16x", ctypes.addressof(buffer)))
-    except OSError:
-        return None
-    return buffer.raw
+    told = interface.counters(name, table)
+    if len(told) < 5:
+        return CardLosses()
+    _bytes, _packets, errors, drops, overruns = told[:5]
+    return CardLosses(max(errors, overruns), drops)  # drivers differ in whether one holds the other

@@ -12,12 +12,15 @@ import ctypes
 import platform
 import re
 import socket
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sniffer.blindspots import Finding, Level
 from sniffer.capture.packet_socket import has_packet_sockets
+from sniffer.capture.plan import MEMORY, available_memory
 from sniffer.gate.compiled import is_warm
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OLDEST_KERNEL: Final = (3, 2)  # TPACKET_V3
 GOOD_KERNEL: Final = (4, 20)  # PACKET_IGNORE_OUTGOING
@@ -103,13 +106,10 @@ def memory(needed_mib: int, available: int | None) -> Finding:
     return Finding("memory", level, says, remedy if level else "")
 
 
-def available_mib(file: Path = Path("/proc/meminfo")) -> int | None:
+def available_mib(file: Path = MEMORY) -> int | None:
     """Memory that the machine can give."""
-    try:
-        found = re.search(r"^MemAvailable:\s*(\d+) kB$", file.read_text("ascii"), re.MULTILINE)
-    except (OSError, ValueError):
-        return None
-    return int(found[1]) // 1024 if found else None
+    told = available_memory(file)
+    return None if told is None else told >> 20
 
 
 def compiled(*, warm: bool) -> Finding:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sniffer.gate import decide, fragments, kinds, labels, names, quic, reasons, rows, servers
 from sniffer.gate.area import make_area
+from sniffer.gate.compiled import one_at_a_time
 from sniffer.gate.flowtable import (
     EVICTIONS,
     SWEEP_FLOWS,
@@ -264,6 +265,7 @@ def vlan_ids(layers: int, vlans: int, depth: int) -> tuple[int, ...]:
     return tuple((vlans >> (16 * i)) & 0xFFFF for i in reversed(range(min(tags, 4))))
 
 
+@one_at_a_time()
 def warm_up() -> None:
     """Compile (or load from disk) every kernel for the types it will meet."""
     gate = Gate([("a.example", True)], flows=8)

@@ -10,7 +10,7 @@ it comes JSON; a protocol that quotes JSON (Redis, mail, a log) looks different.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.model import Data
 from sniffer.oddities import Oddities
@@ -40,7 +40,6 @@ class JsonLines(Reader):
     """Reads lines."""
 
     __slots__ = ("_broken", "_eager", "_foreign", "_frame", "_lines", "_recent", "_sure", "_tail")
-    LINES: ClassVar[bool] = True
 
     def __init__(self, start: Start) -> None:
         super().__init__(start)

@@ -11,9 +11,10 @@ upgrade works, or a wrapping that was taken off.
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from sniffer.model import Facts, Role
 from sniffer.protocols.messages import Origin
@@ -80,11 +81,10 @@ class Start:
     midway: bool  # the first bytes are not the first of the stream
 
 
-class Reader:
+class Reader(ABC):
     """Reads one direction of one flow."""
 
     __slots__ = ("channel", "finished", "midway", "rest", "side")
-    LINES: ClassVar[bool] = False  # reads text lines, of which another reading may exist
 
     def __init__(self, start: Start) -> None:
         self.channel = start.channel
@@ -94,13 +94,13 @@ class Reader:
         self.rest = b""  # what came behind the end, for another reader
 
     @classmethod
+    @abstractmethod
     def probe(cls, head: bytes, start: Start) -> Fit:
         """Say whether a direction that begins with ``head`` (not empty) is this reader's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def feed(self, chunk: Data) -> list[Facts]:
         """Read what came."""
-        raise NotImplementedError
 
     def lose(self) -> None:
         """Bytes are missing here.  Most protocols cannot be taken up again."""

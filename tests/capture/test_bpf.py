@@ -12,13 +12,13 @@ import frames as build
 import numpy as np
 import pytest
 from capture import cbpf
+from enginerun import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.capture import bpf
 from sniffer.capture.packet_socket import WHOLE
 from sniffer.capture.savefile import Savefile
-from sniffer.engine import Engine, EngineSettings
 from sniffer.gate import kinds, openings, quic, reasons, tunnels
 from sniffer.gate.decide import DNS_PORT
 from sniffer.gate.gate import Gate
@@ -45,14 +45,7 @@ INITIAL = b"\xc3\0\0\0\x01\x08" + bytes(1_194)  # of the smallest size; nothing 
 @pytest.fixture(scope="module")
 def judges(ruleset: RuleSet) -> tuple[Gate, Gate]:
     """A gate with the names that the shipped rules list, and one that lets every name pass."""
-    engine = Engine(
-        ruleset,
-        interfaces=["test"],
-        settings=EngineSettings(gate_flows=1 << 12),
-        hit=lambda _: None,
-        event=lambda _: None,
-    )
-    return engine.gate, Gate(every_name=True, flows=1 << 12)
+    return Run(ruleset).engine.gate, Gate(every_name=True, flows=1 << 12)
 
 
 def kept(frame: bytes, link: int = 1) -> bool:

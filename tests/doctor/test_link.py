@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sniffer.blindspots import Level
+from sniffer.capture import interface
 from sniffer.doctor import link
 from sniffer.doctor.link import CardLosses, card_losses, is_listening_possible, look_at_link, promiscuous
 from sniffer.errors import InputError
@@ -29,11 +30,11 @@ class Kernel:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, flags: int = UP | RUNNING) -> None:
         self.flags = flags
         self.answers: dict[int, bytes] = {}
-        monkeypatch.setattr(link, "index_of", lambda _: 7)
-        monkeypatch.setattr(link, "link_type", lambda _: 1)
-        monkeypatch.setattr(link, "_request", lambda *_: struct.pack("<H22x", self.flags))
+        monkeypatch.setattr(interface, "index_of", lambda _: 7)
+        monkeypatch.setattr(interface, "link_type", lambda _: 1)
+        monkeypatch.setattr(interface, "flags", lambda _: self.flags)
         monkeypatch.setattr(
-            link, "_ethtool", lambda _, kind, size: self.answers.get(kind, b"")[:size] or None
+            interface, "ethtool", lambda _, kind, size: self.answers.get(kind, b"")[:size] or None
         )
 
     def switch(self, kind: int, value: int) -> None:
@@ -95,7 +96,7 @@ def test_a_speed_is_told_where_the_driver_knows_it(kernel: Kernel, speed: int, s
     answer = bytearray(44)
     struct.pack_into("=H", answer, 12, speed & 0xFFFF)
     struct.pack_into("=H", answer, 28, speed >> 16)
-    kernel.answers[link.GET_SETTINGS] = bytes(answer)
+    kernel.answers[interface.GET_SETTINGS] = bytes(answer)
     assert kernel.found("speed") == (None if says is None else (Level.OK, says, ""))
 
 

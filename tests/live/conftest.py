@@ -7,12 +7,16 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from sniffer.capture.ring import LiveCapture
+    from sniffer.model import Batch
 
 CLONE_NEWNET = 0x4000_0000
 
@@ -68,6 +72,19 @@ def in_namespace() -> Callable[[Callable[[], None]], None]:
             raise trouble[0]
 
     return run
+
+
+def until_silent(source: LiveCapture, *, silent: int = 3, seconds: float = 20) -> Iterator[Batch]:
+    """Batches of a ring, until it has had nothing for so many turns."""
+    deadline = time.monotonic() + seconds
+    for batch in source.batches():
+        assert time.monotonic() < deadline, "it does not fall silent"
+        if batch is not None:
+            yield batch
+            continue
+        silent -= 1
+        if not silent:
+            return
 
 
 def sender() -> socket.socket:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import frames as build
 import pytest
 from capture import cbpf
-from live.conftest import command, sender
+from live.conftest import command, sender, until_silent
 
 from sniffer.capture import bpf
 from sniffer.capture.packet_socket import WHOLE, RingSettings
@@ -42,15 +41,8 @@ def listen(settings: RingSettings) -> LiveCapture:
 
 def collect(source: LiveCapture) -> list[bytes]:
     """Frames of this test, until it is silent."""
-    out, silent = [], 3
-    deadline = time.monotonic() + 20
-    for batch in source.batches():
-        assert time.monotonic() < deadline, "it does not fall silent"
-        if batch is None:
-            silent -= 1
-            if not silent:
-                break
-            continue
+    out = []
+    for batch in until_silent(source):
         for row in batch.frames:
             data = batch.data[row["offset"] : row["offset"] + row["captured"]].tobytes()
             if data[6:11] == MARK:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from live.conftest import command, sender
+from live.conftest import command, sender, until_silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,14 +47,7 @@ def collect(
 ) -> list[tuple[int, int, int, int, int]]:
     """(number, length, captured, tag, protocol of the tag) of each test frame, until it is silent."""
     out = []
-    deadline = time.monotonic() + seconds
-    for batch in source.batches():
-        assert time.monotonic() < deadline, "it does not fall silent"
-        if batch is None:
-            silent -= 1
-            if not silent:
-                break
-            continue
+    for batch in until_silent(source, silent=silent, seconds=seconds):
         for row in batch.frames:
             data = batch.data[row["offset"] : row["offset"] + row["captured"]].tobytes()
             if data[12:14] == TEST_TYPE:
