@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.addresses import address_text
 from sniffer.capture import savefile
+from sniffer.capture.ahead import ahead
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import EXIT_HITS, EXIT_OK, InputError
 from sniffer.gate.gate import warm_up
@@ -160,7 +161,8 @@ class Scanner:
             )
         first = len(self._interfaces)
         try:
-            for batch in source.batches():
+            batches = source.batches()
+            for batch in ahead(batches) if source.size else batches:  # a pipe may keep us waiting
                 self._interfaces[first:] = source.interfaces
                 if first:
                     batch.frames["interface"] += first

@@ -71,6 +71,7 @@ class Savefile:
         self._packed = False
         self._position = 0
         self._frames: NDArray[Any] = np.zeros(batch_frames, dtype=FRAME)
+        self._lent: NDArray[Any] = np.zeros(batch_frames, dtype=FRAME)
         self._state: NDArray[np.int64] = np.zeros(walk.WORDS, dtype=np.int64)
 
     @property
@@ -92,6 +93,8 @@ class Savefile:
 
     def batches(self) -> Iterator[Batch]:
         """Yield everything readable, once.
+
+        A batch stays as it is while the next one is made, and no longer (:func:`sniffer.capture.ahead.ahead`).
 
         Raises:
             InputError: at a fault, after everything before it was yielded.
@@ -127,7 +130,9 @@ class Savefile:
         window.at = int(self._state[walk.AT])
         if count:
             self.packets += count
-            yield Batch(window.data, self._frames[:count])
+            window.lend()
+            self._frames, self._lent = self._lent, self._frames
+            yield Batch(window.data, self._lent[:count])
 
     # ── pcap ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""A window over a stream of bytes: the same few MiB of memory, refilled again and again.
+"""A window over a stream of bytes: the same few MiB of memory, twice, refilled in turn.
 
 In: a stream.  Out: ``data[at:end]``, the next unread bytes.
 Never: the whole file; a memory map, whose pages vanish under the reader when somebody cuts the file.
@@ -27,6 +27,8 @@ class Window:
     def __init__(self, stream: Stream, size: int) -> None:
         self.stream = stream
         self.data: NDArray[np.uint8] = np.zeros(max(size, 64), dtype=np.uint8)
+        self._other: NDArray[np.uint8] = np.zeros(max(size, 64), dtype=np.uint8)
+        self._lent = False
         self.at = self.end = 0
         self.ended = False
         self._offset = 0  # of data[0] in the stream
@@ -43,7 +45,7 @@ class Window:
     def need(self, size: int) -> bool:
         """Have at least ``size`` unread bytes in memory; False when the stream ends before.
 
-        Bytes handed out before become invalid.
+        Bytes handed out before become invalid, except those that were lent last.
         """
         if self.end - self.at < size:
             self._to_front(size)
@@ -61,8 +63,16 @@ class Window:
         self.at += size
         return True
 
+    def lend(self) -> None:
+        """Keep what is in memory now as it is, until other bytes were lent after it."""
+        self._lent = True
+
     def _to_front(self, size: int) -> None:
-        left = self.data[self.at : self.end].copy()  # a partial record at most
+        left = self.data[self.at : self.end]  # a partial record at most
+        if self._lent:
+            self.data, self._other, self._lent = self._other, self.data, False
+        else:
+            left = left.copy()
         if size > len(self.data):
             self.data = np.zeros(size, dtype=np.uint8)
         self.data[: len(left)] = left
