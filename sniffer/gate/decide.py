@@ -222,8 +222,6 @@ def judge_handshake(data, at, end, flow, listed, state):  # type: ignore[no-unty
 def is_server(data, row, now, state):  # type: ignore[no-untyped-def]
     """Whether one of the ends is a server that is known by its address."""
     table = state.servers
-    if table.count == 0:
-        return False
     width = 4 if row.family == 4 else 16
     seed = state.keys[2]
     return servers.is_known(table, data, np.int64(row.destination), width, seed, now) or servers.is_known(
@@ -438,7 +436,7 @@ def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyp
             row.hash, row.side = flow_hash(data, row, state.keys[0], state.keys[1])
             expect(hashes, flows, row.hash)
         elif row.payload_length >= quic.SMALLEST and data[row.payload] >= quic.LONG_HEADER:
-            quic.expect_hello(data, row)
+            quic.expect_hello(data, row, state.quic, state.keys[2])
 
 
 @kernel

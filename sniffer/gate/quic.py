@@ -91,6 +91,12 @@ LABELS: Final = np.array(
 COUNTERS: Final = ("quic_evicted", "quic_pieces")
 EVICTED, CROWDED = range(len(COUNTERS))
 
+JUDGED_ID: Final = np.dtype(
+    [
+        ("id", "<u8"),  # hash of a connection id whose name was read; 0: free
+        ("at", "<i8"),  # when, seconds on the gate's clock
+    ]
+)
 STORE: Final = np.dtype(
     [
         ("ids", "<u8", (SLOTS,)),  # hash of the connection id; 0: free
@@ -102,8 +108,7 @@ STORE: Final = np.dtype(
             "<i8",
             (SLOTS, MAX_RANGES, 2),
         ),  # pieces behind a hole: first byte, byte behind; 0, 0: none
-        ("judged", "<u8", (JUDGED,)),  # hashes of connection ids whose name was read; 0: free
-        ("judged_at", "<i8", (JUDGED,)),  # when, seconds on the gate's clock
+        ("judged", JUDGED_ID, (JUDGED,)),
         ("second", "<i8"),  # of the budget
         ("spent", "<i8"),  # in that second
         ("counts", "<i8", (len(COUNTERS),)),
@@ -172,11 +177,14 @@ def is_initial(data, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def expect_hello(data, row):  # type: ignore[no-untyped-def]
-    """Ask for the cache lines in which the hello of an Initial begins."""
+def expect_hello(data, row, store, seed):  # type: ignore[no-untyped-def]
+    """Ask for what is wanted in a moment, if this is an Initial: where its hello begins, what is known of its id."""
     at = np.int64(row.payload)
     for line in range(1, EXPECTED):
         prefetch(data, at + 64 * line)
+    size = np.int64(data[at + 5])
+    if size <= LONGEST_ID and row.payload_length >= SMALLEST:
+        prefetch(store.judged, judged_place(id_hash(data, at + 6, size, seed)))
 
 
 # ── protection ───────────────────────────────────────────────────────────────────────────────────────────
@@ -269,18 +277,24 @@ def id_hash(data, at, size, seed):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def judged_place(h):  # type: ignore[no-untyped-def]
+    """Where the verdict about a connection is kept."""
+    return np.int64(h >> np.uint64(8)) & (JUDGED - 1)
+
+
+@kernel
 def is_judged(store, h, now):  # type: ignore[no-untyped-def]
     """Whether the name of a connection was read."""
-    place = np.int64(h >> np.uint64(8)) & (JUDGED - 1)
-    return store.judged[place] == h and now - store.judged_at[place] <= MAX_AGE
+    judged = store.judged[judged_place(h)]
+    return judged.id == h and now - judged.at <= MAX_AGE
 
 
 @kernel
 def note_verdict(store, h, now, verdict):  # type: ignore[no-untyped-def]
     """Remember that the name of a connection was read, and pass its verdict on."""
-    place = np.int64(h >> np.uint64(8)) & (JUDGED - 1)
-    store.judged[place] = h
-    store.judged_at[place] = now
+    judged = store.judged[judged_place(h)]
+    judged.id = h
+    judged.at = now
     return verdict
 
 

@@ -15,18 +15,25 @@ from sniffer.gate.hashing import name_end, name_step
 
 SLOTS: Final = 1 << 16
 WAYS: Final = 8
+FILTER: Final = 1 << 16  # bits: 8 KiB, which stays in the cache where the table does not
 FOR_EVER: Final = (1 << 62) - 1
-
 
 TABLE: Final = np.dtype(
     [
         ("hashes", "<u8", (SLOTS,)),  # 0: free
         ("until", "<i8", (SLOTS,)),  # seconds on the gate's clock
-        ("count", "<i8"),  # entries ever made; 0: no need to look
+        ("filter", "u1", (FILTER >> 3,)),  # a bit for each hash that was ever remembered, so that most misses are cheap
     ],
     align=True,
 )
 """Hashes of addresses, and until when each counts.  Zeros are an empty table."""
+
+
+@kernel
+def filter_bit(h):  # type: ignore[no-untyped-def]
+    """Byte of the filter and bit in it that belong to a hash."""
+    place = np.int64(h >> np.uint64(32)) & (FILTER - 1)
+    return place >> 3, np.uint8(1 << (place & 7))
 
 
 @kernel
@@ -52,13 +59,17 @@ def remember(table, data, width, seed, until):  # type: ignore[no-untyped-def]
             chosen = slot
     table.hashes[chosen] = h
     table.until[chosen] = until
-    table.count += 1
+    byte, bit = filter_bit(h)
+    table.filter[byte] |= bit
 
 
 @kernel
 def is_known(table, data, at, width, seed, now):  # type: ignore[no-untyped-def]
     """Whether an address counts now."""
     h = address_hash(data, at, width, seed)
+    byte, bit = filter_bit(h)
+    if table.filter[byte] & bit == 0:
+        return False
     bucket = np.int64(h >> np.uint64(8)) & (SLOTS - 1) & ~np.int64(WAYS - 1)
     for slot in range(bucket, bucket + WAYS):
         if table.hashes[slot] == h:
