@@ -3,7 +3,7 @@
     python bench/limit.py CAPTURE
 
 In: a capture.  Out: packets, and a sum that nobody needs.
-Never: a decision.  The file is read as ``sniffer scan`` reads it, by :class:`sniffer.capture.savefile.Savefile`.
+Never: a decision.  The file is read as ``sniffer scan`` reads it, by :class:`sniffer.capture.savefile.Savefile`, ahead.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 
+from sniffer.capture.ahead import ahead
 from sniffer.capture.savefile import Savefile
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def touch(data: NDArray[Any], frames: NDArray[Any]) -> int:
 def main() -> int:
     """Walk a capture."""
     packets = total = 0
-    for batch in Savefile(sys.argv[1]).batches():
+    for batch in ahead(Savefile(sys.argv[1]).batches()):
         packets += len(batch.frames)
         total += touch(batch.data, batch.frames)
     print(packets, total)

@@ -100,10 +100,10 @@ def processor() -> str:
     )
 
 
-def conditions(core: int) -> str:
-    """Where and how busy: what a figure means nothing without."""
+def conditions(core: int | None) -> str:
+    """Where and how busy: what a figure means nothing without.  ``core``: the one in use, None for all."""
     load = os.getloadavg()[0]
     return (
-        f"{processor()}, {os.cpu_count()} processors, core {core}; Python {platform.python_version()}; "
+        f"{processor()}, {os.cpu_count()} processors, {'all' if core is None else f'core {core}'}; Python {platform.python_version()}; "
         f"load at the begin {load:.1f}{' - NOT IDLE, figures are noisy' if load > 0.5 else ''}"
     )

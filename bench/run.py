@@ -1,7 +1,7 @@
 """The table of ``make bench``: what sniffer costs on each kind of traffic, and what others cost on the same files.
 
     python bench/run.py [--kinds isp,syn,…] [--tools sniffer,suricata,…] [--packets 2000000] [--rounds 3]
-                        [--folder DIR] [--core N] [--json FILE] [--live] [--growth]
+                        [--folder DIR] [--core N | --free] [--json FILE] [--live] [--growth]
 
 In: nothing but the project; Debian's packages for the others, which bench/trixie.py fetches where it can.
 Out: a table; the same for machines with --json; status 1 when sniffer's hits differ from what a capture holds.
@@ -9,7 +9,7 @@ Never: a figure from a run that is not counted; a figure of one tool from other 
 
 In each round every tool reads a capture of 1 000 packets, which costs its start-up alone, and then the large one; the
 difference is the price of the packets.  The order of the tools turns from round to round.  The files lie in the page
-cache; all run pinned to one core.
+cache; all run pinned to one core, unless --free.
 """
 
 from __future__ import annotations
@@ -78,7 +78,16 @@ class Measured:
 
     def ratios(self, ours: Measured) -> list[float]:
         """How many times the CPU time of ours, round by round."""
-        return [theirs / own for theirs, own in zip(self.cpu, ours.cpu, strict=False) if own > 0]
+        return times(self.cpu, ours.cpu)
+
+    def waits(self, ours: Measured) -> list[float]:
+        """How many times as long as ours by the wall clock, round by round."""
+        return times(self.wall, ours.wall)
+
+
+def times(theirs: list[float], ours: list[float]) -> list[float]:
+    """Ratios of the rounds of two tools."""
+    return [their / own for their, own in zip(theirs, ours, strict=False) if own > 0]
 
 
 def make(path: Path, kind: str, packets: int) -> dict[str, Any]:
@@ -110,7 +119,8 @@ def measure_kind(kind: str, tools: list[Tool], folder: Path, packets: int, round
             rows[(i + number) % len(rows)].round(small, large, expected)
     print(f"\n{kind}: {expected['packets']} packets, {expected['mean_bytes']} bytes on average")
     print(
-        f"  {'':12} {'CPU s per million packets':>26} {'M packets/s, wall':>26} {'times sniffer':>24} "
+        f"  {'':12} {'CPU s per million packets':>26} {'times sniffer':>24} "
+        f"{'M packets/s by the clock':>26} {'time, times sniffer':>24} "
         f"{'start s':>8} {'peak MiB':>9}  found"
     )
     ours = next((row for row in rows if row.tool.name == "sniffer"), None)
@@ -130,9 +140,13 @@ def print_row(row: Measured, ours: Measured | None) -> None:
         print(f"  {row.tool.name:12} no figure: {row.failed}")
         return
     rates = [1 / seconds if seconds > 0 else float("inf") for seconds in row.wall]
-    times = spread(row.ratios(ours), 1) if ours and row is not ours and row.ratios(ours) else ""
+    cpu, wall = (
+        (spread(row.ratios(ours)), spread(row.waits(ours)))
+        if ours and row is not ours and row.ratios(ours) and row.waits(ours)
+        else ("", "")
+    )
     print(
-        f"  {row.tool.name:12} {spread(row.cpu, 3):>26} {spread(rates):>26} {times:>24} "
+        f"  {row.tool.name:12} {spread(row.cpu, 3):>26} {cpu:>24} {spread(rates):>26} {wall:>24} "
         f"{statistics.median(cost.cpu for cost in row.starts):8.2f} "
         f"{max(cost.peak for cost in row.wholes):9.0f}  {row.found.text}"
         + (f"; then it failed: {row.failed}" if row.failed else "")
@@ -148,6 +162,7 @@ def as_data(row: Measured, ours: Measured | None) -> dict[str, Any]:
         "cpu_seconds_per_million": row.cpu,
         "wall_seconds_per_million": row.wall,
         "times_sniffer": row.ratios(ours) if ours else [],
+        "wall_times_sniffer": row.waits(ours) if ours else [],
         "start_cpu_seconds": [cost.cpu for cost in row.starts],
         "peak_mib": [cost.peak for cost in row.wholes],
         "found": row.found.text,
@@ -166,6 +181,7 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument("--packets", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
+    parser.add_argument("--free", action="store_true", help="pin nothing: speed by the clock with all cores")
     parser.add_argument("--folder", type=Path, help="keep the captures here; default: a temporary folder")
     parser.add_argument("--json", type=Path, help="write everything that was measured into this file")
     parser.add_argument("--live", action="store_true", help="also bench/live.py: a veth pair, root needed")
@@ -182,8 +198,9 @@ def main() -> int:
     """Measure and print."""
     arguments = arguments_of()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # rows come minutes apart
-    pin(arguments.core)
-    where = conditions(arguments.core)
+    if not arguments.free:
+        pin(arguments.core)
+    where = conditions(None if arguments.free else arguments.core)
     with tempfile.TemporaryDirectory(prefix="sniffer-bench-") as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ import numpy as np
 from sniffer.addresses import address_text
 from sniffer.flows.table import FlowTable
 from sniffer.gate import reasons, rows
-from sniffer.gate.gate import Gate
+from sniffer.gate.gate import DEFAULT_FLOWS, Gate
 from sniffer.gate.headers import TCP
 from sniffer.learned import Addresses, Lesson
 from sniffer.model import Data, Detection, Facts, Match, Place, Role
@@ -58,7 +58,7 @@ HOST_FACTS: Final = ("tls.server_name", "http.host", "connect.host")
 class EngineSettings:
     """What an operator may set."""
 
-    gate_flows: int = 1 << 20  # flows the gate remembers, a power of two
+    gate_flows: int = DEFAULT_FLOWS  # flows the gate remembers, a power of two
     read_flows: int = 65_536  # flows being reassembled
     read_bytes: int = 256 << 20  # memory of their reassembly
     one_sided: bool = False  # the mirror shows one direction by design: answers cannot be seen

@@ -17,7 +17,7 @@ import numpy as np
 from sniffer.gate import fragments, http_heads, names, openings, quic, reasons, rows, servers
 from sniffer.gate.area import settle
 from sniffer.gate.compiled import inlined, kernel, prefetch
-from sniffer.gate.flowtable import EVICTIONS, expect, find, flow_hash, insert
+from sniffer.gate.flowtable import EVICTIONS, IDLE_SECONDS, expect, find, flow_hash, insert, locate
 from sniffer.gate.fragments import REFUSED, WHOLE, add_fragment, copy_out, fragment_hash, release
 from sniffer.gate.headers import TCP, decode, walk
 from sniffer.gate.integers import u16
@@ -339,7 +339,9 @@ def judge_segment(data, row, now, hashes, flows, listed, state):  # type: ignore
     flags = row.tcp_flags
     side = row.side
     has_payload = row.payload_length > 0
-    slot = find(hashes, flows, row.hash, now)
+    slot = np.int64(row.slot)  # as located; other flows may have come or gone since then
+    if slot < 0 or hashes[slot] != row.hash or now - np.int64(flows[slot].last_seen) > IDLE_SECONDS:
+        slot = find(hashes, flows, row.hash, now)
     if slot < 0:
         if not has_payload and (flags & SYN) == 0:
             row.slot = -1
@@ -489,6 +491,10 @@ def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, list
             if i + STRIDE < len(frames):
                 expect_frame(data, frames[i + STRIDE])
             read_frame(data, frames[i], state.read[i - first], hashes, flows, state)
+        for i in range(first, stop):
+            row = state.read[i - first]
+            if row.hash != np.uint64(0):
+                row.slot = locate(hashes, flows, row.hash)
         for i in range(first, stop):
             now = tell_time(state.clock, frames[i].time)
             row = state.read[i - first]

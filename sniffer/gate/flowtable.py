@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WAYS: Final = 8
 IDLE_SECONDS: Final = 900
 CACHE_LINE: Final = 64
+LARGE_PAGE: Final = 2 << 20
 
 # What kind of flow had to go, in the order in which they go.
 EVICTIONS: Final = ("idle", "embryonic", "undecided", "judged", "watched", "mining")
@@ -53,10 +54,15 @@ class FlowTable:
 
 
 def aligned_zeros(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros that begin on a cache line, so that a bucket's hashes are one line and not parts of two."""
+    """Zeros that begin on a cache line, so that a bucket's hashes are one line and not parts of two.
+
+    Large ones begin on a large page, so that the system can back all of them with such: what is looked up anywhere in
+    24 MiB would need a walk through the page tables each time otherwise.
+    """
     size = count * dtype.itemsize
-    memory = np.zeros(size + CACHE_LINE, dtype=np.uint8)
-    skip = -memory.ctypes.data % CACHE_LINE
+    border = LARGE_PAGE if size >= LARGE_PAGE else CACHE_LINE
+    memory = np.zeros(size + border, dtype=np.uint8)
+    skip = -memory.ctypes.data % border
     return memory[skip : skip + size].view(dtype)
 
 
@@ -108,11 +114,19 @@ def bucket_of(hashes, h):  # type: ignore[no-untyped-def]
 
 @inlined
 def expect(hashes, flows, h):  # type: ignore[no-untyped-def]
-    """Ask for the cache lines of a flow's bucket: it will be looked up in a moment."""
+    """Ask for the hashes of a flow's bucket: it will be looked up in a moment."""
+    prefetch(hashes, bucket_of(hashes, h))
+
+
+@inlined
+def locate(hashes, flows, h):  # type: ignore[no-untyped-def]
+    """Slot of a flow or -1, a moment before it is wanted: asks for its cache line."""
     bucket = bucket_of(hashes, h)
-    prefetch(hashes, bucket)
-    prefetch(flows, bucket)
-    prefetch(flows, bucket + WAYS // 2)
+    for slot in range(bucket, bucket + WAYS):
+        if hashes[slot] == h:
+            prefetch(flows, slot)
+            return slot
+    return -1
 
 
 @inlined

@@ -20,6 +20,7 @@ from sniffer.gate.flowtable import (
     SWEEP_ONE_SIDED,
     SWEEP_WITH_PAYLOAD,
     FlowTable,
+    aligned_zeros,
     sweep,
 )
 from sniffer.model import FRAME, Batch, Packet
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DEFAULT_FLOWS = 1 << 20
+DEFAULT_FLOWS = 1 << 21  # a million flows fill less than half of it, so that hardly a bucket overflows
 
 
 class Gate:
@@ -59,7 +60,7 @@ class Gate:
         self.frames = 0
         self.bytes = 0
         self.names = names.NameTable(listed, seed=int(self.keys[2]), everything=every_name)
-        self._state: NDArray[Any] = np.zeros(1, dtype=decide.STATE)
+        self._state: NDArray[Any] = aligned_zeros(1, decide.STATE)
         self._state["keys"][0] = self.keys
         self._state["everything"][0] = every_name
         self._area = make_area()

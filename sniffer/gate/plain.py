@@ -107,7 +107,7 @@ class PlainGate:
         listed: Sequence[tuple[str, bool]] = (),
         *,
         every_name: bool = False,
-        flows: int = 1 << 20,
+        flows: int = 1 << 21,
         keys: tuple[int, int, int],
     ) -> None:
         self.exact = {name for name, _ in listed}
