@@ -1,9 +1,10 @@
 """The live table: one worker of sniffer, and Suricata, on a veth pair that is flooded as fast as tcpreplay can.
 
     python bench/live.py [--seconds 20] [--rounds 3] [--kinds isp] [--pps N] [--packets 200000] [--json FILE]
+    python bench/live.py --seconds 600 --rounds 1 --kinds syn --packets 20000000 --sensors sniffer     # is memory flat?
 
 In: root, two cores, ``ip`` and ``unshare``; tcpreplay and Suricata come from bench/trixie.py.
-Out: packets a second offered, captured, dropped; CPU of the sensor; addresses found.
+Out: packets a second offered, captured, dropped; CPU of the sensor; addresses found; what was resident over time.
 Never: a packet outside of a network namespace that this script made; the end of a process that it did not start.
 
 The sender has one core, the sensor the other.  The kernel hands a frame over in the sender's context, so what that costs
@@ -27,7 +28,7 @@ import urllib.request
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import trixie
@@ -35,11 +36,16 @@ from measure import FailedError, conditions, spread
 from run import make
 from tools import SNIFFER, Suricata, short
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 INSIDE = "SNIFFER_BENCH_NAMESPACE"
 WIRE, PORT = "wire", "port"  # tcpreplay takes a name that begins with tap for something else
 LISTEN = "127.0.0.1:9478"  # of the namespace's own loopback interface
 TICKS = os.sysconf("SC_CLK_TCK")
 READY_SECONDS = 120
+WATCH_SECONDS = 5
+LONG = 120  # seconds, from which on memory is shown over time
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,11 @@ class Sensor(ABC):
 
     def peaks(self) -> list[float]:
         """MiB resident at most, of each of its processes."""
-        return [peak_of(pid) for pid in family(self.process.pid)]
+        return [memory_of(pid, "VmHWM") for pid in family(self.process.pid)]
+
+    def resident(self) -> float:
+        """MiB resident now, of all its processes."""
+        return sum(memory_of(pid, "VmRSS") for pid in family(self.process.pid))
 
     def end(self) -> None:
         """Stop it, gently at first."""
@@ -198,9 +208,9 @@ def cpu_of(pid: int) -> float:
     return sum(map(int, fields[11:15])) / TICKS
 
 
-def peak_of(pid: int) -> float:
-    """MiB that a process had resident at most."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
+def memory_of(pid: int, what: str) -> float:
+    """MiB that a process has resident (VmRSS) or had at most (VmHWM)."""
+    found = re.search(rf"{what}:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
     return int(found[1]) / 1_024 if found else 0.0
 
 
@@ -238,8 +248,8 @@ def sender() -> list[str]:
 SENT = re.compile(r"Actual: (\d+) packets \(\d+ bytes\) sent in ([\d.]+) seconds")
 
 
-def replay(capture: Path, seconds: int, pps: int, core: int) -> tuple[int, float]:
-    """Send a capture again and again; return packets and seconds."""
+def replay(capture: Path, seconds: int, pps: int, core: int, watch: Callable[[], None]) -> tuple[int, float]:
+    """Send a capture again and again, and ``watch`` meanwhile; return packets and seconds."""
     pace = [f"--pps={pps}", "--pps-multi=64"] if pps else ["--topspeed"]
     words = [
         *sender(),
@@ -251,17 +261,22 @@ def replay(capture: Path, seconds: int, pps: int, core: int) -> tuple[int, float
         f"--duration={seconds}",
         str(capture),
     ]
-    done = subprocess.run(
+    with subprocess.Popen(
         words,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-        timeout=seconds + 120,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # no threads here
-    )
-    found = SENT.search(done.stdout + done.stderr)
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509  # no threads here
+    ) as process:
+        deadline = time.monotonic() + seconds + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(min(WATCH_SECONDS, seconds / 4))
+            watch()
+        process.kill()  # nothing happens where it has ended
+        said = process.communicate()[0]
+    found = SENT.search(said)
     if found is None:
-        raise FailedError(f"tcpreplay sent nothing: {(done.stderr or done.stdout).strip()[-300:]}")
+        raise FailedError(f"tcpreplay sent nothing: {said.strip()[-300:]}")
     return int(found[1]), float(found[2])
 
 
@@ -274,7 +289,12 @@ def one_round(
         sensor.wait()
         time.sleep(1)
         before = sensor.cpu()
-        sent, seconds = replay(capture, arguments.seconds, arguments.pps, arguments.sender_core)
+        begun, resident = time.monotonic(), [(0.0, sensor.resident())]
+
+        def watch() -> None:
+            resident.append((round(time.monotonic() - begun, 1), sensor.resident()))
+
+        sent, seconds = replay(capture, arguments.seconds, arguments.pps, arguments.sender_core, watch)
         time.sleep(2)  # the ring empties, and what is counted once a second is told
         cpu, peaks = sensor.cpu() - before, sensor.peaks()
         counts = sensor.counts()
@@ -289,6 +309,7 @@ def one_round(
         "cpu_seconds_per_million": cpu / sent * 1e6,
         "cpu_share": cpu / seconds,
         "peak_mib": peaks,
+        "resident_mib": resident,
         "hosts": sorted(counts.hosts),
     }
 
@@ -319,10 +340,18 @@ def measure_kind(kind: str, sensors: list[type[Sensor]], folder: Path, arguments
             f"{spread(column('cpu_seconds_per_million', 1), 3):>26} {spread(column('cpu_share', 100), 0):>24} "
             f"{'+'.join(f'{peak:.0f}' for peak in rounds[-1]['peak_mib']):>9}  {hosts} of {len(expected['hosts'])}"
         )
+        if arguments.seconds >= LONG:
+            print(f"  {'':12} MiB resident by seconds: {over_time(rounds[-1]['resident_mib'])}")
         odd = [one["unaccounted"] for one in rounds if one["unaccounted"]]
         if odd:
             print(f"  {'':12} packets neither captured nor dropped, by its own count: {odd}")
     return rows
+
+
+def over_time(samples: list[tuple[float, float]], most: int = 12) -> str:
+    """Some of many samples, the first and the last among them."""
+    steps = [round(i * (len(samples) - 1) / (most - 1)) for i in range(most)]
+    return ", ".join(f"{samples[i][0]:.0f} s {samples[i][1]:.0f}" for i in sorted(set(steps)))
 
 
 def arguments_of() -> argparse.Namespace:
@@ -335,6 +364,7 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kinds", default="isp", help="of bench/mix.py, with commas")
     parser.add_argument("--packets", type=int, default=200_000, help="of the capture that is sent in a loop")
+    parser.add_argument("--sensors", default="sniffer,suricata", help="with commas")
     parser.add_argument("--pps", type=int, default=0, help="packets a second; 0: as fast as can be")
     parser.add_argument("--core", type=int, default=cores[-1], help="of the sensor")
     parser.add_argument("--sender-core", type=int, default=cores[0])
@@ -359,7 +389,8 @@ def main() -> int:
     where = conditions(arguments.core)
     try:
         make_pair()
-        sensors = [Sniffer, *([LiveSuricata] if trixie.unpacked() else [])]
+        known = {"sniffer": Sniffer, **({"suricata": LiveSuricata} if trixie.unpacked() else {})}
+        sensors = [known[name] for name in arguments.sensors.split(",") if name in known]
         with tempfile.TemporaryDirectory(prefix="sniffer-live-") as temporary:
             print(f"{where}; {arguments.rounds} rounds, median (lowest to highest)")
             kinds = {
