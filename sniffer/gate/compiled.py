@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import gc
 import hashlib
 import os
 import shutil
@@ -21,6 +20,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from sniffer.garbage import seldom_collected
 from sniffer.gate.compiler import Kernel
 
 if TYPE_CHECKING:
@@ -75,9 +75,6 @@ def forget_old(folder: Path) -> None:
 
 CACHE = cache_folder()
 numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
-
-PATIENT = (20_000, 20, 100)
-"""When the garbage collector looks, while kernels are compiled."""
 
 OPTIONS: dict[str, Any] = {
     "boundscheck": True,
@@ -150,15 +147,9 @@ def copy(target, to, source, at, size):  # type: ignore[no-untyped-def]
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """While processes compile: one does, the others wait and load what it made."""
-    thresholds = gc.get_threshold()
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / "lock").open("w") as lock, seldom_collected():
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # A compiler makes millions of small objects that stay: looking for waste among them took an eighth of the time.
-        gc.set_threshold(*PATIENT)
-        try:
-            yield
-        finally:
-            gc.set_threshold(*thresholds)
+        yield
 
 
 def is_warm() -> bool:

@@ -16,9 +16,10 @@ Everything here stands on what numba offers to extend it: a compiler of our own 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
 
-from numba.core import types
+from numba.core import event, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
@@ -39,7 +40,7 @@ from numba.core.untyped_passes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PASSES = (
     TranslateByteCode,
@@ -56,7 +57,8 @@ PASSES = (
 """What numba does with a function, less what kernels have no use for: closures, ``with``, comprehensions, inlining of
 Python code.  A kernel that has one of these does not compile."""
 
-NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+COMPILING: Final = "numba:compile"  # the event that numba tells of
+NO_WRAPPERS: Final = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 class Part(JITCodeLibrary):
@@ -134,8 +136,11 @@ class PartDispatcher(CPUDispatcher):
 class Kernel(CPUDispatcher):
     """A kernel as Python sees it."""
 
+    made = 0  # how many there are
+
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
         """Make kernels of functions with ``numba.njit``'s options; machine code is kept on disk."""
+        Kernel.made += 1
         super().__init__(function, targetoptions={**options, "nopython": True}, pipeline_class=WholeCompiler)
         self.enable_caching()
         options = {**self.targetoptions, **NO_WRAPPERS}
@@ -145,3 +150,33 @@ class Kernel(CPUDispatcher):
     def _numba_type_(self) -> Any:
         """What the name of this kernel means inside another."""
         return types.Dispatcher(self.part)
+
+
+class Watch(event.Listener):
+    """Counts kernels as they are compiled."""
+
+    def __init__(self, tell: Callable[[int, int], None]) -> None:
+        self._tell = tell
+        self._done = 0
+
+    def on_start(self, _event: Any) -> None:
+        """A kernel is begun; those that it calls come before it is done."""
+        self._tell(self._done, max(self._done, Kernel.made))
+
+    def on_end(self, _event: Any) -> None:
+        """A kernel is done."""
+        self._done += 1
+
+
+@contextlib.contextmanager
+def watched(tell: Callable[[int, int], None]) -> Iterator[None]:
+    """Tell of each kernel that is compiled, as it is begun: how many are done, of about how many.
+
+    Kernels that are on disk are only loaded; of these nothing is told.
+    """
+    watch = Watch(tell)
+    event.register(COMPILING, watch)
+    try:
+        yield
+    finally:
+        event.unregister(COMPILING, watch)
