@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sniffer.errors import EXIT_OK, ConfigError, UsageError, printable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 STYLES = {"confirmed": "bold red", "probable": "yellow", "suspected": "dim"}
 MARKS = {"ok": "green", "note": "cyan", "warning": "yellow", "fault": "bold red"}
+COMPILING = "compiling the packet gate for this machine, once; this takes some 15 seconds"
 SHOWN = 3
 WIDTH_OF_A_PIPE = 160
 
@@ -57,7 +58,7 @@ def progress(files: int, *, quiet: bool = False) -> Iterator[Callable[[str, int,
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("scanning" if is_warm() else "compiling the gate (first start only)", total=files)
+        task = bar.add_task("scanning", total=files)
         begun: list[str] = []
 
         def advance(path: str, done: int, size: int) -> None:
@@ -66,6 +67,36 @@ def progress(files: int, *, quiet: bool = False) -> Iterator[Callable[[str, int,
             part = done / size if size else 0.0
             name = escape(printable(Path(path).name, 40))
             bar.update(task, completed=len(begun) - 1 + min(part, 1.0), description=name)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def compiling(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """If kernels have to be compiled: a progress bar over them on a terminal, else one line."""
+    screen = Console(stderr=True)
+    if quiet or not screen.is_terminal:
+        told: list[int] = []
+
+        def tell(done: int, _all: int) -> None:
+            if not told:
+                screen.print(COMPILING, soft_wrap=True)
+            told.append(done)
+
+        yield tell
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of about {task.total}"),
+    )
+    with Progress(*columns, console=screen, transient=True) as bar:
+        tasks: list[TaskID] = []
+
+        def advance(done: int, kernels: int) -> None:
+            if not tasks:
+                tasks.append(bar.add_task(COMPILING))
+            bar.update(tasks[0], completed=done, total=kernels)
 
         yield advance
 
@@ -199,9 +230,7 @@ def countdown(seconds: float, *, quiet: bool = False) -> Iterator[Callable[[floa
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task(
-            "listening" if is_warm() else "compiling the gate (first start only)", total=seconds
-        )
+        task = bar.add_task("listening" if is_warm() else COMPILING, total=seconds)
 
         def advance(gone: float, packets: int) -> None:
             bar.update(task, completed=min(gone, seconds), description=f"listening: {packets} packets")

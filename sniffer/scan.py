@@ -18,7 +18,8 @@ from sniffer.capture import savefile
 from sniffer.capture.ahead import ahead
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import EXIT_HITS, EXIT_OK, InputError
-from sniffer.gate.gate import warm_up
+from sniffer.gate import gate
+from sniffer.gate.compiler import watched
 from sniffer.model import Confidence, Severity
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
@@ -206,6 +207,17 @@ class Scanner:
             self._write(encode(event))
 
 
+def warm_up(tell: Callable[[int, int], None] = lambda _done, _all: None) -> None:
+    """Compile the kernels that a scan needs, or load them from disk; so processes find them there.
+
+    Args:
+        tell: told, when kernels are compiled, how many are done, of about how many.
+    """
+    with watched(tell):
+        savefile.warm_up()
+        gate.warm_up()
+
+
 def scan_files(
     paths: Sequence[str],
     ruleset: RuleSet,
@@ -213,7 +225,7 @@ def scan_files(
     write: Callable[[bytes], None],
     progress: Callable[[str, int, int], None] = lambda _path, _done, _all: None,
 ) -> Result:
-    """Scan files in order and return what came of all of them."""
+    """Scan files in order and return what came of all of them; kernels are there already (:func:`warm_up`)."""
     if settings.jobs > 1 and len(paths) > 1 and not settings.continuous:
         return _scan_in_processes(paths, ruleset, settings, write, progress)
     scanner = Scanner(ruleset, settings, write)
@@ -244,7 +256,6 @@ def _scan_in_processes(
     write: Callable[[bytes], None],
     progress: Callable[[str, int, int], None],
 ) -> Result:
-    warm_up()  # once here, so that the processes load the kernels from disk
     whole = Result()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(settings.jobs, context, _begin_process, (ruleset.dump(), settings)) as pool:

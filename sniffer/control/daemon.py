@@ -211,7 +211,7 @@ class Daemon:
             self.book.expire(now)
             if now - begun > patience and not self._reading.is_set():
                 patience = float("inf")
-                logger().info("compiling the gate; this takes a moment at the first start only")
+                logger().info("compiling the packet gate for this machine, once; this takes some 15 seconds")
             if self.notifier.watchdog_seconds:
                 self.notifier.watchdog()
             if self.table is not None:

@@ -18,6 +18,6 @@ Never: a Python object for a frame that does not pass; an exception for a frame'
     reasons.py       why a frame passes or not: a closed list
     rows.py          the records that kernels write
     area.py          memory for what does not lie in one piece in the batch
-    compiled.py      how kernels are compiled and kept
+    compiled.py      how kernels are compiled and kept; compiler.py, how many become one piece of machine code
     plain.py         the same decisions, readably; the other plain_*.py are its parts
 """

@@ -20,6 +20,9 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from sniffer.garbage import seldom_collected
+from sniffer.gate.compiler import Kernel
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -75,21 +78,30 @@ numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
 
 OPTIONS: dict[str, Any] = {
     "boundscheck": True,
-    "cache": True,
     "nogil": True,
     "error_model": "numpy",
     "_nrt": False,
 }
-kernel = numba.njit(**OPTIONS)
-"""Bounds are checked on every access: the last line of defence on hostile bytes, measured to cost nothing.
 
-``_nrt=False`` leaves out numba's memory manager: a kernel that allocates does not compile, and arrays are handed
-from kernel to kernel without atomic reference counts (a quarter of the time in the gate).
-"""
 
-inlined = numba.njit(**OPTIONS, forceinline=True)
-"""A kernel that is laid into its callers: for what runs for every frame.  A call between kernels goes through memory;
-without it the gate takes a sixth less time.  Each caller has a copy to compile, so it is for those alone."""
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function.
+
+    Bounds are checked on every access: the last line of defence on hostile bytes, measured to cost nothing.
+
+    ``_nrt=False`` leaves out numba's memory manager: a kernel that allocates does not compile, and arrays are handed
+    from kernel to kernel without atomic reference counts (a quarter of the time in the gate).
+    """
+    return Kernel(function, **OPTIONS)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function to be laid into its callers: for what runs for every frame.
+
+    A call between kernels goes through memory; without it the gate takes a sixth less time.  Each caller has a copy to
+    compile, so it is for those alone.
+    """
+    return Kernel(function, **OPTIONS, forceinline=True)
 
 
 def _prefetch(_: Any, array: Any, __: Any) -> tuple[Any, Callable[..., Any]]:
@@ -135,7 +147,7 @@ def copy(target, to, source, at, size):  # type: ignore[no-untyped-def]
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """While processes compile: one does, the others wait and load what it made."""
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / "lock").open("w") as lock, seldom_collected():
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

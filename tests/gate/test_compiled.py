@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -26,6 +26,12 @@ def element(data, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     return data[at]
 
 
+@compiled.kernel
+def first_two(data):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Two elements, by way of another kernel."""
+    return element(data, 0) + element(data, 1)
+
+
 def test_bounds_are_checked() -> None:
     """A read beyond the memory ends in an error, not in other people's bytes."""
     data = np.arange(4, dtype=np.uint8)
@@ -34,15 +40,87 @@ def test_bounds_are_checked() -> None:
         element(data, 4)
 
 
+def test_bounds_are_checked_in_kernels_that_kernels_call() -> None:
+    """What is not machine code by itself is as safe as what is."""
+    assert first_two(np.array([3, 4], dtype=np.uint8)) == 7
+    with pytest.raises(IndexError):
+        first_two(np.array([3], dtype=np.uint8))
+
+
+@pytest.fixture
+def not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels of a test are compiled each time."""
+    monkeypatch.setattr(compiled.Kernel, "enable_caching", lambda _: None)
+
+
+@pytest.mark.usefixtures("not_kept")
 def test_a_kernel_that_allocates_does_not_compile() -> None:
     """So that none can be written by accident."""
 
-    @numba.njit(**{**compiled.OPTIONS, "cache": False})  # type: ignore[untyped-decorator]
+    @compiled.kernel
     def allocates(size: int) -> object:
         return np.zeros(size)
 
     with pytest.raises(numba.core.errors.NumbaError):
         allocates(4)
+
+
+@pytest.mark.usefixtures("not_kept")
+def test_a_kernel_that_needs_more_of_python_does_not_compile() -> None:
+    """A closure is refused: it is not taken for something else."""
+
+    @compiled.kernel
+    def encloses(size: int) -> int:
+        def inside() -> int:
+            return size
+
+        return inside()
+
+    with pytest.raises(numba.core.errors.NumbaError):
+        encloses(4)
+
+
+@pytest.mark.usefixtures("not_kept")
+def test_a_kernel_is_machine_code_only_where_python_calls_it() -> None:
+    """One that kernels call is translated once, whatever constants it is called with, and laid into them."""
+
+    @compiled.kernel
+    def part(data: Any, at: int) -> Any:
+        return data[at]
+
+    @compiled.kernel
+    def whole(data: Any) -> Any:
+        return part(data, 0) + part(data, 1) + part(data, len(data) - 1)
+
+    assert whole(np.array([1, 2, 3], dtype=np.uint8)) == 6
+    assert len(whole.signatures) == 1
+    assert not part.signatures
+    assert len(part.part.signatures) == 1
+    assert part(np.array([1, 2, 3], dtype=np.uint8), 1) == 2  # now it does
+    assert len(part.signatures) == 1
+
+
+@pytest.mark.usefixtures("not_kept")
+def test_a_kernel_may_be_called_along_several_ways() -> None:
+    """The parts below a whole are linked once each, in whatever order they are met."""
+
+    @compiled.kernel
+    def lowest(value: int) -> int:
+        return value + 1
+
+    @compiled.kernel
+    def low(value: int) -> int:
+        return lowest(value) * 10
+
+    @compiled.inlined
+    def high(value: int) -> int:
+        return low(value) + lowest(value)
+
+    @compiled.kernel
+    def top(value: int) -> int:
+        return low(value) + high(value) + lowest(value)
+
+    assert top(0) == 10 + 11 + 1
 
 
 def test_kernels_are_loaded_from_disk_in_a_moment() -> None:
