@@ -14,6 +14,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from sniffer.model import Confidence
 
 if TYPE_CHECKING:
@@ -26,8 +28,7 @@ MAX_WAITING: Final = 256  # hits of one flow that wait for an answer
 MAX_DATAGRAM_FLOWS: Final = 8_192  # what datagrams said, remembered to tell a first line from a reminder
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct):
     """A hit that waits for the peer's answer."""
 
     detection: Detection
@@ -45,8 +46,7 @@ class Waiting:
         return is_covered or all(self.spoke)
 
 
-@dataclass(slots=True)
-class Reported:
+class Reported(msgspec.Struct):
     """What has been told of one (flow, rule)."""
 
     count: int = 0

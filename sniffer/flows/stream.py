@@ -10,7 +10,10 @@ What to do with damaged streams follows protocols.md, section 1.2, and robustnes
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from sniffer.model import Alternative, Chunk, Data, Gap
 
@@ -36,7 +39,7 @@ MAX_FORK: Final = 16_384
 JOINED_AT: Final = 1 << 40  # position of the first byte seen of a stream joined midway
 
 
-class Segment(NamedTuple):
+class Segment(msgspec.Struct, frozen=True, order=True):
     """A segment that waits; sorts by position."""
 
     position: int
@@ -158,8 +161,8 @@ class Stream:
         self._arrivals += 1
         self.waiting_bytes += size
         if before is not None and offset == len(before.data) <= MAX_MERGED - size and not before.missing:
-            waiting[at - 1] = segment._replace(
-                position=before.position, arrival=before.arrival, data=before.data + segment.data
+            waiting[at - 1] = replace(
+                segment, position=before.position, arrival=before.arrival, data=before.data + segment.data
             )
         elif (
             behind is not None
@@ -168,7 +171,7 @@ class Stream:
             and not segment.missing
             and (before is None or before.position < segment.position)  # or the order of arrival were lost
         ):
-            waiting[at] = behind._replace(position=segment.position, data=segment.data + behind.data)
+            waiting[at] = replace(behind, position=segment.position, data=segment.data + behind.data)
         else:
             waiting.insert(at, segment)
 
@@ -279,8 +282,8 @@ class Stream:
         self._fork = None
         self._oddities.count("stream_gap")
         out.append(Gap(self.side, 0, segment.time))
-        out += self._deliver(before._replace(position=self.position))
-        return out + self._deliver(segment._replace(position=self.position))
+        out += self._deliver(replace(before, position=self.position))
+        return out + self._deliver(replace(segment, position=self.position))
 
     # ── bytes that were delivered before ─────────────────────────────────────────────────────────────────
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from sniffer.addresses import is_address
 from sniffer.model import Alternative, Data, End, Facts, Gap, Role
 from sniffer.protocols import wrapped
@@ -206,7 +208,7 @@ class Conversation:
                 if reader is None:
                     break
                 direction.readers += 1
-                chunk = chunk._replace(data=bytes(direction.head))
+                chunk = replace(chunk, data=bytes(direction.head))
                 direction.head.clear()
             out += reader.feed(chunk)
             if not reader.finished:
@@ -217,7 +219,7 @@ class Conversation:
             direction.done = not may_go_on or direction.readers >= MAX_READERS
             if not reader.rest:
                 break
-            chunk = chunk._replace(data=reader.rest)
+            chunk = replace(chunk, data=reader.rest)
         return out
 
     def _identify(self, direction: Direction, chunk: Data, out: list[Facts]) -> Reader | None:

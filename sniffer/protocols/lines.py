@@ -6,7 +6,9 @@ Never: more than MAX_TEXT bytes kept, the same byte scanned twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from sniffer.protocols.json_text import MAX_TEXT
 
@@ -19,7 +21,7 @@ HEAD: Final = 2_048
 TAIL: Final = 512
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True):
     """One line without its end.  Of a line longer than MAX_TEXT only the two ends are kept."""
 
     text: bytes  # the whole line, or its first HEAD bytes

@@ -15,7 +15,9 @@ difficulty that is in force for it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from sniffer.model import Facts, Role, Value
 from sniffer.protocols.families import FAMILIES, GENERAL, hashes_of
@@ -50,14 +52,14 @@ REMEMBERED: Final = (
 )
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """A request that waits for its reply."""
 
     method: str
     values: Mapping[str, Value]  # account and difficulty of the request
 
 
-class Held(NamedTuple):
+class Held(msgspec.Struct, frozen=True):
     """A weak message that waits for a strong one."""
 
     reading: Reading
@@ -65,7 +67,7 @@ class Held(NamedTuple):
     asked: Asked | None
 
 
-class Difficulty(NamedTuple):
+class Difficulty(msgspec.Struct, frozen=True):
     """What a share is worth: as the pool sets it, and in hashes; either may be unknown."""
 
     set: float | None
@@ -271,7 +273,7 @@ class Session:
             if self.protocol in ("", GENERAL) or reading.family != GENERAL:
                 self.protocol = reading.family
         return [
-            self._facts(*one)
+            self._facts(one.reading, one.origin, one.asked)
             for one in told
             if one.reading.strong or are_kin(one.reading.family, self.protocol)
         ]

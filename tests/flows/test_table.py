@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sniffer.flows import table as module
 from sniffer.flows.table import Flow, FlowTable
@@ -56,7 +57,8 @@ def segment(
 
 def back(packet: Packet) -> Packet:
     """The same packet from the pool to the miner."""
-    return packet._replace(
+    return replace(
+        packet,
         source=packet.destination, source_port=packet.destination_port,
         destination=packet.source, destination_port=packet.source_port,
     )  # fmt: skip
@@ -119,7 +121,7 @@ def test_addresses_of_both_families_never_meet() -> None:
 def test_the_place_is_that_of_the_last_packet() -> None:
     """A flow tells the tags, wrappings and interface of its last packet."""
     table, _ = make_table()
-    last = segment(1, SUBMIT, interface=3, time=9 * SECOND)._replace(layers=("vlan",), vlans=(7,))
+    last = replace(segment(1, SUBMIT, interface=3, time=9 * SECOND), layers=("vlan",), vlans=(7,))
     (flow,), _ = feed(table, [segment(1, SUBMIT), last])
     assert (flow.layers, flow.vlans, flow.interface, flow.last_seen) == (("vlan",), (7,), 3, 9 * SECOND)
 
