@@ -9,6 +9,7 @@ Never: I/O, parsing, decisions.
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -173,7 +174,7 @@ class Confidence(enum.IntEnum):
     PROBABLE = 2
     CONFIRMED = 3
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """As written in rules, events and metrics."""
         return self.name.lower()
@@ -187,7 +188,7 @@ class Severity(enum.IntEnum):
     HIGH = 3
     CRITICAL = 4
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """As written in rules, events and metrics."""
         return self.name.lower()

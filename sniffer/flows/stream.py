@@ -115,9 +115,10 @@ class Stream:
         """Take a segment with payload; ``missing`` bytes behind ``data`` were on the wire but not captured."""
         if self.position < 0:
             return self._join(sequence, data, missing, time)
+        is_next = (sequence - self._base - self.position) & 0xFFFFFFFF == 0
+        if is_next and not (missing or self._waiting or self._fork is not None):  # the ordinary case
+            return [self._hand_out(data, time)]
         position = self._locate(sequence)
-        if position == self.position and not self._waiting and self._fork is None:  # the ordinary case
-            return self._deliver(Segment(position, 0, data, time, missing))
         if position > self.position + MAX_AHEAD or position < self.position - MAX_BEHIND:
             return self._leap(sequence, Segment(position, 0, data, time, missing))
         end = position + len(data) + missing
@@ -201,17 +202,23 @@ class Stream:
             out += self._extend_fork(data, segment.time, len(data))
         self._delivered = True
         if data:
-            self.position += len(data)
-            self._history += data
-            if len(self._history) > 2 * HISTORY:
-                del self._history[:-HISTORY]
-            out.append(Data(self.side, data, segment.time, self._sequence(self.position)))
+            out.append(self._hand_out(data, segment.time))
         if missing:
             self.position += missing
             self._history.clear()
             self._oddities.count("stream_gap")
             out.append(Gap(self.side, missing, segment.time))
         return out
+
+    def _hand_out(self, data: bytes, time: int) -> Data:
+        """The next bytes of the stream."""
+        self._delivered = True
+        self.position += len(data)
+        history = self._history
+        history += data
+        if len(history) > 2 * HISTORY:
+            del history[:-HISTORY]
+        return Data(self.side, data, time, (self._base + self.position) & 0xFFFFFFFF)
 
     def _drain(self) -> list[Chunk]:
         out: list[Chunk] = []

@@ -167,6 +167,8 @@ class Conversation:
         return reader.read_alternative(chunk)
 
     def _conclude(self) -> None:
+        if self.verdict is Verdict.YES:
+            return
         channel = self._channel
         if channel.session.identified:
             self.verdict = Verdict.YES

@@ -127,7 +127,7 @@ class JsonLines(Reader):
         ):
             # Some programs write a message without a line end.
             self._eager += 1
-            if parse(rest.strip(IGNORED), Oddities()) is not None:  # a guess: not an oddity yet
+            if parse(bytes(rest.strip(IGNORED)), Oddities()) is not None:  # a guess: not an oddity yet
                 out += self._read_line(self._lines.take_unfinished(), None, chunk, 0)
         return out
 

@@ -32,11 +32,13 @@ class Line(msgspec.Struct, frozen=True):
 class LineBuffer:
     """Cuts one direction into lines."""
 
-    __slots__ = ("_head", "_kept", "_oddities", "_tail", "skipping")
+    __slots__ = ("_head", "_oddities", "_tail", "skipping", "unfinished")
 
     def __init__(self, oddities: Oddities) -> None:
         self._oddities = oddities
-        self._kept = bytearray()
+        self.unfinished = (
+            bytearray()
+        )  # what has come of a line without an end yet; empty if it became too long
         self._head: bytes | None = None  # of a line that became too long
         self._tail = b""
         self.skipping = False  # the rest of a line whose beginning is missing
@@ -50,11 +52,11 @@ class LineBuffer:
             if self.skipping:
                 self.skipping = False
                 continue
-            if self._head is None and len(self._kept) + len(piece) <= MAX_TEXT:
-                if self._kept:
-                    self._kept += piece
-                    piece = bytes(self._kept)
-                    self._kept.clear()
+            if self._head is None and len(self.unfinished) + len(piece) <= MAX_TEXT:
+                if self.unfinished:
+                    self.unfinished += piece
+                    piece = bytes(self.unfinished)
+                    self.unfinished.clear()
                 yield Line(piece, None, len(data) - at)
                 continue
             self._lengthen(piece)
@@ -66,25 +68,20 @@ class LineBuffer:
 
     def _lengthen(self, piece: bytes) -> None:
         if self._head is None:
-            if len(self._kept) + len(piece) <= MAX_TEXT:
-                self._kept += piece
+            if len(self.unfinished) + len(piece) <= MAX_TEXT:
+                self.unfinished += piece
                 return
             self._oddities.count("line_too_long")
-            whole = bytes(self._kept) + piece
-            self._kept.clear()
+            whole = bytes(self.unfinished) + piece
+            self.unfinished.clear()
             self._head, self._tail = whole[:HEAD], whole[-TAIL:]
         else:
             self._tail = (self._tail + piece)[-TAIL:]
 
-    @property
-    def unfinished(self) -> bytes:
-        """What has come of a line that has no end yet (empty for one that became too long)."""
-        return bytes(self._kept)
-
     def take_unfinished(self) -> bytes:
         """Treat what has come as a whole line; the rest, if any, is another."""
-        line = bytes(self._kept)
-        self._kept.clear()
+        line = bytes(self.unfinished)
+        self.unfinished.clear()
         return line
 
     def restart(self) -> None:
@@ -94,6 +91,6 @@ class LineBuffer:
 
     def lose(self) -> None:
         """Bytes are missing here: what was begun is dropped, and so is everything up to the next line end."""
-        self._kept.clear()
+        self.unfinished.clear()
         self._head, self._tail = None, b""
         self.skipping = True
