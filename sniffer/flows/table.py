@@ -148,7 +148,7 @@ class FlowTable:
         if packet.payload or packet.missing:
             sequence = (packet.sequence + 1) & 0xFFFFFFFF if flags & SYN else packet.sequence
             out += stream.segment(sequence, packet.payload, packet.missing, time)
-        if self._open or stream.opened >= 0 or peer.opened >= 0:
+        if stream.opened >= 0 or peer.opened >= 0 or (self._open and flow.key in self._open):
             out += self._close_holes(flow, time)
         if flow.ended or flags & (FIN | RST):
             out += self._note_end(flow, stream, packet, out)
@@ -188,6 +188,11 @@ class FlowTable:
             self._open.setdefault(flow.key, flow)
         else:
             self._open.pop(flow.key, None)
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether some flow has a hole that is still open."""
+        return bool(self._open)
 
     def due(self, now: int) -> Iterator[tuple[Flow, list[Chunk]]]:
         """Close holes that have been open for too long, packets or not."""
