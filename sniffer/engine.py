@@ -361,8 +361,8 @@ class Engine:
         counts, values = self._facts, facts.values
         for name in values:
             counts[name] += 1
-        if self._ends:
-            values = {name: of(client, server, transport) for name, of in self._ends} | values
+        for name, of in self._ends:
+            values[name] = of(client, server, transport)
         return self.ruleset.match(values)
 
     def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
@@ -370,7 +370,8 @@ class Engine:
         conversation = followed.conversation
         by_address = followed.server
         known = by_address.name if by_address and by_address.fact == "address.name" else ""
-        self._add_names(facts, conversation.target or known)
+        if conversation.target or known or not facts.mining:
+            self._add_names(facts, conversation.target or known)
         sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
         client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
         matches = self._match(facts, client, server, "tcp")

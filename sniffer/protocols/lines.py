@@ -13,7 +13,7 @@ import msgspec
 from sniffer.protocols.json_text import MAX_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sniffer.oddities import Oddities
 
@@ -43,8 +43,16 @@ class LineBuffer:
         self._tail = b""
         self.skipping = False  # the rest of a line whose beginning is missing
 
-    def feed(self, data: bytes) -> Iterator[Line]:
-        """Yield the lines that ``data`` completes."""
+    def feed(self, data: bytes) -> Iterable[Line]:
+        """Take bytes; the lines that they complete must be asked for before more is fed."""
+        begun = self.unfinished or self.skipping or self._head is not None
+        if (
+            not begun and 0 <= data.find(b"\n") == len(data) - 1 <= MAX_TEXT
+        ):  # as nearly always: one whole line
+            return (Line(data[:-1], None, 0),)
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> Iterator[Line]:
         at = 0
         while (end := data.find(b"\n", at)) >= 0:
             piece = data[at:end]

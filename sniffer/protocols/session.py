@@ -76,7 +76,7 @@ class Session:
     """The state of one flow."""
 
     __slots__ = (
-        "_accounts", "_asked", "_held", "_oddities", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
+        "_accounts", "_asked", "_held", "_last", "_oddities", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
         "ports", "protocol", "sessions", "signs", "spoke", "targets", "told",
     )  # fmt: skip
 
@@ -88,6 +88,7 @@ class Session:
         self._unanswered = [0, 0]  # how many those are
         self._accounts: OrderedDict[str, None] = OrderedDict()
         self._workers: OrderedDict[str, None] = OrderedDict()
+        self._last: tuple[Value, Value | None] = ("", None)  # user and worker that were named last
         self.protocol = ""  # the most specific family so far; "" until a strong message was read
         self.client: int | None = None  # the side that mines
         self.heard = [False, False]
@@ -263,18 +264,21 @@ class Session:
             if len(self._held) < MAX_HELD:
                 self._held.append(Held(reading, origin, asked))
             return []
-        told, self._held = self._held, []
+        held = self._held
         if reading.strong:
             self.spoke[side] = True
             if reading.sender is not None:
                 self.client = side if reading.sender is Role.CLIENT else 1 - side
             if self.protocol in ("", GENERAL) or reading.family != GENERAL:
                 self.protocol = reading.family
-        out = [
-            self._facts(one.reading, one.origin, one.asked)
-            for one in told
-            if are_kin(one.reading.family, self.protocol)
-        ]
+        out: list[Facts] = []
+        if held:
+            self._held = []
+            out += [
+                self._facts(one.reading, one.origin, one.asked)
+                for one in held
+                if are_kin(one.reading.family, self.protocol)
+            ]
         if reading.strong or are_kin(reading.family, self.protocol):
             out.append(self._facts(reading, origin, asked))
         return out
@@ -314,10 +318,10 @@ class Session:
                     values.setdefault(name, value)
         if reading.names:
             self.name_session(reading.names, asked.values if asked else reading.values)
-        user = values.get("mining.user")
-        if isinstance(user, str):
+        user, worker = values.get("mining.user"), values.get("mining.worker")
+        if isinstance(user, str) and (user, worker) != self._last:
+            self._last = user, worker
             remember(self._workers, user)
-            worker = values.get("mining.worker")
             account = user.partition("/")[0]
             remember(
                 self._accounts, account.removesuffix(f".{worker}") if isinstance(worker, str) else account
