@@ -46,10 +46,8 @@ class LineBuffer:
     def feed(self, data: bytes) -> Iterable[Line]:
         """Take bytes; the lines that they complete must be asked for before more is fed."""
         begun = self.unfinished or self.skipping or self._head is not None
-        if (
-            not begun and 0 <= data.find(b"\n") == len(data) - 1 <= MAX_TEXT
-        ):  # as nearly always: one whole line
-            return (Line(data[:-1], None, 0),)
+        if not begun and 0 <= data.find(b"\n") == len(data) - 1 <= MAX_TEXT:
+            return (Line(data[:-1], None, 0),)  # as nearly always
         return self._cut(data)
 
     def _cut(self, data: bytes) -> Iterator[Line]:

@@ -88,7 +88,7 @@ class Session:
         self._unanswered = [0, 0]  # how many those are
         self._accounts: OrderedDict[str, None] = OrderedDict()
         self._workers: OrderedDict[str, None] = OrderedDict()
-        self._last: tuple[Value, Value | None] = ("", None)  # user and worker that were named last
+        self._last: tuple[Value, Value | None] | None = None  # user and worker that were named last
         self.protocol = ""  # the most specific family so far; "" until a strong message was read
         self.client: int | None = None  # the side that mines
         self.heard = [False, False]

@@ -415,6 +415,16 @@ def test_what_the_caller_holds_stays_counted() -> None:
     assert table.held == len(SUBMIT)
 
 
+def test_what_waited_for_a_hole_is_given_back_when_time_closes_it() -> None:
+    """When a hole is closed because it was open for too long, the account of what waited behind it is right at once."""
+    table, _ = make_table()
+    (flow,), _ = feed(table, [segment(100, SUBMIT, start=100), segment(500, bytes(1_000), start=100)])
+    waiting = table.held
+    assert [type(chunk) for _, chunks in table.due(100 * SECOND) for chunk in chunks] == [Gap, Data]
+    assert not table.has_holes
+    assert table.held == sum(stream.held for stream in flow.streams) < waiting
+
+
 def test_flow_that_was_dropped_is_not_weighed() -> None:
     """Weighing a flow that had to go meanwhile changes no account."""
     table, _ = make_table(flows=1)
