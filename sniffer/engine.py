@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,14 +21,14 @@ from sniffer.gate import reasons, rows
 from sniffer.gate.gate import DEFAULT_FLOWS, Gate
 from sniffer.gate.headers import TCP
 from sniffer.learned import Addresses, Lesson
-from sniffer.model import Data, Detection, Facts, Match, Place, Role
+from sniffer.model import Data, Detection, Facts, Place, Role
 from sniffer.oddities import Oddities
 from sniffer.protocols import dns, management, tls
 from sniffer.protocols.conversation import Conversation, Verdict
 from sniffer.protocols.dialects.miner_api import PATHS
 from sniffer.protocols.facts import FACTS
 from sniffer.protocols.messages import Origin
-from sniffer.reporter import Reporter, Reports, Waiting, seen_of
+from sniffer.reporter import Reporter, Reports, seen_of
 from sniffer.ruleset.domains import splits
 from sniffer.totals import InterfaceTotals, Totals
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sniffer.flows.table import Flow
     from sniffer.model import Batch, Chunk, Packet, Value
     from sniffer.ruleset import RuleSet
-    from sniffer.ruleset.model import Rule
+    from sniffer.ruleset.matcher import Answers
 
 SECOND: Final = 1_000_000_000
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
@@ -48,8 +48,18 @@ RESOLVER_NAMES: Final = "doh-resolvers"
 """List of the names of resolvers that speak DNS inside TLS or HTTPS."""
 RESOLVER_ADDRESSES: Final = "doh-addresses"
 RESOLVER_PORTS: Final = (443, 853)
+Party: TypeAlias = "tuple[bytes, int]"
+"""One end of a flow: its address, packed, and its port."""
 SERVER_PROTOCOLS: Final = {"address.name": "pool-address", "doh.resolver": "doh"}
 """Facts that come from a server's address, and the protocol that an event about them names."""
+ENDS: Final[dict[str, Callable[[Party, Party, str], Value]]] = {
+    "client.ip": lambda client, _server, _transport: address_text(client[0]),
+    "client.port": lambda client, _server, _transport: client[1],
+    "server.ip": lambda _client, server, _transport: address_text(server[0]),
+    "server.port": lambda _client, server, _transport: server[1],
+    "flow.transport": lambda _client, _server, transport: transport,
+}
+"""Facts of every message, out of its ends and its transport; only those are made that a rule asks about."""
 HOST_FACTS: Final = ("tls.server_name", "http.host", "connect.host")
 """Facts that name the host a flow goes to."""
 
@@ -145,6 +155,7 @@ class Engine:
     def set_rules(self, ruleset: RuleSet) -> None:
         """Match other rules from the next batch on; flows and counts stay."""
         self.ruleset = ruleset
+        self._ends = [(fact, of) for fact, of in ENDS.items() if fact in ruleset.asked]
         self._resolvers = frozenset(map(str, ruleset.members(RESOLVER_NAMES)))
         listed = [
             *ruleset.gate_names(),
@@ -181,8 +192,9 @@ class Engine:
         if now >= self._next_expiry:
             self._next_expiry = now + 10 * SECOND
             self.flows.expire(self._time)
-        for flow, chunks in self.flows.due(time):
-            self._read(flow, flow.state, chunks)
+        if self.flows.has_holes:
+            for flow, chunks in self.flows.due(time):
+                self._read(flow, flow.state, chunks)
 
     def finish(self) -> None:
         """Let go of everything that waits: no more packets will come."""
@@ -240,8 +252,9 @@ class Engine:
                 self._note_resolution(resolution, flow.ends[chunk.side], flow.ends[1 - chunk.side])
             if followed.server and isinstance(chunk, Data):
                 self._tell_server(flow, followed, followed.server, chunk)
-        if chunks:
-            self.flows.weigh(flow, conversation.held)
+        held = conversation.held
+        if held != flow.more:
+            self.flows.weigh(flow, held)
 
     def _tell_server(self, flow: Flow, followed: Followed, server: Server, chunk: Chunk) -> None:
         """Tell of a server that is known by its address, once it is clear that the flow itself names no host."""
@@ -344,32 +357,29 @@ class Engine:
 
     # ── matching ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def _match(
-        self, facts: Facts, client: tuple[bytes, int], server: tuple[bytes, int], transport: str
-    ) -> list[tuple[Rule, Match]]:
-        values: dict[str, Value] = {
-            "client.ip": address_text(client[0]),
-            "client.port": client[1],
-            "server.ip": address_text(server[0]),
-            "server.port": server[1],
-            "flow.transport": transport,
-            **facts.values,
-        }
-        for name in facts.values:
-            self._facts[name] += 1
+    def _match(self, facts: Facts, client: Party, server: Party, transport: str) -> Answers:
+        counts, values = self._facts, facts.values
+        for name in values:
+            counts[name] += 1
+        for name, of in self._ends:
+            values[name] = of(client, server, transport)
         return self.ruleset.match(values)
 
     def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
         """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
-        session = followed.conversation.session
+        conversation = followed.conversation
         by_address = followed.server
         known = by_address.name if by_address and by_address.fact == "address.name" else ""
-        self._add_names(facts, followed.conversation.target or known)
+        if conversation.target or known or not facts.mining:
+            self._add_names(facts, conversation.target or known)
         sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
         client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
-        place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
         matches = self._match(facts, client, server, "tcp")
-        for rule, match in () if told else matches:
+        if told or not matches:
+            return told
+        place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
+        has_server, session = not is_dns(facts), conversation.session
+        for rule, match in matches:
             detection = Detection(
                 rule=rule,
                 facts=facts,
@@ -378,16 +388,16 @@ class Engine:
                 flow_id=flow.id,
                 confidence=rule.confidence,
                 host=client[0],
-                server=None if is_dns(facts) else server[0],
-                server_port=0 if is_dns(facts) else server[1],
+                server=server[0] if has_server else None,
+                server_port=server[1] if has_server else 0,
                 seen=seen_of(flow, facts),
                 session=session.told,
             )
             if facts.mining:
-                self._reporter.hold(followed.reports, Waiting(detection, flow, session.spoke), self.now)
+                self._reporter.hold(followed.reports, detection, flow, session.spoke, self.now)
             else:
                 self._reporter.report(followed.reports, detection)
-        return told or bool(matches)
+        return True
 
     def _add_names(self, facts: Facts, server_name: str) -> None:
         """Add what is known of the host that facts are about: its name, and whether it is a resolver."""

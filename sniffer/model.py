@@ -9,9 +9,11 @@ Never: I/O, parsing, decisions.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class Batch:
 # ── Packet: made by gate/, read by flows/ ────────────────────────────────────────────────────────────────
 
 
-class Packet(NamedTuple):
+class Packet(msgspec.Struct, frozen=True):
     """One frame that may matter.  Addresses are the innermost, as packed bytes (4 or 16)."""
 
     time: int  # nanoseconds since 1970
@@ -92,7 +94,7 @@ class TcpFlag(enum.IntFlag):
 # ── Chunk: made by flows/, read by protocols/ ────────────────────────────────────────────────────────────
 
 
-class Data(NamedTuple):
+class Data(msgspec.Struct, frozen=True):
     """Bytes of one direction, in order."""
 
     side: int  # 0 or 1: which end of the flow sent them (see flows.Flow.ends)
@@ -101,7 +103,7 @@ class Data(NamedTuple):
     end: int  # sequence number just behind the last byte, -1 for datagrams
 
 
-class Gap(NamedTuple):
+class Gap(msgspec.Struct, frozen=True):
     """``size`` bytes of one direction that the sensor did not get (0: unknown number)."""
 
     side: int
@@ -109,14 +111,14 @@ class Gap(NamedTuple):
     time: int
 
 
-class End(NamedTuple):
+class End(msgspec.Struct, frozen=True):
     """One direction will send no more (FIN, RST, new connection on the same ports, expiry)."""
 
     side: int
     time: int
 
 
-class Alternative(NamedTuple):
+class Alternative(msgspec.Struct, frozen=True):
     """Another reading of bytes that were delivered already: whole lines, as a retransmission that differs has them."""
 
     side: int
@@ -144,8 +146,7 @@ class Role(enum.Enum):
         return Role.SERVER if self is Role.CLIENT else Role.CLIENT
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(msgspec.Struct):
     """Everything one message on the wire said, named and typed.
 
     ``values`` maps a fact's name (``stratum.method``) to what was seen (``mining.submit``).  Every name is
@@ -173,7 +174,7 @@ class Confidence(enum.IntEnum):
     PROBABLE = 2
     CONFIRMED = 3
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """As written in rules, events and metrics."""
         return self.name.lower()
@@ -187,7 +188,7 @@ class Severity(enum.IntEnum):
     HIGH = 3
     CRITICAL = 4
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """As written in rules, events and metrics."""
         return self.name.lower()
@@ -215,8 +216,7 @@ class Endpoint:
     seen_on: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A rule's answer to one message.  Truthy when it matched; carries the reasons either way."""
 
     matched: bool
@@ -227,7 +227,7 @@ class Match:
         return self.matched
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True):
     """Where a message was seen: both ends as on the wire, and how it was wrapped."""
 
     source: bytes
@@ -240,8 +240,7 @@ class Place(NamedTuple):
     interface: int
 
 
-@dataclass(slots=True)
-class Detection:
+class Detection(msgspec.Struct):
     """A rule matched a message of a flow."""
 
     rule: Any  # ruleset.Rule; Any keeps this module free of imports
@@ -255,4 +254,6 @@ class Detection:
     server_port: int
     seen: str  # "client", "server" or "both": whose bytes the sensor has seen in this flow
     count: int = 1  # matching messages of this (flow, rule) so far
-    session: Mapping[str, Value] = field(default_factory=dict)  # what earlier messages of the flow told
+    session: Mapping[str, Value] = msgspec.field(
+        default_factory=dict
+    )  # what earlier messages of the flow told

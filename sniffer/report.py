@@ -122,7 +122,7 @@ def print_result(result: Result) -> None:
             f"[{STYLES[label]}]{label}[/]",
             str(host.hits.total()),
             some(host.protocols),
-            some(host.servers | host.names),
+            some(host.places),
             some(host.agents),
             f"{moment(host.first)} … {moment(host.last)[11:]}",
         )

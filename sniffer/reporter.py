@@ -14,6 +14,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from sniffer.model import Confidence
 
 if TYPE_CHECKING:
@@ -26,8 +28,7 @@ MAX_WAITING: Final = 256  # hits of one flow that wait for an answer
 MAX_DATAGRAM_FLOWS: Final = 8_192  # what datagrams said, remembered to tell a first line from a reminder
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct):
     """A hit that waits for the peer's answer."""
 
     detection: Detection
@@ -45,8 +46,7 @@ class Waiting:
         return is_covered or all(self.spoke)
 
 
-@dataclass(slots=True)
-class Reported:
+class Reported(msgspec.Struct):
     """What has been told of one (flow, rule)."""
 
     count: int = 0
@@ -90,9 +90,22 @@ class Reporter:
         self._waiting: deque[tuple[int, Reports]] = deque()  # by deadline
         self._datagrams: OrderedDict[tuple[object, ...], Reported] = OrderedDict()
 
-    def hold(self, reports: Reports, waiting: Waiting, now: int) -> None:
-        """Keep a hit of a mining message until the peer has answered, or the time for that is over."""
-        reports.waiting.append(waiting)
+    def hold(
+        self, reports: Reports, detection: Detection, flow: Flow, spoke: Sequence[bool], now: int
+    ) -> None:
+        """Keep a hit of a mining message until the peer has answered, or the time for that is over.
+
+        Args:
+            reports: what has been told of its flow.
+            detection: the hit, as sure as its rule may be.
+            flow: its flow.
+            spoke: whether each side has spoken mining; changes while the hit waits.
+            now: nanoseconds on the engine's clock.
+        """
+        if reports.answered:  # then nothing waits
+            self.report(reports, detection)
+            return
+        reports.waiting.append(Waiting(detection, flow, spoke))
         if len(reports.waiting) == 1:
             self._waiting.append((now + self._answer_wait, reports))
         if len(reports.waiting) > MAX_WAITING:
@@ -119,7 +132,10 @@ class Reporter:
 
     def report(self, reports: Reports, detection: Detection) -> None:
         """Count a hit of a flow that needs no answer."""
-        self._report(reports.by_rule.setdefault(detection.rule.id, Reported()), detection)
+        reported = reports.by_rule.get(detection.rule.id)
+        if reported is None:
+            reported = reports.by_rule[detection.rule.id] = Reported()
+        self._report(reported, detection)
 
     def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> None:
         """Count a hit of a datagram; ``flow`` is what belongs together as far as event lines are concerned."""

@@ -11,7 +11,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sniffer.addresses import address_text
 from sniffer.capture import savefile
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 MAX_HOSTS: Final = 100_000
 MAX_SERVERS: Final = 64
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
@@ -56,7 +58,7 @@ class Host:
     confidence: Confidence = Confidence.SUSPECTED
     severity: Severity = Severity.LOW
     protocols: set[str] = field(default_factory=set)
-    servers: set[str] = field(default_factory=set)
+    servers: set[tuple[bytes, int]] = field(default_factory=set)  # addresses, packed, and ports
     names: set[str] = field(default_factory=set)
     agents: set[str] = field(default_factory=set)
     first: int = 0
@@ -69,7 +71,7 @@ class Host:
         self.severity = max(self.severity, detection.rule.severity)
         self.protocols.add(detection.facts.protocol)
         if detection.server is not None:
-            _add(self.servers, f"{address_text(detection.server)}:{detection.server_port}")
+            _add(self.servers, (detection.server, detection.server_port))
         if detection.match.endpoint is not None:
             _add(self.names, detection.match.endpoint.domain)
         agent = detection.session.get("mining.agent")
@@ -79,14 +81,19 @@ class Host:
         self.first = min(self.first or time, time)
         self.last = max(self.last, time)
 
+    @property
+    def places(self) -> set[str]:
+        """Servers and names as text."""
+        return self.names.union(f"{address_text(address)}:{port}" for address, port in self.servers)
+
     def merge(self, other: Host) -> None:
         """Add what another file said of the same address."""
         self.hits.update(other.hits)
         self.confidence = max(self.confidence, other.confidence)
         self.severity = max(self.severity, other.severity)
+        self.servers |= other.servers
         for mine, theirs in (
             (self.protocols, other.protocols),
-            (self.servers, other.servers),
             (self.names, other.names),
             (self.agents, other.agents),
         ):
@@ -95,9 +102,9 @@ class Host:
         self.last = max(self.last, other.last)
 
 
-def _add(names: set[str], name: str) -> None:
-    if len(names) < MAX_SERVERS:
-        names.add(name)
+def _add(known: set[T], one: T) -> None:
+    if len(known) < MAX_SERVERS:
+        known.add(one)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dpkt
 import frames as build
 import pytest
+import rulefolder
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -70,6 +71,31 @@ def test_new_rules_apply_to_running_flows(ruleset: RuleSet, tmp_path: Path) -> N
     talk.frames.clear()
     run.feed(talk.send(0, SUBMIT))
     assert [hit.rule.id for hit in run.hits] == ["stratum-v1-subscribe", "only-this"]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "{fact: client.ip, equals: 10.0.0.7}",
+        "{fact: client.port, equals: 40000}",
+        "{fact: server.ip, network_in: 203.0.113.0/24}",
+        "{fact: server.port, equals: 3333}",
+        "{fact: flow.transport, equals: tcp}",
+    ],
+)
+def test_rules_may_ask_for_the_ends_of_a_flow(match: str, tmp_path: Path) -> None:
+    """Facts of both ends are there for a rule that asks, whichever side speaks; none else is told apart by them."""
+    wanted = f"{{all: [{{fact: mining.message, exists: true}}, {match}]}}"
+    talk = build.Conversation().open().send(0, SUBSCRIBE).send(1, NOTIFY)
+    other = (
+        build.Conversation(client=("10.0.0.8", 40_001), server=("198.51.100.9", 4_444))
+        .open()
+        .send(0, SUBSCRIBE)
+    )
+    run = Run(rulefolder.load_match(tmp_path, wanted)).feed(talk).feed(other)
+    hosts = [hit.host for hit in run.hits]
+    assert hosts[:2] == [bytes([10, 0, 0, 7])] * 2
+    assert len(hosts) == 2 + ("transport" in match)
 
 
 def test_http_flow_stays_open_for_the_next_request(ruleset: RuleSet) -> None:

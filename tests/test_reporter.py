@@ -26,6 +26,16 @@ def test_answered_message_is_confirmed(ruleset: RuleSet) -> None:
     assert hit.seen == "both"
 
 
+def test_hits_of_a_flow_that_was_answered_wait_no_more(ruleset: RuleSet) -> None:
+    """Once a flow was answered, a message counts with its own packet, before anybody has acknowledged it."""
+    talk = build.Conversation().open().send(0, SUBSCRIBE)
+    run = Run(ruleset).feed(talk)
+    talk.frames.clear()
+    run.feed(talk.send(0, SUBMIT, answered=False))
+    assert [hit.rule.id for hit in run.hits] == ["stratum-v1-subscribe", "stratum-v1-submit"]
+    assert run.levels == [Confidence.CONFIRMED, Confidence.CONFIRMED]
+
+
 def test_spoofed_segment_is_never_confirmed(ruleset: RuleSet) -> None:
     """One forged segment without an answer waits, then goes out as probable at most."""
     run = Run(ruleset).feed(build.Conversation().send(0, SUBMIT, answered=False))

@@ -10,7 +10,10 @@ What to do with damaged streams follows protocols.md, section 1.2, and robustnes
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from sniffer.model import Alternative, Chunk, Data, Gap
 
@@ -36,7 +39,7 @@ MAX_FORK: Final = 16_384
 JOINED_AT: Final = 1 << 40  # position of the first byte seen of a stream joined midway
 
 
-class Segment(NamedTuple):
+class Segment(msgspec.Struct, frozen=True, order=True):
     """A segment that waits; sorts by position."""
 
     position: int
@@ -112,9 +115,10 @@ class Stream:
         """Take a segment with payload; ``missing`` bytes behind ``data`` were on the wire but not captured."""
         if self.position < 0:
             return self._join(sequence, data, missing, time)
+        is_next = (sequence - self._base - self.position) & 0xFFFFFFFF == 0
+        if is_next and not (missing or self._waiting or self._fork is not None):  # the ordinary case
+            return [self._hand_out(data, time)]
         position = self._locate(sequence)
-        if position == self.position and not self._waiting and self._fork is None:  # the ordinary case
-            return self._deliver(Segment(position, 0, data, time, missing))
         if position > self.position + MAX_AHEAD or position < self.position - MAX_BEHIND:
             return self._leap(sequence, Segment(position, 0, data, time, missing))
         end = position + len(data) + missing
@@ -158,8 +162,8 @@ class Stream:
         self._arrivals += 1
         self.waiting_bytes += size
         if before is not None and offset == len(before.data) <= MAX_MERGED - size and not before.missing:
-            waiting[at - 1] = segment._replace(
-                position=before.position, arrival=before.arrival, data=before.data + segment.data
+            waiting[at - 1] = replace(
+                segment, position=before.position, arrival=before.arrival, data=before.data + segment.data
             )
         elif (
             behind is not None
@@ -168,7 +172,7 @@ class Stream:
             and not segment.missing
             and (before is None or before.position < segment.position)  # or the order of arrival were lost
         ):
-            waiting[at] = behind._replace(position=segment.position, data=segment.data + behind.data)
+            waiting[at] = replace(behind, position=segment.position, data=segment.data + behind.data)
         else:
             waiting.insert(at, segment)
 
@@ -198,17 +202,23 @@ class Stream:
             out += self._extend_fork(data, segment.time, len(data))
         self._delivered = True
         if data:
-            self.position += len(data)
-            self._history += data
-            if len(self._history) > 2 * HISTORY:
-                del self._history[:-HISTORY]
-            out.append(Data(self.side, data, segment.time, self._sequence(self.position)))
+            out.append(self._hand_out(data, segment.time))
         if missing:
             self.position += missing
             self._history.clear()
             self._oddities.count("stream_gap")
             out.append(Gap(self.side, missing, segment.time))
         return out
+
+    def _hand_out(self, data: bytes, time: int) -> Data:
+        """The next bytes of the stream."""
+        self._delivered = True
+        self.position += len(data)
+        history = self._history
+        history += data
+        if len(history) > 2 * HISTORY:
+            del history[:-HISTORY]
+        return Data(self.side, data, time, (self._base + self.position) & 0xFFFFFFFF)
 
     def _drain(self) -> list[Chunk]:
         out: list[Chunk] = []
@@ -279,8 +289,8 @@ class Stream:
         self._fork = None
         self._oddities.count("stream_gap")
         out.append(Gap(self.side, 0, segment.time))
-        out += self._deliver(before._replace(position=self.position))
-        return out + self._deliver(segment._replace(position=self.position))
+        out += self._deliver(replace(before, position=self.position))
+        return out + self._deliver(replace(segment, position=self.position))
 
     # ── bytes that were delivered before ─────────────────────────────────────────────────────────────────
 

@@ -125,10 +125,7 @@ class FlowTable:
         flow.seen[side] = True
         flow.layers, flow.vlans, flow.interface = packet.layers, packet.vlans, packet.interface
         out = self._feed(flow, side, packet)
-        streams = flow.streams
-        weight = streams[0].held + streams[1].held + flow.more
-        self.held += weight - flow.weight
-        flow.weight = weight
+        self._weigh(flow)
         if self.held > self._limit_bytes:
             self._shrink()
         return flow, out
@@ -148,7 +145,7 @@ class FlowTable:
         if packet.payload or packet.missing:
             sequence = (packet.sequence + 1) & 0xFFFFFFFF if flags & SYN else packet.sequence
             out += stream.segment(sequence, packet.payload, packet.missing, time)
-        if self._open or stream.opened >= 0 or peer.opened >= 0:
+        if stream.opened >= 0 or peer.opened >= 0 or (self._open and flow.key in self._open):
             out += self._close_holes(flow, time)
         if flow.ended or flags & (FIN | RST):
             out += self._note_end(flow, stream, packet, out)
@@ -189,6 +186,11 @@ class FlowTable:
         else:
             self._open.pop(flow.key, None)
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether some flow has a hole that is still open."""
+        return bool(self._open)
+
     def due(self, now: int) -> Iterator[tuple[Flow, list[Chunk]]]:
         """Close holes that have been open for too long, packets or not."""
         while self._open:
@@ -199,6 +201,7 @@ class FlowTable:
             out = [chunk for each in ripe for chunk in each.skip_hole(now)]
             del self._open[flow.key]
             self._note_hole(flow)
+            self._weigh(flow)
             yield flow, out
 
     def finish(self) -> Iterator[tuple[Flow, list[Chunk]]]:
@@ -240,9 +243,7 @@ class FlowTable:
         if flow.muted:
             return
         flow.more = more
-        weight = flow.streams[0].held + flow.streams[1].held + more
-        self.held += weight - flow.weight
-        flow.weight = weight
+        self._weigh(flow)
         self._shrink()
 
     def expire(self, last_packet: int) -> None:
@@ -280,6 +281,13 @@ class FlowTable:
         flow = Flow(key, next(self._numbers) & 0xFFFF_FFFF_FFFF, ends, self._probation, self._oddities)
         self._flows[key] = self._probation[key] = flow
         return flow
+
+    def _weigh(self, flow: Flow) -> None:
+        """Enter the bytes that a flow holds now into the books."""
+        one, other = flow.streams
+        weight = one.held + other.held + flow.more
+        self.held += weight - flow.weight
+        flow.weight = weight
 
     def _oldest(self) -> Flow:
         """The flow that has to go first; there must be one."""

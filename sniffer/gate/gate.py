@@ -123,7 +123,7 @@ class Gate:
             begin = int(self._state["next"][0])
 
     def _packets(self, batch: Batch, found: NDArray[Any]) -> Iterator[Packet]:
-        memories = (batch.data, self._area)
+        memories = (batch.data.data, self._area.data)
         frames = batch.frames[found["frame"]]
         arrivals = zip(
             frames["time"].tolist(), frames["interface"].tolist(), frames["length"].tolist(), strict=True

@@ -12,6 +12,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from sniffer.addresses import is_address
 from sniffer.model import Alternative, Data, End, Facts, Gap, Role
 from sniffer.protocols import wrapped
@@ -165,6 +167,8 @@ class Conversation:
         return reader.read_alternative(chunk)
 
     def _conclude(self) -> None:
+        if self.verdict is Verdict.YES:
+            return
         channel = self._channel
         if channel.session.identified:
             self.verdict = Verdict.YES
@@ -206,7 +210,7 @@ class Conversation:
                 if reader is None:
                     break
                 direction.readers += 1
-                chunk = chunk._replace(data=bytes(direction.head))
+                chunk = replace(chunk, data=bytes(direction.head))
                 direction.head.clear()
             out += reader.feed(chunk)
             if not reader.finished:
@@ -217,7 +221,7 @@ class Conversation:
             direction.done = not may_go_on or direction.readers >= MAX_READERS
             if not reader.rest:
                 break
-            chunk = chunk._replace(data=reader.rest)
+            chunk = replace(chunk, data=reader.rest)
         return out
 
     def _identify(self, direction: Direction, chunk: Data, out: list[Facts]) -> Reader | None:

@@ -74,7 +74,7 @@ def read_message(payload: bytes, origin: Origin, oddities: Oddities) -> Message:
     sender = Role.SERVER if flags & RESPONSE else Role.CLIENT
     asked: dict[str, Value] = {"dns.query": name, "dns.type": TYPES.get(kind, str(kind))}
     what = "response" if flags & RESPONSE else "query"
-    side, time, end, _ = origin
+    side, time, end = origin.side, origin.time, origin.end
     facts = [Facts(FAMILY, what, sender, asked, side, time, end)]
     names = [name]
     addresses: list[tuple[bytes, int]] = []

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from sniffer.model import Data
 from sniffer.oddities import Oddities
 from sniffer.protocols import btcagent, http_head
@@ -70,7 +72,7 @@ class JsonLines(Reader):
             self._tail = False
             first = chunk.data.lstrip(IGNORED)[:1]
             if first not in (b"{", b"[", b"\x7f"):
-                chunk = chunk._replace(data=chunk.data.partition(b"\n")[2])
+                chunk = replace(chunk, data=chunk.data.partition(b"\n")[2])
         data = chunk.data
         if self._frame or b"\x7f" in data:
             return self._feed_mixed(chunk)
@@ -125,7 +127,7 @@ class JsonLines(Reader):
         ):
             # Some programs write a message without a line end.
             self._eager += 1
-            if parse(rest.strip(IGNORED), Oddities()) is not None:  # a guess: not an oddity yet
+            if parse(bytes(rest.strip(IGNORED)), Oddities()) is not None:  # a guess: not an oddity yet
                 out += self._read_line(self._lines.take_unfinished(), None, chunk, 0)
         return out
 
@@ -175,7 +177,7 @@ class JsonLines(Reader):
         for text in (line.strip(IGNORED) for line in chunk.data.split(b"\n")):
             is_new = text[:1] in (b"{", b"[") and len(text) <= MAX_TEXT and hash(text) not in self._recent
             if is_new and parse(text, guess) is not None:
-                out += self._read_line(text, None, Data(*chunk), 0)
+                out += self._read_line(text, None, Data(chunk.side, chunk.data, chunk.time, chunk.end), 0)
         return out
 
     def lose(self) -> None:

@@ -23,6 +23,9 @@ BLANK: Final = b" \t\r\n"
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 LONG_NUMBER = re.compile(rb"[0-9.eE+-]{%d}" % (MAX_NUMBER + 1))
+NUMERALS: Final = bytes(0x30 if byte in b"0123456789.eE+-" else 0x20 for byte in range(256))
+LONG_RUN: Final = b"0" * (MAX_NUMBER + 1)
+"""What a long number becomes when all that numbers are made of is written as 0."""
 BRACKETS: Final = bytes(b for b in range(256) if b not in b"{}[]")
 MEMBER = re.compile(
     rb'"((?:[^"\\]|\\.)*+)"[ \t\r\n]*:[ \t\r\n]*(?:"((?:[^"\\]|\\.)*+)"|(-?[0-9][0-9.eE+-]{0,31}))'
@@ -47,6 +50,10 @@ def parse(text: bytes, oddities: Oddities) -> Any | None:
 
     A key given twice: the last one wins, as in the usual parsers, except ``method`` (see :func:`methods`).
     """
+    # Nearly every text keeps both limits even if what stands in strings counts; only of others these are taken out.
+    is_flat = text.count(b"{") + text.count(b"[") <= MAX_DEPTH
+    if is_flat and LONG_RUN not in text.translate(NUMERALS):
+        return _decode(text, oddities)
     skeleton = STRING.sub(b"", text)
     if skeleton.count(b"{") + skeleton.count(b"[") > MAX_DEPTH and depth_of(skeleton) > MAX_DEPTH:
         oddities.count("json_depth")

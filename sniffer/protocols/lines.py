@@ -6,12 +6,14 @@ Never: more than MAX_TEXT bytes kept, the same byte scanned twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from sniffer.protocols.json_text import MAX_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sniffer.oddities import Oddities
 
@@ -19,7 +21,7 @@ HEAD: Final = 2_048
 TAIL: Final = 512
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True):
     """One line without its end.  Of a line longer than MAX_TEXT only the two ends are kept."""
 
     text: bytes  # the whole line, or its first HEAD bytes
@@ -30,17 +32,25 @@ class Line(NamedTuple):
 class LineBuffer:
     """Cuts one direction into lines."""
 
-    __slots__ = ("_head", "_kept", "_oddities", "_tail", "skipping")
+    __slots__ = ("_head", "_oddities", "_tail", "skipping", "unfinished")
 
     def __init__(self, oddities: Oddities) -> None:
         self._oddities = oddities
-        self._kept = bytearray()
+        self.unfinished = (
+            bytearray()
+        )  # what has come of a line without an end yet; empty if it became too long
         self._head: bytes | None = None  # of a line that became too long
         self._tail = b""
         self.skipping = False  # the rest of a line whose beginning is missing
 
-    def feed(self, data: bytes) -> Iterator[Line]:
-        """Yield the lines that ``data`` completes."""
+    def feed(self, data: bytes) -> Iterable[Line]:
+        """Take bytes; the lines that they complete must be asked for before more is fed."""
+        begun = self.unfinished or self.skipping or self._head is not None
+        if not begun and 0 <= data.find(b"\n") == len(data) - 1 <= MAX_TEXT:
+            return (Line(data[:-1], None, 0),)  # as nearly always
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> Iterator[Line]:
         at = 0
         while (end := data.find(b"\n", at)) >= 0:
             piece = data[at:end]
@@ -48,11 +58,11 @@ class LineBuffer:
             if self.skipping:
                 self.skipping = False
                 continue
-            if self._head is None and len(self._kept) + len(piece) <= MAX_TEXT:
-                if self._kept:
-                    self._kept += piece
-                    piece = bytes(self._kept)
-                    self._kept.clear()
+            if self._head is None and len(self.unfinished) + len(piece) <= MAX_TEXT:
+                if self.unfinished:
+                    self.unfinished += piece
+                    piece = bytes(self.unfinished)
+                    self.unfinished.clear()
                 yield Line(piece, None, len(data) - at)
                 continue
             self._lengthen(piece)
@@ -64,25 +74,20 @@ class LineBuffer:
 
     def _lengthen(self, piece: bytes) -> None:
         if self._head is None:
-            if len(self._kept) + len(piece) <= MAX_TEXT:
-                self._kept += piece
+            if len(self.unfinished) + len(piece) <= MAX_TEXT:
+                self.unfinished += piece
                 return
             self._oddities.count("line_too_long")
-            whole = bytes(self._kept) + piece
-            self._kept.clear()
+            whole = bytes(self.unfinished) + piece
+            self.unfinished.clear()
             self._head, self._tail = whole[:HEAD], whole[-TAIL:]
         else:
             self._tail = (self._tail + piece)[-TAIL:]
 
-    @property
-    def unfinished(self) -> bytes:
-        """What has come of a line that has no end yet (empty for one that became too long)."""
-        return bytes(self._kept)
-
     def take_unfinished(self) -> bytes:
         """Treat what has come as a whole line; the rest, if any, is another."""
-        line = bytes(self._kept)
-        self._kept.clear()
+        line = bytes(self.unfinished)
+        self.unfinished.clear()
         return line
 
     def restart(self) -> None:
@@ -92,6 +97,6 @@ class LineBuffer:
 
     def lose(self) -> None:
         """Bytes are missing here: what was begun is dropped, and so is everything up to the next line end."""
-        self._kept.clear()
+        self.unfinished.clear()
         self._head, self._tail = None, b""
         self.skipping = True

@@ -9,6 +9,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,7 +34,7 @@ class Head(NamedTuple):
         return self.target.partition("?")[0]
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True):
     """Where a message came from."""
 
     side: int  # which end of the flow sent it
@@ -41,7 +43,7 @@ class Origin(NamedTuple):
     http: Head | None = None  # head of the HTTP message that it is, or is the body of
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True):
     """A request or notification."""
 
     method: str  # lower case
@@ -52,7 +54,7 @@ class Call(NamedTuple):
     http: Head | None = None  # of the request that it is the body of
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """A reply."""
 
     asked: str | None  # method of the request, lower case, if it was seen
@@ -63,7 +65,7 @@ class Answer(NamedTuple):
     http: Head | None = None  # of the response that it is the body of
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True):
     """What a dialect makes of one message."""
 
     family: str

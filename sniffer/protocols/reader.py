@@ -139,5 +139,4 @@ class Reader(ABC):
         again: bool = False,
     ) -> Facts:
         """Facts about a name, or about anything else that is no mining message."""
-        _, time, end, _ = self.origin(chunk)
-        return Facts(protocol, message, sender, dict(values), self.side, time, end, again=again)
+        return Facts(protocol, message, sender, dict(values), self.side, chunk.time, chunk.end, again=again)

@@ -15,7 +15,9 @@ difficulty that is in force for it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from sniffer.model import Facts, Role, Value
 from sniffer.protocols.families import FAMILIES, GENERAL, hashes_of
@@ -36,28 +38,22 @@ MAX_POLLS: Final = 4
 ACCOUNT: Final = ("mining.user", "mining.worker", "mining.wallet_kind")
 WHOSE: Final = (*ACCOUNT, "mining.agent")
 DIFFICULTY: Final = ("mining.difficulty", "mining.hashes_per_share")
-REMEMBERED: Final = (
-    *ACCOUNT,
-    "mining.password",
-    "mining.agent",
-    "mining.hardware",
-    "mining.pool",
-    "mining.coin",
-    "mining.algorithm",
-    "mining.difficulty",
-    "mining.hashes_per_share",
-    "mining.proxy",
-)
+REMEMBERED: Final = frozenset((
+    *ACCOUNT, *DIFFICULTY, "mining.password", "mining.agent", "mining.hardware", "mining.pool", "mining.coin",
+    "mining.algorithm", "mining.proxy",
+))  # fmt: skip
+WISHED: Final = REMEMBERED.difference(DIFFICULTY)
+"""What is remembered of a request for other terms: that it was made does not put them in force."""
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """A request that waits for its reply."""
 
     method: str
     values: Mapping[str, Value]  # account and difficulty of the request
 
 
-class Held(NamedTuple):
+class Held(msgspec.Struct, frozen=True):
     """A weak message that waits for a strong one."""
 
     reading: Reading
@@ -65,7 +61,7 @@ class Held(NamedTuple):
     asked: Asked | None
 
 
-class Difficulty(NamedTuple):
+class Difficulty(msgspec.Struct, frozen=True):
     """What a share is worth: as the pool sets it, and in hashes; either may be unknown."""
 
     set: float | None
@@ -80,7 +76,7 @@ class Session:
     """The state of one flow."""
 
     __slots__ = (
-        "_accounts", "_asked", "_held", "_oddities", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
+        "_accounts", "_asked", "_held", "_last", "_oddities", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
         "ports", "protocol", "sessions", "signs", "spoke", "targets", "told",
     )  # fmt: skip
 
@@ -92,6 +88,7 @@ class Session:
         self._unanswered = [0, 0]  # how many those are
         self._accounts: OrderedDict[str, None] = OrderedDict()
         self._workers: OrderedDict[str, None] = OrderedDict()
+        self._last: tuple[Value, Value | None] | None = None  # user and worker that were named last
         self.protocol = ""  # the most specific family so far; "" until a strong message was read
         self.client: int | None = None  # the side that mines
         self.heard = [False, False]
@@ -193,7 +190,11 @@ class Session:
             return
         table = self._asked[side]
         key = number if not isinstance(number, str) else number[:64]
-        table.setdefault(key, deque()).append(Asked(method, values))
+        asked = Asked(method, values)
+        if key in table:
+            table[key].append(asked)
+        else:
+            table[key] = deque((asked,))
         self._unanswered[side] += 1
         if self._unanswered[side] > MAX_IDS:
             self._oddities.count("id_table_limit")
@@ -263,18 +264,24 @@ class Session:
             if len(self._held) < MAX_HELD:
                 self._held.append(Held(reading, origin, asked))
             return []
-        told, self._held = [*self._held, Held(reading, origin, asked)], []
+        held = self._held
         if reading.strong:
             self.spoke[side] = True
             if reading.sender is not None:
                 self.client = side if reading.sender is Role.CLIENT else 1 - side
             if self.protocol in ("", GENERAL) or reading.family != GENERAL:
                 self.protocol = reading.family
-        return [
-            self._facts(*one)
-            for one in told
-            if one.reading.strong or are_kin(one.reading.family, self.protocol)
-        ]
+        out: list[Facts] = []
+        if held:
+            self._held = []
+            out += [
+                self._facts(one.reading, one.origin, one.asked)
+                for one in held
+                if are_kin(one.reading.family, self.protocol)
+            ]
+        if reading.strong or are_kin(reading.family, self.protocol):
+            out.append(self._facts(reading, origin, asked))
+        return out
 
     def _facts(self, reading: Reading, origin: Origin, asked: Asked | None) -> Facts:
         family = reading.family
@@ -292,27 +299,29 @@ class Session:
             values.setdefault(name, value)
         self._note_account(reading, values, asked)
         self._note_difficulty(reading, values, family, asked)
-        wish = reading.sender is Role.CLIENT and not reading.share
-        kept = [name for name in REMEMBERED if name in values and not (wish and name in DIFFICULTY)]
-        self.told.update((name, values[name]) for name in kept)
+        remembered = WISHED if reading.sender is Role.CLIENT and not reading.share else REMEMBERED
+        for name, value in values.items():
+            if name in remembered:
+                self.told[name] = value
         return Facts(
             family, reading.message, sender, values, origin.side, origin.time, origin.end, mining=True
         )
 
     def _note_account(self, reading: Reading, values: dict[str, Value], asked: Asked | None) -> None:
         """Whose message this is, and how many accounts and machines the flow has shown."""
-        known = self.sessions.get(reading.session, {}) if reading.session else {}
-        for name, value in known.items():
-            values.setdefault(name, value)
-        for name in ACCOUNT:
-            if asked and name in asked.values:
-                values.setdefault(name, asked.values[name])
+        if reading.session:
+            for name, value in self.sessions.get(reading.session, {}).items():
+                values.setdefault(name, value)
+        if asked:
+            for name, value in asked.values.items():
+                if name in ACCOUNT:
+                    values.setdefault(name, value)
         if reading.names:
             self.name_session(reading.names, asked.values if asked else reading.values)
-        user = values.get("mining.user")
-        if isinstance(user, str):
+        user, worker = values.get("mining.user"), values.get("mining.worker")
+        if isinstance(user, str) and (user, worker) != self._last:
+            self._last = user, worker
             remember(self._workers, user)
-            worker = values.get("mining.worker")
             account = user.partition("/")[0]
             remember(
                 self._accounts, account.removesuffix(f".{worker}") if isinstance(worker, str) else account
@@ -361,17 +370,19 @@ class Session:
         self, reading: Reading, values: dict[str, Value], family: str, asked: Asked | None
     ) -> None:
         if asked is not None:
-            known = {name: asked.values[name] for name in DIFFICULTY if name in asked.values}
-        else:
-            force = self.jobs.get(reading.job) or self.targets.get(reading.session)
-            if force is None:  # where jobs say it, that of a job nobody saw is not known
-                force = UNKNOWN if reading.job and self.jobs else self.difficulty
-            # The family may have become known since, and with it what its difficulty is worth.
-            hashes = force.hashes if force.hashes is not None else hashes_of(force.set, family)
-            told = zip(DIFFICULTY, (force.set, hashes), strict=True)
-            known = {name: value for name, value in told if value is not None}
-        for name, value in known.items():
-            values.setdefault(name, value)
+            for name, value in asked.values.items():
+                if name in DIFFICULTY:
+                    values.setdefault(name, value)
+            return
+        force = self.jobs.get(reading.job) or self.targets.get(reading.session)
+        if force is None:  # where jobs say it, that of a job nobody saw is not known
+            force = UNKNOWN if reading.job and self.jobs else self.difficulty
+        # The family may have become known since, and with it what its difficulty is worth.
+        hashes = force.hashes if force.hashes is not None else hashes_of(force.set, family)
+        if force.set is not None:
+            values.setdefault("mining.difficulty", force.set)
+        if hashes is not None:
+            values.setdefault("mining.hashes_per_share", hashes)
 
     def target_session(self, name: str, force: Difficulty) -> None:
         """Set the difficulty of one session."""

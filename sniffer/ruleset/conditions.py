@@ -53,6 +53,9 @@ class Condition(Protocol):
     def clauses(self) -> Sequence[Clause]:
         """Every clause below that can give a reason."""
 
+    def asked(self) -> frozenset[str]:
+        """Every fact that the answer depends on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -107,6 +110,10 @@ class Clause:
         """This one."""
         return (self,)
 
+    def asked(self) -> frozenset[str]:
+        """The one it is about."""
+        return frozenset([self.fact])
+
 
 def _names(operand: Any) -> str:
     parts = operand if isinstance(operand, list) else [operand]
@@ -145,6 +152,10 @@ class All:
         """Those of every part."""
         return [clause for part in self.parts for clause in part.clauses()]
 
+    def asked(self) -> frozenset[str]:
+        """Those of every part."""
+        return frozenset().union(*(part.asked() for part in self.parts))
+
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
@@ -179,6 +190,10 @@ class AnyOf:
         """Those of every part."""
         return [clause for part in self.parts for clause in part.clauses()]
 
+    def asked(self) -> frozenset[str]:
+        """Those of every part."""
+        return frozenset().union(*(part.asked() for part in self.parts))
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
@@ -201,6 +216,10 @@ class Not:
     def clauses(self) -> Sequence[Clause]:
         """None that must hold."""
         return ()
+
+    def asked(self) -> frozenset[str]:
+        """Those of the part: here absence counts."""
+        return self.part.asked()
 
 
 Complain: TypeAlias = "Callable[[Place, str, str, str], None]"

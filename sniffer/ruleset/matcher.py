@@ -6,8 +6,9 @@ Never: files; flows; a count.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from sniffer.ruleset.conditions import Clause
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
+
+MAX_ANSWERS: Final = 4_096  # remembered
+
+Answers: TypeAlias = "Sequence[tuple[Rule, Match]]"
+"""Rules that match a message, in order of the files."""
 
 
 class RuleSet:
@@ -39,6 +45,9 @@ class RuleSet:
         self._always: list[int] = []
         for number, rule in enumerate(self.rules):
             self._index(number, rule)
+        self.asked = frozenset().union(*(rule.condition.asked() for rule in self.rules))
+        """Every fact that some rule asks about."""
+        self._answers = functools.lru_cache(MAX_ANSWERS)(self._search)
         self._address_clauses = [
             clause
             for rule in self.rules
@@ -64,8 +73,23 @@ class RuleSet:
                 for value in values:
                     table.setdefault(value, []).append(number)
 
-    def match(self, facts: Mapping[str, Value]) -> list[tuple[Rule, Match]]:
-        """Rules that match, in order of the files."""
+    def match(self, facts: Mapping[str, Value]) -> Answers:
+        """Rules that match, in order of the files.
+
+        Miners say the same again and again, apart from what no rule asks about, so answers are remembered by the rest.
+        (A fact has one type, so that none is taken for another that it equals.)
+        """
+        asked = self.asked
+        return self._answers(tuple([said for said in facts.items() if said[0] in asked]))
+
+    @property
+    def remembered(self) -> int:
+        """How many answers are remembered."""
+        return self._answers.cache_info().currsize
+
+    def _search(self, said: tuple[tuple[str, Value], ...]) -> Answers:
+        """Ask the rules that have a part of what they need."""
+        facts = dict(said)
         numbers = set(self._always)
         for fact, value in facts.items():
             if fact in self._by_fact:
@@ -74,11 +98,11 @@ class RuleSet:
             if table:
                 numbers.update(table.get(value, ()))
         rules = self.rules
-        return [(rules[n], found) for n in sorted(numbers) if (found := rules[n].condition.match(facts))]
+        return tuple((rules[n], found) for n in sorted(numbers) if (found := rules[n].condition.match(facts)))
 
-    def match_plainly(self, facts: Mapping[str, Value]) -> list[tuple[Rule, Match]]:
-        """The same without the index: what :meth:`match` is held equal to."""
-        return [(rule, found) for rule in self.rules if (found := rule.condition.match(facts))]
+    def match_plainly(self, facts: Mapping[str, Value]) -> Answers:
+        """The same without index and memory: what :meth:`match` is held equal to."""
+        return tuple((rule, found) for rule in self.rules if (found := rule.condition.match(facts)))
 
     def members(self, name: str) -> Sequence[Any]:
         """Members of a list that is written down; none where there is no such list."""

@@ -120,7 +120,9 @@ def make_event(
         "pcap_filename": text(filename),
         "vlan": list(place.vlans),
         "flow_id": detection.flow_id % EXACT,
-        "community_id": community_id(*place[:5]),
+        "community_id": community_id(
+            place.source, place.source_port, place.destination, place.destination_port, place.protocol
+        ),
         "src_ip": address_text(place.source),
         "src_port": place.source_port,
         "dest_ip": address_text(place.destination),

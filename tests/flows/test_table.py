@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sniffer.flows import table as module
 from sniffer.flows.table import Flow, FlowTable
@@ -56,7 +57,8 @@ def segment(
 
 def back(packet: Packet) -> Packet:
     """The same packet from the pool to the miner."""
-    return packet._replace(
+    return replace(
+        packet,
         source=packet.destination, source_port=packet.destination_port,
         destination=packet.source, destination_port=packet.source_port,
     )  # fmt: skip
@@ -119,7 +121,7 @@ def test_addresses_of_both_families_never_meet() -> None:
 def test_the_place_is_that_of_the_last_packet() -> None:
     """A flow tells the tags, wrappings and interface of its last packet."""
     table, _ = make_table()
-    last = segment(1, SUBMIT, interface=3, time=9 * SECOND)._replace(layers=("vlan",), vlans=(7,))
+    last = replace(segment(1, SUBMIT, interface=3, time=9 * SECOND), layers=("vlan",), vlans=(7,))
     (flow,), _ = feed(table, [segment(1, SUBMIT), last])
     assert (flow.layers, flow.vlans, flow.interface, flow.last_seen) == (("vlan",), (7,), 3, 9 * SECOND)
 
@@ -411,6 +413,16 @@ def test_what_the_caller_holds_stays_counted() -> None:
     assert table.held == 16_000 + len(SUBMIT)
     table.weigh(flow, 0)
     assert table.held == len(SUBMIT)
+
+
+def test_what_waited_for_a_hole_is_given_back_when_time_closes_it() -> None:
+    """When a hole is closed because it was open for too long, the account of what waited behind it is right at once."""
+    table, _ = make_table()
+    (flow,), _ = feed(table, [segment(100, SUBMIT, start=100), segment(500, bytes(1_000), start=100)])
+    waiting = table.held
+    assert [type(chunk) for _, chunks in table.due(100 * SECOND) for chunk in chunks] == [Gap, Data]
+    assert not table.has_holes
+    assert table.held == sum(stream.held for stream in flow.streams) < waiting
 
 
 def test_flow_that_was_dropped_is_not_weighed() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sniffer.paths import shipped_rules
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset import RuleSet, load_rules, restore
+from sniffer.ruleset.matcher import MAX_ANSWERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,11 +102,31 @@ def with_trees(trees: list[Any]) -> RuleSet:
 
 
 @settings(deadline=None)  # the first example loads rules
-@given(st.lists(TREES, min_size=1, max_size=5).filter(lambda trees: all(map(is_sound, trees))), MESSAGES)
-def test_index_gives_the_same_for_any_rules(trees: list[Any], facts: dict[str, Value]) -> None:
-    """Whatever rules ask, the index finds each that matches."""
+@given(
+    st.lists(TREES, min_size=1, max_size=5).filter(lambda trees: all(map(is_sound, trees))),
+    st.lists(MESSAGES, min_size=1, max_size=5),
+)
+def test_index_gives_the_same_for_any_rules(trees: list[Any], messages: list[dict[str, Value]]) -> None:
+    """Whatever rules ask, the index finds each that matches, also when it remembers what was asked before."""
     ruleset = with_trees(trees)
-    assert ruleset.match(facts) == ruleset.match_plainly(facts)
+    for facts in messages + messages:
+        assert ruleset.match(facts) == ruleset.match_plainly(facts)
+
+
+def test_answers_are_remembered_within_a_bound() -> None:
+    """What no rule asks about asks nobody anew; what one does fills no more than its bound, and is told apart."""
+    ruleset = with_trees(
+        [{"fact": "mining.user", "contains": "7"}, {"not": {"fact": "mining.agent", "equals": "x"}}]
+    )
+    for number in range(3 * MAX_ANSWERS):
+        facts: dict[str, Value] = {"mining.user": f"u{number}", "mining.difficulty": float(number)}
+        assert ruleset.match(facts) == ruleset.match_plainly(facts)
+        assert len(ruleset.match(facts)) == 1 + ("7" in str(number))
+    known = ruleset.remembered
+    assert known == MAX_ANSWERS
+    for number in range(100):
+        ruleset.match({"mining.user": "one", "mining.difficulty": float(number)})
+    assert ruleset.remembered == known
 
 
 def is_sound(tree: Any) -> bool:

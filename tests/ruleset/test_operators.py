@@ -24,7 +24,7 @@ def test_answers(row: dict[str, Any], tmp_path: Path) -> None:
     fact = row["ask"]["fact"]
     assert [value for value in row["yes"] if not ruleset.match({fact: value})] == []
     assert [value for value in row["no"] if ruleset.match({fact: value})] == []
-    assert ruleset.match({}) == []
+    assert not ruleset.match({})
     (rule, match) = ruleset.match({fact: row["yes"][0]})[0]
     assert rule.id == "a-rule"
     assert match.reasons == (row["reason"],)

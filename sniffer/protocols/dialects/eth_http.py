@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from sniffer.protocols.dialects.eth_proxy import OVER_HTTP, EthProxy
 from sniffer.protocols.dialects.http_account import account, mines, target_account
 from sniffer.protocols.messages import Dialect, Reading
@@ -35,7 +37,7 @@ class EthHttp(Dialect):
         named = target_account(call.http)
         head = account(call.http, wishes=not found.share)
         values: dict[str, Value] = {**head, **without_names(found.values), **named}
-        reading = found._replace(family=FAMILY, values=values)
+        reading = replace(found, family=FAMILY, values=values)
         if (
             found.message != ASKED
             or named
@@ -44,7 +46,7 @@ class EthHttp(Dialect):
             or is_polled(call, session)
         ):
             return reading
-        return reading._replace(values={**values, "mining.role": BACKEND}, strong=False, hint=True)
+        return replace(reading, values={**values, "mining.role": BACKEND}, strong=False, hint=True)
 
     def answer(self, answer: Answer, session: Session) -> Reading | None:
         """Read work, or a verdict."""
@@ -55,7 +57,7 @@ class EthHttp(Dialect):
         values = without_names(found.values)
         if answer.asked is not None and not session.identified:  # what was asked told too little
             return Reading(FAMILY, message, found.sender, {"mining.role": BACKEND}, hint=True)
-        return found._replace(family=FAMILY, message=message, values=values)
+        return replace(found, family=FAMILY, message=message, values=values)
 
 
 def without_names(values: dict[str, Value]) -> dict[str, Value]:

@@ -183,8 +183,8 @@ def account_values(user: Any, pool: Any, port: Any) -> dict[str, Value]:
         worker = read.worker_after_first_dot(user)
         if worker:
             values["mining.worker"] = worker
-    if pool:
-        name = pool.rpartition("://")[2].rstrip("/")
+    name = pool.rpartition("://")[2].rstrip("/") if pool else ""
+    if name:
         values["mining.pool"] = f"{name}:{port}" if isinstance(port, int) and 0 < port < 65_536 else name
     return values
 

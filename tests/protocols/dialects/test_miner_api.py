@@ -118,6 +118,7 @@ def test_command_by_port(document: dict[str, Any], message: str) -> None:
          {"message": "pools.reply", "pool": "pool.example:3333", "user": "bc1qexample0000.rig",
           "worker": "rig"}),
         (section("POOLS", {"URL": 7, "User": None}), {"message": "pools.reply", "pool": None, "user": None}),
+        (section("POOLS", {"URL": "stratum+tcp:///"}), {"message": "pools.reply", "pool": None}),
         (section("CONFIG", {"ASC Count": 3}, Description="whatsminer v1.1"), {"hardware": "Whatsminer"}),
         ({"STATUS": [{**STATUS, "STATUS": "E", "Msg": "Invalid command"}], "id": 1},
          {"message": "status.reply"}),
