@@ -87,7 +87,7 @@ def rule_files(directory: Path) -> list[Path]:
 
 def restore(dump: bytes) -> RuleSet:
     """Build a set again from :meth:`RuleSet.dump`; it was checked when it was first loaded."""
-    documents = [Document(file, data, {}) for file, data in msgspec.msgpack.decode(dump)]
+    documents = [Document(file, data) for file, data in msgspec.msgpack.decode(dump)]
     return _build(documents, [])
 
 
