@@ -16,6 +16,7 @@ import json
 import math
 import re
 import stat
+import sys
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -58,7 +59,9 @@ class Part:
 
     def __init__(self) -> None:
         self.marks = array("I")  # line and column of each in turn, from 1
-        self.parts: dict[int, Part] = {}  # of those that are mappings or lists themselves, by their number
+        self.parts: dict[int, Part] | None = (
+            None  # of those that are mappings or lists themselves, by their number
+        )
 
     def add(self, event: yaml.Event) -> None:
         """Note where the next key or item begins."""
@@ -66,8 +69,14 @@ class Part:
 
     def open(self) -> Part:
         """The mapping or list that the last key or item is."""
+        if self.parts is None:
+            self.parts = {}
         part = self.parts[len(self.marks) // 2 - 1] = Part()
         return part
+
+    def part(self, number: int) -> Part | None:
+        """The mapping or list that a key or item is."""
+        return self.parts.get(number) if self.parts else None
 
     def position(self, number: int) -> tuple[int, int]:
         """Line and column of a key or item."""
@@ -86,12 +95,12 @@ class Document:
         """Line and column of a part, or of the nearest part around it."""
         if self.whole is None:
             return 1, 1
-        found, part, data = self.whole.position(0), self.whole.parts.get(0), self.data
+        found, part, data = self.whole.position(0), self.whole.part(0), self.data
         for step in place:
             number = _number_of(step, data)
             if part is None or number is None:
                 break
-            found, part, data = part.position(number), part.parts.get(number), data[step]
+            found, part, data = part.position(number), part.part(number), data[step]
         return found
 
     def problem(self, place: Place, code: str, what: str, remedy: str = "") -> Problem:
@@ -331,7 +340,7 @@ class _Reader:
         return out
 
     def _key(self, event: yaml.ScalarEvent, part: Part, known: dict[str, Any]) -> str:
-        key = event.value
+        key = sys.intern(event.value)  # the same few words in every entry of a list
         if event.tag or event.anchor:
             self._complain(event, "tag", "keys take neither tags nor anchors", "remove it")
         if _is_plain(event) and key == "<<":

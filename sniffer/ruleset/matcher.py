@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 
 
 class RuleSet:
-    """Rules, lists and the index over both."""
+    """Rules, lists and the index over both.
 
-    def __init__(self, rules: Sequence[Rule], lists: Lists, source: Sequence[Any]) -> None:
+    Args:
+        rules: in order of the files.
+        lists: what they refer to.
+        source: file and data of each document that they were made of; packed at once, and not kept as it is.
+    """
+
+    def __init__(self, rules: Sequence[Rule], lists: Lists, source: Sequence[tuple[str, Any]]) -> None:
         self.rules = tuple(rules)
         self.lists = lists
-        self._source = source
+        self._dump = msgspec.msgpack.encode(source)
         self.version = hashlib.blake2s(
             msgspec.msgpack.encode([data for _, data in source]), digest_size=5
         ).hexdigest()
@@ -134,4 +140,4 @@ class RuleSet:
 
     def dump(self) -> bytes:
         """Everything needed to build the same set in another process."""
-        return msgspec.msgpack.encode(self._source)
+        return self._dump
