@@ -6,6 +6,8 @@ Never: half a set; the old one stays in use until a new one is whole.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -28,7 +30,7 @@ from sniffer.ruleset.model import (
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from sniffer.model import Endpoint
@@ -38,6 +40,22 @@ if TYPE_CHECKING:
 MAX_FILES: Final = 2_000
 
 
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Leave the search for circles out: what is made here has none, is kept, and would be looked through again and again.
+
+    A third of the time, where lists are long; in a worker it is time in which no packet is read.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collector()
 def load_rules(directories: Sequence[Path]) -> RuleSet:
     """Read every YAML file below the folders, in order of their names.
 
@@ -85,6 +103,7 @@ def rule_files(directory: Path) -> list[Path]:
     )
 
 
+@_without_collector()
 def restore(dump: bytes) -> RuleSet:
     """Build a set again from :meth:`RuleSet.dump`; it was checked when it was first loaded."""
     documents = [Document(file, data) for file, data in msgspec.msgpack.decode(dump)]
