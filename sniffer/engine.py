@@ -147,7 +147,7 @@ class Engine:
         self.ruleset = ruleset
         self._resolvers = frozenset(map(str, ruleset.members(RESOLVER_NAMES)))
         listed = [
-            *ruleset.gate_names(),
+            *ruleset.gate_names().items(),
             *((name, True) for name in self._resolvers),
             *((path, False) for path in PATHS),
         ]

@@ -6,10 +6,7 @@ Never: files; flows; a count.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
 from sniffer.ruleset.conditions import NAMED_BY
@@ -30,16 +27,15 @@ class RuleSet:
     Args:
         rules: in order of the files.
         lists: what they refer to.
-        source: file and data of each document that they were made of; packed at once, and not kept as it is.
+        version: of everything that was written, ten hexadecimal digits.
+        dump: from which :func:`sniffer.ruleset.load.restore` builds the same set.
     """
 
-    def __init__(self, rules: Sequence[Rule], lists: Lists, source: Sequence[tuple[str, Any]]) -> None:
+    def __init__(self, rules: Sequence[Rule], lists: Lists, version: str, dump: bytes) -> None:
         self.rules = tuple(rules)
         self.lists = lists
-        self._dump = msgspec.msgpack.encode(source)
-        self.version = hashlib.blake2s(
-            msgspec.msgpack.encode([data for _, data in source]), digest_size=5
-        ).hexdigest()
+        self.version = version
+        self._dump = dump
         self._by_value: dict[str, dict[Value, list[int]]] = {}
         self._by_fact: dict[str, list[int]] = {}
         self._always: list[int] = []
@@ -100,12 +96,12 @@ class RuleSet:
 
     # ── what the gate must let through ───────────────────────────────────────────────────────────────────
 
-    def gate_names(self) -> list[tuple[str, bool]]:
+    def gate_names(self) -> dict[str, bool]:
         """Names that a rule may ask about, and whether names below them count, too."""
         names: dict[str, bool] = {}
         for name, below in self._names():
             names[name] = names.get(name, False) or below
-        return sorted(names.items())
+        return names
 
     def _names(self) -> Iterator[tuple[str, bool]]:
         with_endpoints = False
