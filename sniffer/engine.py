@@ -158,7 +158,7 @@ class Engine:
         self._ends = [(fact, of) for fact, of in ENDS.items() if fact in ruleset.asked]
         self._resolvers = frozenset(map(str, ruleset.members(RESOLVER_NAMES)))
         listed = [
-            *ruleset.gate_names(),
+            *ruleset.gate_names().items(),
             *((name, True) for name in self._resolvers),
             *((path, False) for path in PATHS),
         ]

@@ -16,6 +16,8 @@ import json
 import math
 import re
 import stat
+import sys
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -42,11 +44,43 @@ WORDS: Final[dict[str, bool | None]] = {
 INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 REAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+NUMERAL: Final = "+-0123456789"  # how a number can begin
 MAX_NUMBER: Final = 32  # characters
 UNPRINTABLE = re.compile(
     "[^\\t\\n\\r -~\\x85\\xa0-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
 )
 """What a YAML file may not hold (YAML 1.2.2, section 5.1), and the byte order mark."""
+
+
+class Part:
+    """Where the keys of a mapping, or the items of a list, stand: two numbers each, since a list can be long."""
+
+    __slots__ = ("marks", "parts")
+
+    def __init__(self) -> None:
+        self.marks = array("I")  # line and column of each in turn, from 1
+        self.parts: dict[int, Part] | None = (
+            None  # of those that are mappings or lists themselves, by their number
+        )
+
+    def add(self, event: yaml.Event) -> None:
+        """Note where the next key or item begins."""
+        self.marks.extend(_place_of(event))
+
+    def open(self) -> Part:
+        """The mapping or list that the last key or item is."""
+        if self.parts is None:
+            self.parts = {}
+        part = self.parts[len(self.marks) // 2 - 1] = Part()
+        return part
+
+    def part(self, number: int) -> Part | None:
+        """The mapping or list that a key or item is."""
+        return self.parts.get(number) if self.parts else None
+
+    def position(self, number: int) -> tuple[int, int]:
+        """Line and column of a key or item."""
+        return self.marks[2 * number], self.marks[2 * number + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +89,31 @@ class Document:
 
     file: str
     data: Any
-    places: dict[Place, tuple[int, int]]  # of keys and list items, from 1
+    whole: Part | None = None  # of which the data are the only item; None: not known
 
     def position(self, place: Place) -> tuple[int, int]:
         """Line and column of a part, or of the nearest part around it."""
-        while place not in self.places and place:
-            place = place[:-1]
-        return self.places.get(place, (1, 1))
+        if self.whole is None:
+            return 1, 1
+        found, part, data = self.whole.position(0), self.whole.part(0), self.data
+        for step in place:
+            number = _number_of(step, data)
+            if part is None or number is None:
+                break
+            found, part, data = part.position(number), part.part(number), data[step]
+        return found
 
     def problem(self, place: Place, code: str, what: str, remedy: str = "") -> Problem:
         """A fault at a part of this document."""
         line, column = self.position(place)
         return Problem(self.file, line, column, code, what, remedy)
+
+
+def _number_of(step: str | int, data: Any) -> int | None:
+    """Which of its keys or items a step leads to; None: to nothing."""
+    if isinstance(data, dict):
+        return next((number for number, key in enumerate(data) if key == step), None)
+    return step if isinstance(data, list) and isinstance(step, int) and 0 <= step < len(data) else None
 
 
 def load_file(path: Path) -> Document:
@@ -133,7 +180,7 @@ def load(text: str, file: str) -> Document:
         )
     if reader.problems:
         raise ConfigError(reader.problems)
-    return Document(file, data, reader.places)
+    return Document(file, data, reader.whole)
 
 
 def _foreign_character(text: str, file: str) -> Problem | None:
@@ -172,22 +219,27 @@ class _Reader:
 
     def __init__(self, text: str, file: str) -> None:
         self.problems: list[Problem] = []
-        self.places: dict[Place, tuple[int, int]] = {}
+        self.whole = Part()
         self._text, self._file = text, file
         self._nodes = 0
 
     def read(self) -> Any:
+        loader = yaml.CSafeLoader(self._text)
+        events: Iterator[yaml.Event] = iter(loader.get_event, None)
         try:
-            events = self._events()
             for event in events:
                 if isinstance(event, yaml.DocumentStartEvent):
                     if event.version or event.tags:
                         self._complain(
                             event, "directive", "directives are not allowed", "remove the line with %"
                         )
-                    data = self._node(next(events), events, (), 0)
+                    start = next(events)
+                    self.whole.add(start)
+                    data = self._node(start, events, self.whole, 0)
                     self._only_document(events)
                     return data
+        except yaml.YAMLError as error:
+            self._complain_of_syntax(error)
         except _StopError:
             pass
         return None
@@ -198,33 +250,29 @@ class _Reader:
                 self._complain(event, "documents", "holds more than one document", "use one file for each")
                 return
 
-    def _events(self) -> Iterator[yaml.Event]:
-        try:
-            yield from yaml.parse(self._text, Loader=yaml.CSafeLoader)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-            what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            last = self._text.count("\n") + 1
-            if line > last:  # the parser puts the end of an unfinished last line on a line that is not there
-                line, column = last, len(self._text) - (self._text.rfind("\n") + 1) + 1
-            self.problems.append(
-                Problem(
-                    self._file,
-                    line,
-                    column,
-                    "syntax",
-                    f"is not YAML: {what}",
-                    "mend the line, or the one before",
-                )
+    def _complain_of_syntax(self, error: yaml.YAMLError) -> None:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        last = self._text.count("\n") + 1
+        if line > last:  # the parser puts the end of an unfinished last line on a line that is not there
+            line, column = last, len(self._text) - (self._text.rfind("\n") + 1) + 1
+        self.problems.append(
+            Problem(
+                self._file,
+                line,
+                column,
+                "syntax",
+                f"is not YAML: {what}",
+                "mend the line, or the one before",
             )
-            raise _StopError from None
+        )
 
     def _complain(self, event: yaml.Event, code: str, what: str, remedy: str) -> None:
         self.problems.append(Problem(self._file, *_place_of(event), code, what, remedy))
 
-    def _node(self, event: yaml.Event, events: Iterator[yaml.Event], place: Place, depth: int) -> Any:
-        self.places.setdefault(place, _place_of(event))
+    def _node(self, event: yaml.Event, events: Iterator[yaml.Event], around: Part, depth: int) -> Any:
+        """The value that begins here; where it stands is noted already."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
             self._complain(event, "size", f"has more than {MAX_NODES} values", "split it")
@@ -243,8 +291,8 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(events, place, depth)
-        return self._mapping(events, place, depth)
+            return self._sequence(events, around.open(), depth)
+        return self._mapping(events, around.open(), depth)
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         text = event.value
@@ -252,6 +300,8 @@ class _Reader:
             return text
         if text in WORDS:
             return WORDS[text]
+        if text[0] not in NUMERAL:
+            return text
         is_whole, is_hexadecimal = INTEGER.fullmatch(text), HEXADECIMAL.fullmatch(text)
         if not (is_whole or is_hexadecimal or REAL.fullmatch(text)):
             return text
@@ -264,31 +314,33 @@ class _Reader:
         )
         return 0
 
-    def _sequence(self, events: Iterator[yaml.Event], place: Place, depth: int) -> list[Any]:
+    def _sequence(self, events: Iterator[yaml.Event], part: Part, depth: int) -> list[Any]:
         out: list[Any] = []
         for event in events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            out.append(self._node(event, events, (*place, len(out)), depth + 1))
+            part.add(event)
+            out.append(self._node(event, events, part, depth + 1))
         return out
 
-    def _mapping(self, events: Iterator[yaml.Event], place: Place, depth: int) -> dict[str, Any]:
+    def _mapping(self, events: Iterator[yaml.Event], part: Part, depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             if not isinstance(event, yaml.ScalarEvent):
                 self._complain(event, "key", "a key must be text", "use a plain word as key")
-                self._node(event, events, (*place, "?"), depth + 1)
-                self._node(next(events), events, (*place, "?"), depth + 1)
+                self._node(event, events, part, depth + 1)
+                self._node(next(events), events, part, depth + 1)
                 continue
-            key = self._key(event, place, out)
-            self.places.setdefault((*place, key), _place_of(event))
-            out[key] = self._node(next(events), events, (*place, key), depth + 1)
+            key = self._key(event, part, out)
+            if key not in out:  # a repeated one is a fault, and keeps the place of the first
+                part.add(event)
+            out[key] = self._node(next(events), events, part, depth + 1)
         return out
 
-    def _key(self, event: yaml.ScalarEvent, place: Place, known: dict[str, Any]) -> str:
-        key = event.value
+    def _key(self, event: yaml.ScalarEvent, part: Part, known: dict[str, Any]) -> str:
+        key = sys.intern(event.value)  # the same few words in every entry of a list
         if event.tag or event.anchor:
             self._complain(event, "tag", "keys take neither tags nor anchors", "remove it")
         if _is_plain(event) and key == "<<":
@@ -301,7 +353,7 @@ class _Reader:
                 "use a word as key, or put it between quotes",
             )
         elif key in known:
-            line = self.places[*place, key][0]
+            line, _ = part.position(list(known).index(key))
             self._complain(
                 event, "repeated", f"key {key!r} is given twice, first in line {line}", "keep one of them"
             )

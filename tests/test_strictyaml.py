@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -176,6 +177,41 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
 def test_repeated_key_names_both_lines() -> None:
     """Whoever mends a repeated key needs to see the first one, too."""
     assert "first in line 2" in problems_of("x: 0\nkey: 1\ny: 2\nkey: 3")[0].what
+
+
+def test_what_stands_between_does_not_move_the_first_line() -> None:
+    """Also behind other repeated keys, and behind keys that are none."""
+    found = problems_of("a: 1\na: [1]\n[c]: 1\nb: {c: 1}\nb: 2")
+    assert [(p.line, p.what.rpartition(" ")[2]) for p in found if p.code == "repeated"] == [
+        (2, "1"),
+        (5, "4"),
+    ]
+
+
+@given(
+    st.recursive(
+        st.integers(0, 9),
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcde"), inner, max_size=4)
+        ),
+        max_leaves=20,
+    )
+)
+def test_every_part_is_found_again_at_its_place(data: Any) -> None:
+    """Whatever the shape: at the place of a key stands the key, at that of an item its first character."""
+    text = json.dumps(data, indent=1)
+    document, lines = load(text, "x"), text.split("\n")
+
+    def look(part: Any, place: tuple[str | int, ...]) -> None:
+        line, column = document.position(place)
+        shown = f'"{place[-1]}"' if place and isinstance(place[-1], str) else json.dumps(part)[:1]
+        assert lines[line - 1][column - 1 :].startswith(shown)
+        for step, inner in (
+            part.items() if isinstance(part, dict) else enumerate(part if isinstance(part, list) else ())
+        ):
+            look(inner, (*place, step))
+
+    look(data, ())
 
 
 def test_positions_of_keys_and_items() -> None:

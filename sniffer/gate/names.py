@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sniffer.gate.compiled import kernel
+from sniffer.gate.compiled import inlined, kernel
 from sniffer.gate.hashing import MASK, NAME_MULTIPLIER, name_end, name_step
 from sniffer.gate.integers import u16
 
@@ -33,6 +33,7 @@ MAX_NAME = 255
 MAX_LABELS = 128
 MAX_POINTERS = 16
 MAX_PROBE = 64
+FRONT = 32  # slots for each word of the filter in front of them
 MAX_EXTENSIONS = 64
 MAX_RECORDS = 64
 MAX_ALIASES = 16  # of the records, these are tested: a name can be long, and a pointer to it is short
@@ -45,20 +46,21 @@ class NameTable:
 
     Args:
         names: ``(name, is_suffix)`` pairs, lower case, no trailing dot.  A suffix entry also stands for every
-            name below it.
+            name below it; a name given twice is one entry, and the wider one.
         seed: random 64-bit word of this process.
         everything: pass every name (a rule tests names by something other than a list).
     """
 
     def __init__(self, names: Iterable[tuple[str, bool]], *, seed: int, everything: bool = False) -> None:
-        hashes: dict[int, bool] = {}
-        for name, is_suffix in names:
-            h = hash_name(name.encode("ascii"), seed)
-            hashes[h] = hashes.get(h, False) or is_suffix
-        self.count = len(hashes)
+        pairs = list(names)
+        text = [name for name, _ in pairs]
+        sizes = np.fromiter(map(len, text), dtype=np.int64, count=len(text))
+        entries = np.fromiter((is_suffix for _, is_suffix in pairs), dtype=np.uint64, count=len(text))
+        data = np.frombuffer("".join(text).encode("ascii"), dtype=np.uint8)
+        hash_names(data, np.cumsum(sizes), np.uint64(seed), entries)
         self.everything = everything
         self.seed = seed
-        self.slots = build(hashes)
+        self.slots = build(entries)
 
 
 def hash_name(name: bytes, seed: int) -> int:
@@ -77,40 +79,74 @@ def finish_name(h: int) -> int:
     return (h | 2) & 0xFFFFFFFFFFFFFFFE
 
 
-def build(hashes: dict[int, bool]) -> NDArray[Any]:
-    """Lay hashes out for linear probing; the lowest bit of a slot says "suffix".  At most a quarter full."""
+@kernel
+def hash_names(data, ends, seed, entries):  # type: ignore[no-untyped-def]
+    """Hash names that stand one behind another in ``data``; add each hash to its entry, which says "suffix" so far."""
+    start = np.int64(0)
+    for number in range(len(ends)):
+        h = seed
+        for i in range(ends[number] - 1, start - 1, -1):
+            h = name_step(h, lower(np.int64(data[i])))
+        entries[number] |= name_end(h)
+        start = ends[number]
+
+
+def build(entries: NDArray[Any]) -> NDArray[Any]:
+    """Lay hashes out for look-ups: ``[front | slots]``, one array, because kernels hand it on as one argument.
+
+    The slots, 64 or a power of two above it and at most a quarter full, hold the hashes with linear probing; the
+    lowest bit says "suffix".  In front is a Bloom filter of a 64-bit word for 32 slots, two bits a name, both in
+    one word.  It stays in the processor's cache where the slots cannot, and ends most look-ups.
+    """
     size = 64
-    while size < 4 * len(hashes):
+    while size < 4 * len(entries):
         size *= 2
-    while (
-        slots := lay_out(hashes, size)
-    ) is None:  # a run longer than a lookup goes: never seen at this load
-        size *= 2
-    return slots
-
-
-def lay_out(hashes: dict[int, bool], size: int) -> NDArray[Any] | None:
-    """Lay hashes out in ``size`` slots, or answer None where one would not be found again."""
-    slots = np.zeros(size, dtype=np.uint64)
-    for h, is_suffix in hashes.items():
-        places = (((h >> 8) + step) & (size - 1) for step in range(MAX_PROBE))
-        free = next((place for place in places if slots[place] == 0), None)
-        if free is None:
-            return None
-        slots[free] = h | int(is_suffix)
-    return slots
+    while True:
+        table = np.zeros(size // FRONT + size, dtype=np.uint64)
+        if lay_out(table, entries):
+            return table
+        size *= 2  # a run longer than a lookup goes: never seen at this load
 
 
 @kernel
-def is_listed(slots, h, whole):  # type: ignore[no-untyped-def]
+def lay_out(table, entries):  # type: ignore[no-untyped-def]
+    """Lay hashes out in an empty table; False where one would not be found again."""
+    front = np.int64(len(table)) // (FRONT + 1)
+    mask = front * FRONT - 1
+    for entry in entries:
+        h = entry & ~np.uint64(1)
+        table[np.int64(h >> np.uint64(8)) & (front - 1)] |= bits(h)
+        for step in range(MAX_PROBE):
+            at = front + ((np.int64(h >> np.uint64(8)) + step) & mask)
+            if table[at] == np.uint64(0) or table[at] & ~np.uint64(1) == h:
+                table[at] |= entry
+                break
+        else:
+            return False
+    return True
+
+
+@inlined
+def bits(h):  # type: ignore[no-untyped-def]
+    """The two bits of a hash in its word of the front; by bits of it that choose no word."""
+    one = np.uint64(1)
+    return (one << (h >> np.uint64(58))) | (one << ((h >> np.uint64(52)) & np.uint64(63)))
+
+
+@kernel
+def is_listed(table, h, whole):  # type: ignore[no-untyped-def]
     """Whether a finished hash is in the table, as a suffix or (if ``whole``) as an exact name."""
-    mask = np.int64(len(slots) - 1)
-    start = np.int64(h >> np.uint64(8)) & mask
+    front = np.int64(len(table)) // (FRONT + 1)
+    start = np.int64(h >> np.uint64(8))
+    wanted = bits(h)
+    if table[start & (front - 1)] & wanted != wanted:
+        return False
+    mask = front * FRONT - 1
     for step in range(MAX_PROBE):
-        entry = slots[(start + step) & mask]
+        entry = table[front + ((start + step) & mask)]
         if entry == np.uint64(0):
             return False
-        if entry & np.uint64(0xFFFFFFFFFFFFFFFE) == h:
+        if entry & ~np.uint64(1) == h:
             return whole or (entry & np.uint64(1)) != np.uint64(0)
     return False
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 STRENGTHS: Final = ("weak", "mixed", "strong")
 MAX_NAME: Final = 255
-LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+NAME = re.compile(rf"(?:{LABEL}\.)+{LABEL}")
 MACHINES: Final = ("devfee", "miner_management")
 """Categories whose ``api.`` and ``static.`` hosts are asked by mining programs, not by people."""
 
@@ -40,13 +41,13 @@ class HostPattern(NamedTuple):
 
 def normalise(name: str) -> str:
     """Lower case, without a trailing dot, in ASCII (IDNA)."""
-    name = name.rstrip(".").lower()[:MAX_NAME]
-    if not name.isascii():
+    found = name.rstrip(".").lower()[:MAX_NAME]
+    if not found.isascii():
         try:
-            name = name.encode("idna").decode("ascii")
+            return found.encode("idna").decode("ascii")
         except UnicodeError:
-            return name
-    return name
+            return found
+    return name if found == name else found  # no copy: lists are long, and written as they are kept
 
 
 def checked(name: str) -> str:
@@ -56,10 +57,9 @@ def checked(name: str) -> str:
         ValueError: it is no host name of two labels or more (a whole top-level domain cannot be listed).
     """
     found = normalise(name)
-    labels = found.split(".")
-    if len(found) > MAX_NAME - 2 or len(labels) < 2 or not all(LABEL.fullmatch(label) for label in labels):
+    if len(found) > MAX_NAME - 2 or not NAME.fullmatch(found):
         raise ValueError(f"{name[:80]!r} is no domain name of two labels or more")
-    if is_address(found):
+    if found[-1].isdigit() and is_address(found):
         raise ValueError(f"{name[:80]!r} is an address, not a name")
     return found
 

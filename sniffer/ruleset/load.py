@@ -6,6 +6,9 @@ Never: half a set; the old one stays in use until a new one is whole.
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -28,7 +31,7 @@ from sniffer.ruleset.model import (
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sniffer.model import Endpoint
@@ -38,6 +41,22 @@ if TYPE_CHECKING:
 MAX_FILES: Final = 2_000
 
 
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Leave the search for circles out: what is made here has none, is kept, and would be looked through again and again.
+
+    A third of the time, where lists are long; in a worker it is time in which no packet is read.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collector()
 def load_rules(directories: Sequence[Path]) -> RuleSet:
     """Read every YAML file below the folders, in order of their names.
 
@@ -74,7 +93,29 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
                 documents.append(load_file(path))
             except ConfigError as error:
                 problems += error.problems
-    return _build(documents, problems)
+    rules, lists = _build(documents, problems)
+    problems += endpoint_faults(documents, lists)
+    if not problems and not rules:
+        problems.append(
+            Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
+        )
+    if problems:
+        raise ConfigError(problems)
+    packed = [msgspec.Raw(msgspec.msgpack.encode(document.data)) for document in documents]
+    version = hashlib.blake2s(msgspec.msgpack.encode(packed), digest_size=5).hexdigest()
+    dump = Dump(version, [document.file for document in documents], packed)
+    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump))
+
+
+class Dump(msgspec.Struct, array_like=True):
+    """What a rule set was made of; each document packed by itself, so that they can be opened one after another."""
+
+    version: str
+    files: list[str]
+    documents: list[msgspec.Raw]
+
+
+_dumps = msgspec.msgpack.Decoder(Dump)
 
 
 def rule_files(directory: Path) -> list[Path]:
@@ -85,31 +126,31 @@ def rule_files(directory: Path) -> list[Path]:
     )
 
 
+@_without_collector()
 def restore(dump: bytes) -> RuleSet:
     """Build a set again from :meth:`RuleSet.dump`; it was checked when it was first loaded."""
-    documents = [Document(file, data, {}) for file, data in msgspec.msgpack.decode(dump)]
-    return _build(documents, [])
-
-
-def _build(documents: Sequence[Document], problems: list[Problem]) -> RuleSet:
-    builder = _Builder(problems)
-    for document in documents:
-        builder.read(document)
-    lists = builder.lists()
-    problems += endpoint_faults(documents, lists)
-    rules = [
-        rule
-        for document in documents
-        if isinstance(document.data, list)
-        for rule in builder.rules(document, lists)
-    ]
-    if not problems and not rules:
-        problems.append(
-            Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
-        )
+    found = _dumps.decode(dump)
+    problems: list[Problem] = []
+    documents = (
+        Document(file, msgspec.msgpack.decode(data))
+        for file, data in zip(found.files, found.documents, strict=True)
+    )
+    rules, lists = _build(documents, problems)
     if problems:
         raise ConfigError(problems)
-    return RuleSet(rules, lists, [(document.file, document.data) for document in documents])
+    return RuleSet(rules, lists, found.version, dump)
+
+
+def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[list[Rule], Lists]:
+    """Take the lists of each document, then the rules; what is only lists is not held on to."""
+    builder = _Builder(problems)
+    with_rules = []
+    for document in documents:
+        builder.read(document)
+        if isinstance(document.data, list):
+            with_rules.append(document)
+    lists = builder.lists()
+    return [rule for document in with_rules for rule in builder.rules(document, lists)], lists
 
 
 class _Builder:

@@ -7,10 +7,7 @@ Never: files; flows; a count.
 from __future__ import annotations
 
 import functools
-import hashlib
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-import msgspec
 
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
 from sniffer.ruleset.conditions import NAMED_BY
@@ -31,15 +28,20 @@ Answers: TypeAlias = "Sequence[tuple[Rule, Match]]"
 
 
 class RuleSet:
-    """Rules, lists and the index over both."""
+    """Rules, lists and the index over both.
 
-    def __init__(self, rules: Sequence[Rule], lists: Lists, source: Sequence[Any]) -> None:
+    Args:
+        rules: in order of the files.
+        lists: what they refer to.
+        version: of everything that was written, ten hexadecimal digits.
+        dump: from which :func:`sniffer.ruleset.load.restore` builds the same set.
+    """
+
+    def __init__(self, rules: Sequence[Rule], lists: Lists, version: str, dump: bytes) -> None:
         self.rules = tuple(rules)
         self.lists = lists
-        self._source = source
-        self.version = hashlib.blake2s(
-            msgspec.msgpack.encode([data for _, data in source]), digest_size=5
-        ).hexdigest()
+        self.version = version
+        self._dump = dump
         self._by_value: dict[str, dict[Value, list[int]]] = {}
         self._by_fact: dict[str, list[int]] = {}
         self._always: list[int] = []
@@ -118,12 +120,12 @@ class RuleSet:
 
     # ── what the gate must let through ───────────────────────────────────────────────────────────────────
 
-    def gate_names(self) -> list[tuple[str, bool]]:
+    def gate_names(self) -> dict[str, bool]:
         """Names that a rule may ask about, and whether names below them count, too."""
         names: dict[str, bool] = {}
         for name, below in self._names():
             names[name] = names.get(name, False) or below
-        return sorted(names.items())
+        return names
 
     def _names(self) -> Iterator[tuple[str, bool]]:
         with_endpoints = False
@@ -158,4 +160,4 @@ class RuleSet:
 
     def dump(self) -> bytes:
         """Everything needed to build the same set in another process."""
-        return msgspec.msgpack.encode(self._source)
+        return self._dump

@@ -117,9 +117,9 @@ class EndpointShape(Strict):
     suffix: str = ""
     strength: Literal["strong", "mixed", "weak"]
     status: Literal["active", "defunct", "unknown"] = "unknown"
-    ports_plain: list[Port] = []
-    ports_tls: list[Port] = []
-    coins: list[str] = []
+    ports_plain: tuple[Port, ...] = ()
+    ports_tls: tuple[Port, ...] = ()
+    coins: tuple[str, ...] = ()
     seen_on: str = ""
 
     @field_validator("host", "suffix")
@@ -158,10 +158,10 @@ class PoolFile(Strict):
                 strength=one.strength,
                 category=self.category,
                 status=one.status,
-                coins=tuple(one.coins),
+                coins=one.coins,
                 country=pool.country,
-                ports_plain=tuple(one.ports_plain),
-                ports_tls=tuple(one.ports_tls),
+                ports_plain=one.ports_plain,
+                ports_tls=one.ports_tls,
                 seen_on=one.seen_on,
             )
             for pool in self.pools

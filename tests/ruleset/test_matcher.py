@@ -98,7 +98,8 @@ def with_trees(trees: list[Any]) -> RuleSet:
     """A set with such rules, built without files (and so without the linter's word on odd trees)."""
     import msgspec  # noqa: PLC0415 -- only this helper writes a dump by hand
 
-    return restore(msgspec.msgpack.encode([("pools.yaml", POOLS), ("rules.yaml", rules_of(trees))]))
+    files, documents = ["pools.yaml", "rules.yaml"], [POOLS, rules_of(trees)]
+    return restore(msgspec.msgpack.encode(["by hand", files, documents]))
 
 
 @settings(deadline=None)  # the first example loads rules
@@ -141,7 +142,7 @@ def is_sound(tree: Any) -> bool:
 
 def test_gate_lets_every_listed_name_through() -> None:
     """Each endpoint is among the names, a suffix as one, and all can be hashed."""
-    names = dict(shipped().gate_names())
+    names = shipped().gate_names()
     assert all(names[endpoint.domain] or not endpoint.suffix for endpoint in shipped().endpoints)
     assert all(name.isascii() and name == name.lower() for name in names)
     assert not shipped().wants_every_name
@@ -176,7 +177,7 @@ def test_what_the_gate_is_told(
 ) -> None:
     """Names that rules list, or everything where a rule can match without a listed name."""
     ruleset = rulefolder.load_match(tmp_path, match)
-    assert (ruleset.gate_names(), ruleset.wants_every_name) == (names, everything)
+    assert (ruleset.gate_names(), ruleset.wants_every_name) == (dict(names), everything)
 
 
 # ── hand-over ────────────────────────────────────────────────────────────────────────────────────────────
