@@ -22,7 +22,11 @@ TABLE: Final = np.dtype(
     [
         ("hashes", "<u8", (SLOTS,)),  # 0: free
         ("until", "<i8", (SLOTS,)),  # seconds on the gate's clock
-        ("filter", "u1", (FILTER >> 3,)),  # a bit for each hash that was ever remembered, so that most misses are cheap
+        (
+            "filter",
+            "u1",
+            (FILTER >> 3,),
+        ),  # a bit for each hash that was ever remembered, so that most misses are cheap
     ],
     align=True,
 )

@@ -35,7 +35,7 @@ def payloads(batches: Iterable[Batch], pause: float = 0.0) -> list[bytes]:
     for batch in batches:
         time.sleep(pause)
         for offset, size in zip(batch.frames["offset"], batch.frames["captured"], strict=True):
-            out.append(batch.data[offset : offset + size].tobytes())  # noqa: PERF401 - one by one, after the pause
+            out.append(batch.data[offset : offset + size].tobytes())
     return out
 
 

@@ -13,7 +13,7 @@ from gate_twins import Twins
 
 from sniffer.gate import rows
 from sniffer.gate.decide import SECOND
-from sniffer.gate.flowtable import CACHE_LINE, EVICTIONS, IDLE_SECONDS, WAYS, FlowTable
+from sniffer.gate.flowtable import CACHE_LINE, EVICTIONS, IDLE_SECONDS, FlowTable
 from sniffer.gate.gate import Gate
 from sniffer.model import FRAME, Batch
 
