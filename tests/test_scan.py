@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ import frames as build
 import jsonschema
 import pytest
 
+from sniffer.report import COMPILING
+from sniffer.scan import warm_up
 from sniffer.sinks.schema import event_schema
 
 if TYPE_CHECKING:
@@ -22,10 +25,14 @@ AUTHORIZE = '{"id": 2, "method": "mining.authorize", "params": ["bc1qexample.rig
 NOTIFY = '{"id":null,"method":"mining.set_difficulty","params":[4096]}\n'
 
 
-def sniffer(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def sniffer(
+    *arguments: str | Path, given: bytes = b"", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run the command line."""
     command = [sys.executable, "-c", "from sniffer.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, input=given, capture_output=True, timeout=120, check=False)
+    return subprocess.run(
+        command, input=given, capture_output=True, timeout=120, check=False, env=environment
+    )
 
 
 def lines(done: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
@@ -40,6 +47,25 @@ def mining(tmp_path: Path) -> Path:
     file = tmp_path / "mining.pcap"
     file.write_bytes(build.pcap(talk.frames))
     return file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernels() -> None:
+    """Kernels are on disk, so that no scan says that it compiles."""
+    warm_up()
+
+
+@pytest.mark.slow
+def test_the_first_scan_says_what_it_waits_for(mining: Path, tmp_path: Path) -> None:
+    """One line when the gate has to be compiled, none when it is on disk; the same is found."""
+    kept = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    first, second = (sniffer("scan", "--json", mining, environment=kept) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stderr.decode() == f"{COMPILING}\n"
+    assert second.stderr == b""
+    found = [[event.get("alert", {}).get("rule") for event in lines(done)] for done in (first, second)]
+    assert found[0] == found[1]
+    assert "stratum-v1-subscribe" in found[0]
 
 
 def test_json(mining: Path) -> None:

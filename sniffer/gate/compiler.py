@@ -23,6 +23,7 @@ from numba.core import event, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
+from numba.core.imputils import lower_cast
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import (
     IRLegalization,
@@ -121,12 +122,25 @@ class PartCompiler(KernelCompiler):
         self.state.targetctx.get_executable = lambda _library, description, _environment: description
 
 
+def kind_of(argument: Any) -> Any:
+    """The type of an argument without its value, or without the size of an array inside a record."""
+    if isinstance(argument, types.NestedArray):
+        return types.Array(argument.dtype, argument.ndim, "C")
+    return types.unliteral(argument)
+
+
+@lower_cast(types.NestedArray, types.Array)
+def nested_to_array(_context: Any, _builder: Any, _from: Any, _to: Any, value: Any) -> Any:
+    """An array inside a record is laid out like any other."""
+    return value
+
+
 class PartDispatcher(CPUDispatcher):
     """A kernel as other kernels see it."""
 
     def get_call_template(self, arguments: Any, keywords: Any) -> Any:
-        """Compile for the types of arguments, not for each constant that is passed: optimising sees to these."""
-        return super().get_call_template([types.unliteral(argument) for argument in arguments], keywords)
+        """Compile for the kinds of arguments, not for each constant and each size: optimising sees to these."""
+        return super().get_call_template([kind_of(argument) for argument in arguments], keywords)
 
     def add_overload(self, result: Any) -> None:
         """Keep what was compiled from Python, which has nothing to call here."""

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 
-from sniffer.gate import compiled
+from sniffer.gate import compiled, compiler
 from sniffer.gate.gate import Gate, warm_up
 
 if TYPE_CHECKING:
@@ -98,6 +98,48 @@ def test_a_kernel_is_machine_code_only_where_python_calls_it() -> None:
     assert len(part.part.signatures) == 1
     assert part(np.array([1, 2, 3], dtype=np.uint8), 1) == 2  # now it does
     assert len(part.signatures) == 1
+
+
+@pytest.mark.usefixtures("not_kept")
+def test_the_size_of_an_array_in_a_record_makes_no_other_kernel() -> None:
+    """What is called with arrays of several sizes, inside records or not, is translated once and reads each rightly."""
+
+    @compiled.kernel
+    def last(data: Any) -> Any:
+        return data[len(data) - 1]
+
+    @compiled.kernel
+    def whole(record: Any, data: Any) -> Any:
+        return last(record.short) * 10_000 + last(record.long) * 100 + last(data)
+
+    record = np.zeros(1, dtype=[("short", np.uint8, 3), ("long", np.uint8, 7)])
+    record["short"][0, 2], record["long"][0, 6] = 1, 2
+    assert whole(record[0], np.array([9, 3], dtype=np.uint8)) == 10_203
+    assert len(last.part.signatures) == 1
+
+
+@pytest.mark.usefixtures("not_kept")
+def test_kernels_are_told_of_as_they_are_compiled() -> None:
+    """The first at once, none that is there already, and never more done than there are."""
+
+    @compiled.kernel
+    def low(value: int) -> int:
+        return value + 1
+
+    @compiled.kernel
+    def high(value: int) -> int:
+        return low(value)
+
+    told: list[tuple[int, int]] = []
+    with compiler.watched(lambda done, about: told.append((done, about))):
+        high(1)
+        assert [done for done, _ in told] == [0, 0]  # high is begun, which begins low
+        low(1)
+        assert [done for done, _ in told] == [0, 0, 2]
+        high(2)
+        warm_up()
+    assert [done for done, _ in told] == [0, 0, 2]
+    assert all(done < about for done, about in told)
 
 
 @pytest.mark.usefixtures("not_kept")
