@@ -81,7 +81,9 @@ class Statistics:
     packets: int = 0  # that the filter let pass, dropped ones included
     drops: int = 0  # did not fit into the ring
     freezes: int = 0  # times the ring was full
-    received: int = 0  # by the interface's own counter, whoever reads them; 0 where it is not told
+    received: int = (
+        0  # by the interface's own counter, whoever reads them; 0 where the kernel does not filter
+    )
     stamped: int = 0  # with a time of the card
     unsummed: int = 0  # whose checksum this machine left to the card: they never were on a wire
     merged: int = 0  # longer than the interface can carry: put together by the kernel or the card (GRO, LRO)
@@ -95,8 +97,8 @@ class Statistics:
         """Packets that the kernel filter dropped: an estimate, for it counts none.
 
         The interface counts what comes off the wire, and cards tell their counters late; frames that were merged count
-        several times there.  Where several workers share an interface out, take ``received`` of one and ``packets`` of
-        all.
+        several times there.  Where several workers share an interface out, ``received`` is the same for all, and
+        ``packets`` of all have to be taken.
         """
         return max(0, self.received - self.packets)
 

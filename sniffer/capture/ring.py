@@ -142,7 +142,7 @@ class Ring:
         self._state = np.zeros(WORDS, dtype=np.int64)
         self._block = 0
         self._largest = 0
-        self._first_received = received(name)
+        self._first_received = received(name) if settings.drop else 0
         self.watch()
 
     @classmethod
@@ -197,7 +197,8 @@ class Ring:
         told = self._statistics
         # The interface's counter is read first, so that no packet seems filtered that is on its way.  One that was made
         # anew under the old name counts from 0.
-        told.received = max(told.received, received(self.name) - self._first_received)
+        if self.settings.drop:
+            told.received = max(told.received, received(self.name) - self._first_received)
         with contextlib.suppress(OSError):
             told.read(self.sock)
         told.stamped, told.unsummed, told.merged = self._state[[STAMPED, UNSUMMED, MERGED]].tolist()

@@ -46,7 +46,7 @@ from sniffer.selftest import find_fault
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.networks import PrefixTable
 from sniffer.sinks.privacy import Privacy
-from sniffer.totals import InterfaceTotals, Totals, continued
+from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -275,8 +275,8 @@ class Worker:
         for name in self.source.interfaces:
             totals.interfaces.setdefault(name, InterfaceTotals())
         statistics = getattr(self.source, "statistics", None)
-        for name, kernel in (statistics() if statistics else {}).items():
-            totals.interfaces[name].drops = kernel.drops
+        if statistics:
+            take_statistics(totals, statistics())
         up = getattr(self.source, "up", None)
         return Snapshot(
             totals,

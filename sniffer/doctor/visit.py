@@ -119,7 +119,9 @@ class Visit:
                 f"{min(one.settings.ring_mib for one in ears.rings)} MiB for each of: {', '.join(self._able)}",
             )
         ]
-        found += findings_of(heard, one_sided=self.config.sensor.one_sided)
+        found += findings_of(
+            heard, one_sided=self.config.sensor.one_sided, card_time=self._ring.hardware_time
+        )
         self.found += found
         return found
 

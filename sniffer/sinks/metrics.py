@@ -145,6 +145,30 @@ class DaemonCollector(Collector):
             "interface",
             {name: one.offered for name, one in books.items()},
         )
+        yield _counters(
+            "capture_filtered_estimate",
+            "Packets that the kernel filter dropped, at least: the kernel counts none; 0 where capture.filter is none.",
+            "interface",
+            {name: one.filtered for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_merged",
+            "Frames that the card or the kernel had put together before they were read (GRO, LRO).",
+            "interface",
+            {name: one.merged for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_unsummed",
+            "Frames whose checksum was left to a card (checksum offload): this machine made them, no wire carried them.",
+            "interface",
+            {name: one.unsummed for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_hardware_stamped",
+            "Frames with a time stamp of the card; the others have one of the kernel.",
+            "interface",
+            {name: one.stamped for name, one in books.items()},
+        )
         yield _counter(
             "capture_cut", "Packets of which only a part was captured (snap length).", self.totals.cut
         )

@@ -12,6 +12,7 @@ from control.test_supervisor import PRELUDE
 from sniffer.control.crew import Crew
 from sniffer.control.records import Finished, Job, NewRules
 from sniffer.errors import WorkerError
+from sniffer.totals import InterfaceTotals, Totals
 
 if TYPE_CHECKING:
     import socket
@@ -111,6 +112,21 @@ say(Finished())
     run(crew)
     assert crew.totals.packets == 20
     assert {name: one.restarts for name, one in crew.health().items()} == {"0": 1, "1": 0, "2": 0}
+
+
+def test_what_was_filtered_never_falls(tmp_path: Path) -> None:
+    """Workers tell at different times, and the estimate wavers; what is shown is the most that it was."""
+    crew, _ = make(tmp_path, "say(Ready()); say(Finished())", count=2)
+    shown = []
+    for accepted, received in ((10, 100), (60, 110), (60, 200)):
+        for member in crew.members:
+            one = InterfaceTotals(packets=accepted, accepted=accepted, received=received)
+            member.books.update(Totals(packets=accepted, interfaces={"a": one}))
+            shown.append(crew.totals.interfaces["a"].filtered)
+    assert shown == [0, 80, 80, 80, 80, 80]
+    assert shown == sorted(shown)
+    crew.members[0].books.begin()
+    assert crew.totals.interfaces["a"].filtered == 80
 
 
 def test_what_one_learns_the_others_are_told(tmp_path: Path) -> None:

@@ -86,6 +86,38 @@ def test_a_miner_on_the_wire(in_namespace: Callable[[Callable[[], None]], None],
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_what_the_kernel_filter_drops_is_told(
+    in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path, workers: int
+) -> None:
+    """With the filter on, what it dropped is estimated, once however many workers share the port, and logged at the end."""
+
+    def body() -> None:
+        command("ip link set lo up")
+        config = f"capture: {{ring_mib: 8, workers: {workers}, filter: auto}}\n"
+        daemon = Daemon(tmp_path, "--interface", "port", config=config)
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the workers")
+            with sender() as wire:
+                for number in range(300):
+                    wire.send(build.udp(("10.0.0.7", 50_000 + number), ("203.0.113.9", 9_999), bytes(200)))
+            sent = sum(mine((f"10.0.0.{number}", 40_000 + number)) for number in range(8))
+            daemon.until(lambda: daemon.metric("sniffer_capture_packets_total") == sent, "books", 10)
+            filtered = "sniffer_capture_filtered_estimate_total"
+            daemon.until(lambda: daemon.metric(filtered) == 300, "the estimate", 5)
+            time.sleep(2.5)  # more snapshots of each
+            assert daemon.metric(filtered) == 300
+            for name in ("merged", "unsummed", "hardware_stamped"):
+                assert daemon.metric(f"sniffer_capture_{name}_total") == 0
+            assert daemon.stop()[0] == 0
+            (last,) = (line for line in daemon.log() if line["event"] == "stopped")
+            assert (last["filtered"], last["merged"], last["captured"]) == (300, 0, sent)
+        finally:
+            finish(daemon)
+
+    in_namespace(body)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_port_that_is_made_anew(
     in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path, workers: int
 ) -> None:

@@ -54,7 +54,18 @@ def busy() -> tuple[Health, Totals, HostBook]:
         facts={"stratum.method": 4},
         oddities={"json_broken": 1},
         hits=9,
-        interfaces={"eth1": InterfaceTotals(1000, 850_000, 17, 1_763_884_899_500_000_000)},
+        interfaces={
+            "eth1": InterfaceTotals(
+                1000,
+                850_000,
+                17,
+                1_763_884_899_500_000_000,
+                filtered=400,
+                merged=5,
+                unsummed=6,
+                stamped=900,
+            )
+        },
     )
     book = HostBook(inside=["10.0.0.0/8", "2001:db8::/32"], tenants=[('the "lab"', ["10.0.0.0/24"])], limit=2)
     book.declare(
@@ -109,6 +120,10 @@ def test_every_kind_is_there_from_the_start() -> None:
         "bytes_total",
         "drops_total",
         "offered_total",
+        "filtered_estimate_total",
+        "merged_total",
+        "unsummed_total",
+        "hardware_stamped_total",
         "reopens_total",
         "last_packet_timestamp_seconds",
     ):
