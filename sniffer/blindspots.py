@@ -76,11 +76,11 @@ UNDECODED: Final = Limit(0.001, 0.05)
 HIDDEN_NAMES: Final = Limit(0.05, 0.3)
 # Where one session in ten goes to a resolver, DNS on port 53 is not where names are asked for.
 DOH: Final = Limit(0.01, 0.1)
-# A resolver that repeats itself at once is rare; one datagram in ten twice is two mirrored ports on one path.
+# A resolver that repeats itself at once is rare; one packet in ten twice is two mirrored ports on one path.
 DUPLICATES: Final = Limit(0.01, 0.1)
 
 ENOUGH: Final = 20
-"""Flows, hellos, datagrams: below so many, a share says nothing."""
+"""Flows, hellos, packets looked at: below so many, a share says nothing."""
 
 HARMLESS_EVICTIONS: Final = ("idle", "embryonic")
 """Flows that had nothing to lose: forgotten by both sides, or never with data."""
@@ -140,7 +140,7 @@ class BlindSpots:
     evicted_grave: int  # of these, flows that were being read
     hidden_names: Share  # ClientHellos without a server name
     doh: Share  # encrypted sessions that go to a known resolver
-    duplicates: Share  # datagrams that came twice
+    duplicates: Share  # datagrams, and TCP segments of a sample, that came twice
     clock_jumps: int
 
     @property
@@ -206,7 +206,7 @@ def measure(totals: Totals, now: float | None = None) -> BlindSpots:
         hidden_names=Share(unnamed, named + unnamed),
         # A resolver can also be known by its address in a flow whose hello was not seen: then it is its own whole.
         doh=Share(resolvers, max(sum(hellos.values()), resolvers)),
-        duplicates=Share(odd("duplicate_packet", 0), totals.datagrams_read),
+        duplicates=Share(odd("duplicate_packet", 0), totals.datagrams_read + totals.segments_sampled),
         clock_jumps=odd("clock_jump", 0),
     )
 
@@ -461,9 +461,9 @@ def _duplicates(share: Share) -> Finding:
     return _sampled(
         "duplicates",
         share,
-        "datagrams read",
+        "datagrams and sampled segments",
         DUPLICATES,
-        f"{percent(share.ratio)} of {share.whole} datagrams came twice",
+        f"{percent(share.ratio)} of {share.whole} datagrams and sampled TCP segments came twice",
         "mirror each path at one place only, or one direction of each port; hits are counted once, but packets are read twice",
     )
 

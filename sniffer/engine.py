@@ -449,6 +449,7 @@ class Engine:
         flows, with_data, one_sided = gate.sweep()
         oddities = dict(self.oddities.counts)
         oddities["clock_jump"] += gate.clock_jumps
+        oddities["duplicate_packet"] += gate.segments_repeated
         oddities.update(gate.oddities())
         return Totals(
             packets=gate.frames,
@@ -460,6 +461,7 @@ class Engine:
             wrapped=gate.wrapped(),
             tls_hellos=gate.hellos(),
             datagrams_read=self._datagrams_read,
+            segments_sampled=gate.segments_sampled,
             flows=flows,
             flows_with_data=with_data,
             flows_read=len(self.flows),

@@ -52,6 +52,7 @@ class Totals(msgspec.Struct):
     wrapped: dict[str, int] = {}  # decoded packets by the kinds of tags and tunnels around them
     tls_hellos: dict[str, int] = {}  # of clients, in TCP and QUIC, by what became of the server name
     datagrams_read: int = 0  # passed by the gate
+    segments_sampled: int = 0  # of TCP, looked at for repeats
     flows: int = 0  # now, in the gate's table
     flows_with_data: int = 0  # now, of these
     flows_read: int = 0  # now, being reassembled

@@ -135,15 +135,15 @@ CASES: dict[str, tuple[Totals, str, Level, str]] = {
         "100 % of 40 TLS and QUIC sessions go to resolvers for encrypted DNS",
     ),
     "each once": (
-        books(datagrams_read=50), "duplicates", Level.OK, "0 % of 50 datagrams came twice",
+        books(datagrams_read=50), "duplicates", Level.OK, "0 % of 50 datagrams and sampled TCP segments came twice",
     ),
     "a few twice": (
         books(datagrams_read=50, oddities={"duplicate_packet": 1}), "duplicates", Level.NOTE,
-        "2.0 % of 50 datagrams came twice",
+        "2.0 % of 50 datagrams and sampled TCP segments came twice",
     ),
     "two mirrors": (
-        books(datagrams_read=50, oddities={"duplicate_packet": 25}), "duplicates", Level.WARNING,
-        "50.0 % of 50 datagrams came twice",
+        books(datagrams_read=20, segments_sampled=30, oddities={"duplicate_packet": 25}), "duplicates", Level.WARNING,
+        "50.0 % of 50 datagrams and sampled TCP segments came twice",
     ),
     "steady time": (books(), "packet clock", Level.OK, "packet time goes steadily"),
     "a leap": (books(oddities={"clock_jump": 2}), "packet clock", Level.WARNING, "packet time leapt 2 times"),

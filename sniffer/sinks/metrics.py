@@ -219,6 +219,11 @@ class DaemonCollector(Collector):
             _complete(HELLOS, totals.tls_hellos),
         )
         yield _counter("datagrams_read", "UDP datagrams that passed the gate.", totals.datagrams_read)
+        yield _counter(
+            "segments_sampled",
+            "TCP segments with payload of one flow in sixteen: with the datagrams read, what duplicates are a share of.",
+            totals.segments_sampled,
+        )
         yield _gauge("flows", "Flows in the table of the gate now.", totals.flows)
         yield _gauge("flows_with_data", "Flows of these in which data was seen.", totals.flows_with_data)
         yield _gauge("flows_read", "Flows being reassembled and read now.", totals.flows_read)

@@ -46,6 +46,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
         wrapped={"vlan": 800, "vxlan": 20},
         tls_hellos={"readable": 40, "hidden": 8, "split": 2},
         datagrams_read=6,
+        segments_sampled=70,
         flows=55,
         flows_with_data=44,
         flows_read=5,
