@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import dataclasses
 import errno
-import mmap
 import socket
 import struct
 import sys
@@ -67,6 +66,11 @@ class RingSettings:
     def block_bytes(self) -> int:
         """Bytes of a block."""
         return self.block_kib << 10
+
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes of the ring."""
+        return self.block_bytes * self.blocks
 
     @property
     def blocks(self) -> int:
@@ -249,16 +253,6 @@ def attach_filter(sock: socket.socket, program: list[bpf.Instruction], interface
             where=interface,
             remedy="set capture.filter to none, and leave capture.snaplen at its default",
         ) from None
-
-
-def map_ring(sock: socket.socket, settings: RingSettings) -> mmap.mmap:
-    """Map the ring of a socket into this process, writable: blocks are handed back by a store into them."""
-    return mmap.mmap(
-        sock.fileno(),
-        settings.block_bytes * settings.blocks,
-        mmap.MAP_SHARED,
-        mmap.PROT_READ | mmap.PROT_WRITE,
-    )
 
 
 def is_gone(sock: socket.socket) -> bool:

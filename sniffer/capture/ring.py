@@ -1,7 +1,7 @@
-"""Live capture: kernel rings (TPACKET_V3) of one or several interfaces, read in place.
+"""A kernel ring (TPACKET_V3) of one interface, read in place.
 
-In: sockets that :func:`sniffer.capture.packet_socket.open_ring` made.  Out: a Batch for each ring block.
-Never: a copy of a frame, a wait longer than the time-out, a block kept from the kernel longer than its batch.
+In: a socket that :func:`sniffer.capture.packet_socket.open_ring` made.  Out: the frames of block after block.
+Never: a copy of a frame, a wait, a block that goes back to the kernel before its frames were read.
 
 Layout of a block (linux/if_packet.h): a 48-byte head with status, number of packets and offset of the first; then a
 ``tpacket3_hdr`` each, a ``sockaddr_ll`` 48 bytes into it, and the frame at ``tp_mac``.  All are aligned to 8 bytes, so
@@ -13,27 +13,25 @@ the walk reads 32-bit words.
 from __future__ import annotations
 
 import contextlib
-import select
-import socket
 import time
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sniffer.capture.interface import is_up, link_type, mtu, received
-from sniffer.capture.packet_socket import RingSettings, Statistics, is_gone, map_ring, open_ring
+from sniffer.capture.interface import link_type, mtu, received
+from sniffer.capture.packet_socket import RingSettings, Statistics, is_gone
 from sniffer.gate.compiled import kernel, one_at_a_time
-from sniffer.model import FRAME, Batch
+from sniffer.model import FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    import socket
 
     from numpy.typing import NDArray
 
+    from sniffer.capture.memory import RingMemory
+
 STATUS_USER: Final = 1
 STATUS_WORD: Final = 2  # of a block, in 32-bit words
-TURN: Final = 8  # blocks of one ring before the next ring has its turn
-WATCH_EVERY: Final = 1.0
 
 # Words of the state.
 FILLED, OUTGOING, BROKEN, STAMPED, UNSUMMED, MERGED = range(6)
@@ -122,33 +120,32 @@ def walk_block(words, start, size, frames, interface, link, largest, state):  # 
 class Ring:
     """The mapped ring of one socket."""
 
-    def __init__(self, sock: socket.socket, name: str, number: int, settings: RingSettings) -> None:
+    def __init__(
+        self, sock: socket.socket, name: str, number: int, settings: RingSettings, memory: RingMemory
+    ) -> None:
         """Map a socket's ring.
 
         Args:
             sock: from ``open_ring``; owned from now on.
             name: of the interface.
-            number: what ``FRAME.interface`` shall say.
+            number: what ``FRAME.interface`` shall say, and its place in the memory.
             settings: what ``open_ring`` returned with the socket.
+            memory: where to.
         """
         self.sock, self.name, self.number, self.settings = sock, name, number, settings
         self.link = link_type(name)
         self.gone = False
         self._statistics = Statistics()
-        self._map = map_ring(sock, settings)
-        self._data: NDArray[np.uint8] = np.frombuffer(self._map, dtype=np.uint8)
-        self._words: NDArray[np.uint32] = self._data.view(np.uint32)
-        self._frames: NDArray[np.void] = np.zeros(settings.block_bytes // SMALLEST_PACKET, dtype=FRAME)
+        memory.put(number, sock, settings.ring_bytes)
+        self._words, self._start = memory.words, memory.starts[number]
+        self.rows: NDArray[np.void] = np.zeros(settings.block_bytes // SMALLEST_PACKET, dtype=FRAME)
         self._state = np.zeros(WORDS, dtype=np.int64)
         self._block = 0
+        self._at = self._end = 0  # frames of the open block that were taken, and all
+        self.opened = 0.0  # monotonic time at which the open block was
         self._largest = 0
         self._first_received = received(name) if settings.drop else 0
         self.watch()
-
-    @classmethod
-    def from_fd(cls, fd: int, name: str, number: int, settings: RingSettings) -> Ring:
-        """Map the ring of a socket that another process opened."""
-        return cls(socket.socket(fileno=fd), name, number, settings)
 
     @property
     def outgoing(self) -> int:
@@ -163,28 +160,53 @@ class Ring:
     @property
     def ready(self) -> bool:
         """Whether a block waits to be read."""
-        status = self._block * self.settings.block_bytes // 4 + STATUS_WORD
-        return bool(int(self._words[status]) & STATUS_USER)
+        return self._is_filled(self._block)
 
-    def blocks(self, most: int) -> Iterator[Batch]:
-        """Yield the blocks that are ready, ``most`` at most; each goes back to the kernel when the next is asked for."""
-        for _ in range(most):
-            if not self.ready:
-                return
-            start = self._block * self.settings.block_bytes
+    @property
+    def crowded(self) -> bool:
+        """Whether a quarter of the ring waits to be read."""
+        return self._is_filled((self._block + self.settings.blocks // 4) % self.settings.blocks)
+
+    def _status_of(self, block: int) -> int:
+        """Index of the status word of a block."""
+        return (self._start + block * self.settings.block_bytes) // 4 + STATUS_WORD
+
+    def _is_filled(self, block: int) -> bool:
+        return bool(int(self._words[self._status_of(block)]) & STATUS_USER)
+
+    @property
+    def frames(self) -> NDArray[np.void]:
+        """Rows of the open block that were not taken yet; empty where none is open."""
+        return self.rows[self._at : self._end]
+
+    def open_block(self) -> bool:
+        """Open the next block with frames, unless one is open; return whether one is."""
+        while self._at == self._end and self.ready:
             walk_block(
                 self._words,
-                start,
+                self._start + self._block * self.settings.block_bytes,
                 self.settings.block_bytes,
-                self._frames,
+                self.rows,
                 self.number,
                 self.link,
                 self._largest,
                 self._state,
             )
-            yield Batch(self._data, self._frames[: int(self._state[FILLED])])
-            self._words[start // 4 + STATUS_WORD] = 0  # TP_STATUS_KERNEL
-            self._block = (self._block + 1) % self.settings.blocks
+            self._at, self._end = 0, int(self._state[FILLED])
+            self.opened = time.monotonic()
+            if not self._end:
+                self._give_back()
+        return self._at < self._end
+
+    def take(self, count: int) -> None:
+        """The first rows of :attr:`frames` have been read.  A block without frames goes back to the kernel."""
+        self._at += count
+        if count and self._at == self._end:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self._words[self._status_of(self._block)] = 0  # TP_STATUS_KERNEL
+        self._block = (self._block + 1) % self.settings.blocks
 
     def watch(self) -> None:
         """See whether the interface is still there, and how large its frames may be by now."""
@@ -205,122 +227,27 @@ class Ring:
         return told
 
     def close(self) -> None:
-        """Give socket and memory back."""
+        """Give the socket back; the memory is its owner's."""
         self.sock.close()
-        del self._data, self._words
-        with contextlib.suppress(BufferError):  # a batch is still held; its memory goes with it
-            self._map.close()
 
 
-class LiveCapture:
-    """A Source over the rings of one or several interfaces."""
-
-    def __init__(self, rings: Sequence[Ring], *, timeout: float = 0.2) -> None:
-        """Read rings in turn.
-
-        Args:
-            rings: one for each interface, their numbers counting from 0.
-            timeout: seconds without a packet after which ``batches`` yields None.
-        """
-        self.rings = list(rings)
-        self.interfaces: list[str] = [ring.name for ring in rings]
-        self._timeout = timeout
-        self._open = True
-        self._past = [Statistics() for _ in rings]  # of sockets that were replaced
-        self._poll = select.poll()
-        self._next_watch = 0.0
-        for ring in self.rings:
-            self._poll.register(ring.sock, select.POLLIN | select.POLLERR)
-
-    @classmethod
-    def open(cls, names: Sequence[str], settings: RingSettings, *, timeout: float = 0.2) -> LiveCapture:
-        """Open sockets on interfaces and map them, all in this process.
-
-        Raises:
-            InputError: no such interface.
-            AccessError: the kernel refuses.
-        """
-        rings: list[Ring] = []
-        try:
-            for number, name in enumerate(names):
-                sock, chosen = open_ring(name, settings)
-                rings.append(Ring(sock, name, number, chosen))
-        except BaseException:
-            for ring in rings:
-                ring.close()
-            raise
-        return cls(rings, timeout=timeout)
-
-    def batches(self) -> Iterator[Batch | None]:
-        """Yield ring blocks as they fill; None when nothing arrived within the time-out."""
-        while self._open:
-            found = False
-            for ring in self.rings:
-                for batch in ring.blocks(TURN):
-                    found = True
-                    yield batch
-            if time.monotonic() >= self._next_watch:
-                self._watch()
-            if not found:
-                self._wait()
-                if not any(ring.ready for ring in self.rings):
-                    yield None
-
-    def _wait(self) -> None:
-        for fd, happened in self._poll.poll(self._timeout * 1_000):
-            if happened & (select.POLLERR | select.POLLHUP):
-                for ring in self.rings:
-                    if ring.sock.fileno() == fd:
-                        # The interface went down.  Unless the error is read, poll returns at once for ever.
-                        ring.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-
-    def _watch(self) -> None:
-        self._next_watch = time.monotonic() + WATCH_EVERY
-        for ring in self.rings:
-            ring.watch()
-
-    @property
-    def lost(self) -> list[str]:
-        """Interfaces that were removed; each needs a new socket, see :meth:`replace`."""
-        return [ring.name for ring in self.rings if ring.gone]
-
-    def replace(self, name: str, sock: socket.socket, settings: RingSettings | None = None) -> None:
-        """Read an interface through a new socket; the counts of the old one stay.
-
-        Args:
-            name: of the interface.
-            sock: the new socket.
-            settings: what it was opened with; None: what the old one was.
-        """
-        number = self.interfaces.index(name)
-        old = self.rings[number]
-        new = Ring(sock, name, number, settings or old.settings)
-        self._past[number] += old.statistics()
-        self._poll.unregister(old.sock)
-        old.close()
-        self.rings[number] = new
-        self._poll.register(new.sock, select.POLLIN | select.POLLERR)
-
-    def statistics(self) -> Mapping[str, Statistics]:
-        """What was counted of each interface since the start."""
-        return {
-            ring.name: past + ring.statistics() for ring, past in zip(self.rings, self._past, strict=True)
-        }
-
-    def up(self) -> Mapping[str, bool]:
-        """Whether each interface is there and has a carrier."""
-        return {ring.name: not ring.gone and is_up(ring.name) for ring in self.rings}
-
-    def close(self) -> None:
-        """Give all sockets and memory back."""
-        if self._open:
-            self._open = False
-            for ring in self.rings:
-                ring.close()
+@kernel
+def merge_frames(one, other, out):  # type: ignore[no-untyped-def]
+    """Put the rows of two lists into one, the older first; ``out``: FRAME[:], as long as both together."""
+    i = j = 0
+    for k in range(min(len(out), len(one) + len(other))):
+        if j >= len(other) or (i < len(one) and one[i].time <= other[j].time):
+            out[k] = one[i]
+            i += 1
+        else:
+            out[k] = other[j]
+            j += 1
 
 
 @one_at_a_time()
 def warm_up() -> None:
     """Compile (or load from disk) the walk."""
     words = np.zeros(64, dtype=np.uint32)
-    walk_block(words, 0, 256, np.zeros(1, dtype=FRAME), 0, 1, 0, np.zeros(WORDS, dtype=np.int64))
+    rows = np.zeros(2, dtype=FRAME)
+    walk_block(words, 0, 256, rows, 0, 1, 0, np.zeros(WORDS, dtype=np.int64))
+    merge_frames(rows[:1], rows[1:], np.zeros(2, dtype=FRAME))

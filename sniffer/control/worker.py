@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.capture import ring, savefile
 from sniffer.capture.fallback import ScapyCapture
+from sniffer.capture.live import LiveCapture
 from sniffer.capture.replay import Replay
 from sniffer.control.confine import confine
 from sniffer.control.outbox import Outbox
@@ -246,7 +247,7 @@ class Worker:
             self._engine.learn(Lesson(record.address, record.name, until))
         elif isinstance(record, NewSocket) and self.link.descriptors:
             sock = socket.socket(fileno=self.link.descriptors.popleft())
-            if isinstance(self.source, ring.LiveCapture):
+            if isinstance(self.source, LiveCapture):
                 try:
                     self.source.replace(record.interface, sock, record.ring)
                 except (SnifferError, OSError, ValueError):
@@ -314,10 +315,8 @@ def open_source(job: Job) -> Source:
     if job.replay is not None:
         return Replay(job.replay.path, speed=job.replay.speed, loop=job.replay.loop)
     if job.sockets:
-        opened = zip(job.sockets, job.interfaces, job.rings, strict=True)
-        return ring.LiveCapture(
-            [ring.Ring.from_fd(fd, name, n, settings) for n, (fd, name, settings) in enumerate(opened)]
-        )
+        sockets = (socket.socket(fileno=descriptor) for descriptor in job.sockets)
+        return LiveCapture(list(zip(sockets, job.interfaces, job.rings, strict=True)))
     return ScapyCapture(job.interfaces, promiscuous=job.promiscuous)
 
 
