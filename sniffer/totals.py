@@ -33,11 +33,12 @@ class InterfaceTotals(msgspec.Struct):
     merged: int = 0  # frames that the card or the kernel put together (GRO, LRO)
     unsummed: int = 0  # frames whose checksum was left to a card: they never were on a wire
     stamped: int = 0  # frames with a time of the card
+    lost: int = 0  # in the hand of a worker that died
 
     @property
     def offered(self) -> int:
         """Packets that the interface had for us: what was read and what was lost.  A loss is a share of these."""
-        return self.packets + self.drops
+        return self.packets + self.drops + self.lost
 
 
 class Totals(msgspec.Struct):
@@ -73,6 +74,7 @@ def take_statistics(totals: Totals, told: Mapping[str, Statistics]) -> None:
         books = totals.interfaces.setdefault(name, InterfaceTotals())
         books.drops, books.accepted, books.received = kernel.drops, kernel.packets, kernel.received
         books.merged, books.unsummed, books.stamped = kernel.merged, kernel.unsummed, kernel.stamped
+        books.lost = kernel.lost
 
 
 def continued(past: Totals, now: Totals) -> Totals:

@@ -76,12 +76,12 @@ def test_what_an_interface_received_is_received_once() -> None:
 def test_statistics_of_a_capture_are_entered() -> None:
     """What the kernel and the walk counted stands in the books of its interface, beside what the gate read."""
     totals = Totals(interfaces={"a": InterfaceTotals(packets=5, bytes=50)})
-    kernel = Statistics(packets=9, drops=1, received=20, stamped=2, unsummed=3, merged=4)
+    kernel = Statistics(packets=9, drops=1, received=20, stamped=2, unsummed=3, merged=4, lost=5)
     take_statistics(totals, {"a": kernel, "b": Statistics()})
-    assert totals.interfaces["a"] == InterfaceTotals(5, 50, 1, 0, 9, 20, 0, 4, 3, 2)
+    assert totals.interfaces["a"] == InterfaceTotals(5, 50, 1, 0, 9, 20, 0, 4, 3, 2, 5)
     assert totals.interfaces["b"] == InterfaceTotals()
 
 
 def test_offered_is_what_was_read_and_what_was_lost() -> None:
     """The one definition behind every share of drops."""
-    assert InterfaceTotals(packets=90, drops=10).offered == 100
+    assert InterfaceTotals(packets=90, drops=10, lost=3).offered == 103

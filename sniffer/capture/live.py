@@ -21,7 +21,7 @@ import numpy as np
 
 from sniffer.capture.interface import is_up
 from sniffer.capture.memory import RingMemory
-from sniffer.capture.packet_socket import RingSettings, Statistics, open_ring
+from sniffer.capture.packet_socket import Position, RingSettings, Statistics, open_ring
 from sniffer.capture.ring import Ring, merge_frames
 from sniffer.model import FRAME, Batch
 
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 WATCH_EVERY: Final = 1.0
 HOLD: Final = 0.2
 """Seconds that a block waits for the other rings: a block may take twice its retire time of 60 ms to be handed over."""
-NAP: Final = 0.005
+NAP: Final = 0.01
+"""Seconds to sleep where ``poll`` would not: it returns at once while a ring has blocks that were not given back."""
 
 
 class LiveCapture:
@@ -44,13 +45,19 @@ class LiveCapture:
         opened: Sequence[tuple[socket.socket, str, RingSettings]],
         *,
         timeout: float = 0.2,
+        keeps: bool = False,
     ) -> None:
         """Map rings, and read them as one source.
 
         Args:
             opened: socket, interface and settings of each; the sockets are owned from now on.
             timeout: seconds without a packet after which ``batches`` yields None.
+            keeps: blocks go back to the kernel by :meth:`give_back` only.
         """
+        self._keeps = keeps
+        self._in_hand: list[
+            tuple[Ring, int]
+        ] = []  # rings of the batch that is being read, and its frames of each
         self.interfaces: list[str] = [name for _, name, _ in opened]
         self._memory = RingMemory([settings.ring_bytes for _, _, settings in opened])
         self.rings = [
@@ -91,21 +98,53 @@ class LiveCapture:
                 self._watch()
             filled = [ring for ring in self.rings if ring.open_block()]
             if self._is_time(filled, now):
-                ready = ripe(filled)
+                self._in_hand = ripe(filled)
+                parts = [ring.frames[:count] for ring, count in self._in_hand]
                 try:
-                    yield Batch(
-                        self._memory.data, self._in_order([ring.frames[:count] for ring, count in ready])
-                    )
+                    yield Batch(self._memory.data, self._in_order(parts))
                 finally:
-                    for ring, count in ready:
-                        if ring in self.rings:  # not replaced meanwhile
-                            ring.take(count)
+                    self.settle()
+                    if not self._keeps:
+                        self.give_back()
             elif filled:
-                self._wait(NAP, [ring for ring in self.rings if ring not in filled])
+                time.sleep(NAP)
             else:
-                self._wait(self._timeout, self.rings)
+                self._wait()
                 if not any(ring.ready for ring in self.rings):
                     yield None
+
+    def settle(self) -> None:
+        """The batch has been read; so it is by itself when the next one is asked for."""
+        for ring, count in self._in_hand:
+            if ring in self.rings:  # not replaced meanwhile
+                ring.take(count)
+        self._in_hand = []
+
+    def give_back(self) -> None:
+        """Let the kernel have the blocks that have been read."""
+        for ring in self.rings:
+            ring.give_back()
+
+    @property
+    def keeps_many(self) -> bool:
+        """Whether a ring holds so much that has been read that it should be given back."""
+        return any(ring.keeps_many for ring in self.rings)
+
+    @property
+    def hands(self) -> list[int]:
+        """Number of the block of each ring that the batch comes from; 0: it has none of that ring."""
+        mine = [ring for ring, _ in self._in_hand]
+        return [ring.hand if ring in mine else 0 for ring in self.rings]
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        """How far each ring has been read."""
+        return tuple(ring.position for ring in self.rings)
+
+    def resume(self, positions: Sequence[Position], hands: Sequence[int]) -> None:
+        """Go on where another process was with the same sockets, see :meth:`Ring.resume`."""
+        for ring, position, hand in zip(self.rings, positions, hands, strict=False):
+            ring.resume(position, hand)
 
     def _in_order(self, parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
         """Rows of several rings as one list, the older first."""
@@ -124,14 +163,17 @@ class LiveCapture:
             return True
         return any(now - ring.opened >= HOLD or ring.crowded for ring in filled)
 
-    def _wait(self, seconds: float, rings: Sequence[Ring]) -> None:
-        """Wait until one of some rings has a block."""
+    def _wait(self) -> None:
+        """Wait until a ring has a block, for a moment at most while one has blocks that were not given back."""
+        if any(ring.keeps for ring in self.rings):
+            time.sleep(NAP)
+            return
         poll = select.poll()
-        for ring in rings:
+        for ring in self.rings:
             poll.register(ring.sock, select.POLLIN | select.POLLERR)
-        for fd, happened in poll.poll(seconds * 1_000):
+        for fd, happened in poll.poll(self._timeout * 1_000):
             if happened & (select.POLLERR | select.POLLHUP):
-                for ring in rings:
+                for ring in self.rings:
                     if ring.sock.fileno() == fd:
                         # The interface went down.  Unless the error is read, poll returns at once for ever.
                         ring.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -16,7 +16,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from sniffer.capture import bpf
 from sniffer.capture.interface import index_of, link_type
@@ -78,6 +78,14 @@ class RingSettings:
         return max(2, (self.ring_mib << 10) // self.block_kib)
 
 
+class Position(NamedTuple):
+    """How far a ring has been read."""
+
+    socket: int = 0  # inode of the ring's socket; 0: none
+    read: int = 0  # number of the last block that was read to its end, counted from 1 by the kernel
+    taken: int = 0  # frames of the next block that were read
+
+
 @dataclass(slots=True)
 class Statistics:
     """What the kernel says of a socket since it was opened, and what the walk over its ring has met."""
@@ -91,6 +99,7 @@ class Statistics:
     stamped: int = 0  # with a time of the card
     unsummed: int = 0  # whose checksum this machine left to the card: they never were on a wire
     merged: int = 0  # longer than the interface can carry: put together by the kernel or the card (GRO, LRO)
+    lost: int = 0  # in the hand of a reader that died
 
     def __add__(self, other: Statistics) -> Statistics:
         """Of two sockets that had their turn on the same interface."""

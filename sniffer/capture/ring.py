@@ -13,13 +13,14 @@ the walk reads 32-bit words.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from sniffer.capture.interface import link_type, mtu, received
-from sniffer.capture.packet_socket import RingSettings, Statistics, is_gone
+from sniffer.capture.packet_socket import Position, RingSettings, Statistics, is_gone
 from sniffer.gate.compiled import kernel, one_at_a_time
 from sniffer.model import FRAME
 
@@ -44,6 +45,7 @@ NO_LIMIT: Final = 1 << 32
 SMALLEST_PACKET = 96  # bytes of a block that a packet takes at least
 
 BLOCK_PACKETS = 3
+BLOCK_NUMBER = 6  # and 7: of the block, counted from 1 by the kernel as it begins to fill one
 BLOCK_FIRST = 4
 NEXT, SECONDS, NANOSECONDS, SNAPLEN, LENGTH, STATUS, MAC, _HASH, TCI, TPID = range(10)
 PACKET_TYPE = 14  # word with sll_hatype and sll_pkttype
@@ -140,7 +142,11 @@ class Ring:
         self._words, self._start = memory.words, memory.starts[number]
         self.rows: NDArray[np.void] = np.zeros(settings.block_bytes // SMALLEST_PACKET, dtype=FRAME)
         self._state = np.zeros(WORDS, dtype=np.int64)
-        self._block = 0
+        self._block = 0  # to be opened next
+        self._kept = 0  # blocks before it that have been read and are still ours
+        self._read = 0  # number of the last block that was read to its end
+        self._told, self._poison = Position(), 0  # of a dead reader, see resume
+        self.lost = 0  # frames in the hand of a dead reader
         self._at = self._end = 0  # frames of the open block that were taken, and all
         self.opened = 0.0  # monotonic time at which the open block was
         self._largest = 0
@@ -160,12 +166,25 @@ class Ring:
     @property
     def ready(self) -> bool:
         """Whether a block waits to be read."""
-        return self._is_filled(self._block)
+        return self._kept < self.settings.blocks and self._is_filled(self._block)
 
     @property
     def crowded(self) -> bool:
         """Whether a quarter of the ring waits to be read."""
-        return self._is_filled((self._block + self.settings.blocks // 4) % self.settings.blocks)
+        ahead = self.settings.blocks // 4
+        return self._kept + ahead < self.settings.blocks and self._is_filled(
+            (self._block + ahead) % self.settings.blocks
+        )
+
+    @property
+    def keeps(self) -> bool:
+        """Whether blocks have been read and not been given back."""
+        return self._kept > 0
+
+    @property
+    def keeps_many(self) -> bool:
+        """Whether an eighth of the ring has been read and not been given back."""
+        return self._kept >= max(1, self.settings.blocks // 8)
 
     def _status_of(self, block: int) -> int:
         """Index of the status word of a block."""
@@ -194,19 +213,77 @@ class Ring:
             )
             self._at, self._end = 0, int(self._state[FILLED])
             self.opened = time.monotonic()
-            if not self._end:
-                self._give_back()
+            self._pass_over()
+            if self._at == self._end:
+                self._keep()
         return self._at < self._end
 
     def take(self, count: int) -> None:
-        """The first rows of :attr:`frames` have been read.  A block without frames goes back to the kernel."""
+        """The first rows of :attr:`frames` have been read."""
         self._at += count
         if count and self._at == self._end:
-            self._give_back()
+            self._keep()
 
-    def _give_back(self) -> None:
-        self._words[self._status_of(self._block)] = 0  # TP_STATUS_KERNEL
+    def _keep(self) -> None:
+        """The open block has been read to its end."""
+        self._read = self._number_of(self._block)
+        self._at = self._end = 0
         self._block = (self._block + 1) % self.settings.blocks
+        self._kept += 1
+
+    def give_back(self) -> None:
+        """Let the kernel have the blocks that have been read."""
+        for ago in range(self._kept, 0, -1):
+            block = (self._block - ago) % self.settings.blocks
+            self._words[self._status_of(block)] = 0  # TP_STATUS_KERNEL
+        self._kept = 0
+
+    # ── from one reader to the next ──────────────────────────────────────────────────────────────────────
+
+    def _number_of(self, block: int) -> int:
+        at = (self._start + block * self.settings.block_bytes) // 4 + BLOCK_NUMBER
+        return int(self._words[at]) | int(self._words[at + 1]) << 32
+
+    @property
+    def hand(self) -> int:
+        """Number of the open block; 0: none is open."""
+        return self._number_of(self._block) if self._at < self._end else 0
+
+    @property
+    def position(self) -> Position:
+        """How far the ring has been read."""
+        return Position(os.fstat(self.sock.fileno()).st_ino, self._read, self._at)
+
+    def resume(self, position: Position, hand: int) -> None:
+        """Go on where another reader of the same socket was when it died, before the first block is opened.
+
+        Blocks that it had told of go back to the kernel, later ones are read; but for the one that was in its hand: what
+        it had not told of that is lost, for it may be what the reader died of.
+
+        Args:
+            position: what the dead reader told last; of another socket, it says nothing.
+            hand: number of the block that it was reading; 0: none.
+        """
+        if os.fstat(self.sock.fileno()).st_ino != position.socket:
+            position, hand = Position(), 0
+        self._told, self._poison = position, hand
+        numbers = {self._number_of(block): block for block in range(self.settings.blocks)}
+        waiting = sorted(number for number, block in numbers.items() if self._is_filled(block))
+        # Where nothing waits, the next one to be filled is the one that was begun last.
+        self._block = numbers[waiting[0] if waiting else max(numbers)]
+        for number in waiting:
+            if number <= position.read:
+                self._keep()
+        self.give_back()
+
+    def _pass_over(self) -> None:
+        """Leave out what a dead reader of this ring has told of in the block that was opened, or died of."""
+        number = self._number_of(self._block)
+        if number == self._told.read + 1:
+            self._at = min(self._told.taken, self._end)
+        if number == self._poison:
+            self.lost += self._end - self._at
+            self._at = self._end
 
     def watch(self) -> None:
         """See whether the interface is still there, and how large its frames may be by now."""
@@ -223,6 +300,7 @@ class Ring:
             told.received = max(told.received, received(self.name) - self._first_received)
         with contextlib.suppress(OSError):
             told.read(self.sock)
+        told.lost = self.lost
         told.stamped, told.unsummed, told.merged = self._state[[STAMPED, UNSUMMED, MERGED]].tolist()
         return told
 

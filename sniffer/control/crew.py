@@ -234,7 +234,9 @@ class Crew:
 
     @property
     def totals(self) -> Totals:
-        """The books of all workers and of those before them."""
+        """The books of all workers and of those before them, as they stand on the boards now."""
+        for member in self.members:
+            member.supervisor.look()
         totals = together([member.books.totals for member in self.members])
         for name, books in totals.interfaces.items():
             # The difference wavers, because workers tell at different times; a counter may not fall.

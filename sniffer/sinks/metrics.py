@@ -83,7 +83,7 @@ class WorkerHealth:
 
     up: bool = False
     restarts: int = 0
-    heartbeat: float = 0.0  # seconds since 1970 of its last report, 0: never
+    heartbeat: float = 0.0  # seconds since 1970 at which it was last seen to go on, 0: never
 
 
 @dataclass(slots=True)
@@ -140,8 +140,14 @@ class DaemonCollector(Collector):
             {name: one.drops for name, one in books.items()},
         )
         yield _counters(
+            "capture_lost",
+            "Packets that were in the hand of a worker when it died: they were not read by another.",
+            "interface",
+            {name: one.lost for name, one in books.items()},
+        )
+        yield _counters(
             "capture_offered",
-            "Packets that the interface offered: read or dropped; drops as a share of these are the loss.",
+            "Packets that the interface offered: read, dropped or lost; drops as a share of these are the loss.",
             "interface",
             {name: one.offered for name, one in books.items()},
         )
@@ -301,7 +307,7 @@ class DaemonCollector(Collector):
         )
         yield _gauges(
             "worker_heartbeat_timestamp_seconds",
-            "When the worker last reported, seconds since 1970; 0: never.",
+            "When the worker was last seen to go on, seconds since 1970; 0: never.",
             "worker",
             {name: one.heartbeat for name, one in workers.items()},
         )

@@ -65,6 +65,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
                 merged=5,
                 unsummed=6,
                 stamped=900,
+                lost=30,
             )
         },
     )
@@ -120,6 +121,7 @@ def test_every_kind_is_there_from_the_start() -> None:
         "packets_total",
         "bytes_total",
         "drops_total",
+        "lost_total",
         "offered_total",
         "filtered_estimate_total",
         "merged_total",
