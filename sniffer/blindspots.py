@@ -76,11 +76,11 @@ UNDECODED: Final = Limit(0.001, 0.05)
 HIDDEN_NAMES: Final = Limit(0.05, 0.3)
 # Where one session in ten goes to a resolver, DNS on port 53 is not where names are asked for.
 DOH: Final = Limit(0.01, 0.1)
-# A resolver that repeats itself at once is rare; one datagram in ten twice is two mirrored ports on one path.
+# A resolver that repeats itself at once is rare; one packet in ten twice is two mirrored ports on one path.
 DUPLICATES: Final = Limit(0.01, 0.1)
 
 ENOUGH: Final = 20
-"""Flows, hellos, datagrams: below so many, a share says nothing."""
+"""Flows, hellos, packets looked at: below so many, a share says nothing."""
 
 HARMLESS_EVICTIONS: Final = ("idle", "embryonic")
 """Flows that had nothing to lose: forgotten by both sides, or never with data."""
@@ -99,6 +99,10 @@ class Offer(NamedTuple):
     captured: int
     dropped: int
     silence: float | None  # seconds since its last packet; None: none yet, or there is no now
+    filtered: int = 0  # left out by the kernel filter, at least; not offered
+    merged: int = 0  # frames that were put together before they were read
+    unsummed: int = 0  # frames that this machine made: their checksum was left to a card
+    stamped: int = 0  # frames with a time of the card
 
     @property
     def offered(self) -> int:
@@ -136,7 +140,7 @@ class BlindSpots:
     evicted_grave: int  # of these, flows that were being read
     hidden_names: Share  # ClientHellos without a server name
     doh: Share  # encrypted sessions that go to a known resolver
-    duplicates: Share  # datagrams that came twice
+    duplicates: Share  # datagrams, and TCP segments of a sample, that came twice
     clock_jumps: int
 
     @property
@@ -153,6 +157,16 @@ class BlindSpots:
     def offered(self) -> int:
         """Packets read and packets lost."""
         return sum(one.offered for one in self.offers)
+
+    @property
+    def filtered(self) -> int:
+        """Packets that the kernel filter left out, at least."""
+        return sum(one.filtered for one in self.offers)
+
+    @property
+    def merged(self) -> int:
+        """Frames that were put together before they were read."""
+        return sum(one.merged for one in self.offers)
 
     @property
     def loss(self) -> Share:
@@ -192,7 +206,7 @@ def measure(totals: Totals, now: float | None = None) -> BlindSpots:
         hidden_names=Share(unnamed, named + unnamed),
         # A resolver can also be known by its address in a flow whose hello was not seen: then it is its own whole.
         doh=Share(resolvers, max(sum(hellos.values()), resolvers)),
-        duplicates=Share(odd("duplicate_packet", 0), totals.datagrams_read),
+        duplicates=Share(odd("duplicate_packet", 0), totals.datagrams_read + totals.segments_sampled),
         clock_jumps=odd("clock_jump", 0),
     )
 
@@ -202,7 +216,16 @@ def _offers(totals: Totals, now: float | None) -> Iterator[Offer]:
         silence = None
         if now is not None and books.packets:
             silence = max(now - books.last_packet / 1e9, 0.0)  # the clock of the card may be ahead
-        yield Offer(name, books.packets, books.drops, silence)
+        yield Offer(
+            name,
+            books.packets,
+            books.drops + books.lost,
+            silence,
+            books.filtered,
+            books.merged,
+            books.unsummed,
+            books.stamped,
+        )
 
 
 def figures(spots: BlindSpots) -> dict[str, int | float]:
@@ -221,6 +244,10 @@ def figures(spots: BlindSpots) -> dict[str, int | float]:
         "offered": spots.offered,
         "captured": spots.captured,
         "dropped": spots.dropped,
+        "filtered": spots.filtered,
+        "merged": spots.merged,
+        "unsummed": sum(one.unsummed for one in spots.offers),
+        "hardware_stamped": sum(one.stamped for one in spots.offers),
         **silence,
         **{name: round(share.ratio, 6) for name, share in shares.items()},
         "evicted": spots.evicted,
@@ -234,6 +261,7 @@ def short(spots: BlindSpots) -> str:
     return (
         f"offered {spots.offered}, captured {spots.captured}, dropped {percent(spots.loss.ratio)}{silence}, "
         f"one-sided {percent(spots.one_sided.ratio)}, cut {percent(spots.cut.ratio)}, "
+        f"filtered {spots.filtered}, merged {spots.merged}, "
         f"undecoded {percent(spots.undecoded.ratio)}, evicted {spots.evicted}, "
         f"names hidden {percent(spots.hidden_names.ratio)}, DoH {percent(spots.doh.ratio)}, "
         f"duplicates {percent(spots.duplicates.ratio)}, clock jumps {spots.clock_jumps}"
@@ -270,6 +298,8 @@ def findings(spots: BlindSpots, *, one_sided: bool = False) -> list[Finding]:
         out.append(_traffic(offer))
         if offer.offered:
             out.append(_drops(offer))
+        if offer.captured:
+            out += (_merged(offer), _checksums(offer))
     if spots.captured:  # of nothing there is nothing to say
         out += (
             _directions(spots.one_sided, by_design=one_sided),
@@ -327,6 +357,27 @@ def _drops(offer: Offer) -> Finding:
         DROPPED.level(share.ratio),
         f"{offer.dropped} of {offer.offered} packets dropped by the kernel ({percent(share.ratio)})",
         "raise capture.ring_mib; if that does not help, capture.workers; keep other programs off these processors",
+        offer.name,
+    )
+
+
+def _merged(offer: Offer) -> Finding:
+    return _finding(
+        "merged frames",
+        Level.NOTE if offer.merged else Level.OK,
+        f"{offer.merged} of {offer.captured} frames are longer than the interface can carry",
+        f"the card or the kernel puts packets together (GRO, LRO): hits stay right; if packet counts matter, "
+        f"ethtool -K {offer.name} gro off lro off",
+        offer.name,
+    )
+
+
+def _checksums(offer: Offer) -> Finding:
+    return _finding(
+        "checksums",
+        Level.NOTE if offer.unsummed else Level.OK,
+        f"{offer.unsummed} of {offer.captured} frames have no checksum yet",
+        "no wire carried these: this machine, its virtual machines or containers sent them; is this the mirror port?",
         offer.name,
     )
 
@@ -410,9 +461,9 @@ def _duplicates(share: Share) -> Finding:
     return _sampled(
         "duplicates",
         share,
-        "datagrams read",
+        "datagrams and sampled segments",
         DUPLICATES,
-        f"{percent(share.ratio)} of {share.whole} datagrams came twice",
+        f"{percent(share.ratio)} of {share.whole} datagrams and sampled TCP segments came twice",
         "mirror each path at one place only, or one direction of each port; hits are counted once, but packets are read twice",
     )
 

@@ -140,6 +140,7 @@ class Engine:
         self._facts = dict.fromkeys(FACTS, 0)
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._datagrams_read = 0
+        self._levels = (0, 0, 0.0)  # of flows, as of the last sweep
         self._by_interface: dict[int, InterfaceTotals] = {}
         self._now = 0  # on the gate's clock
         self._time = 0  # as the packet says, nanoseconds since 1970
@@ -453,12 +454,15 @@ class Engine:
             books.bytes += size if alone else int(mine["length"].sum(dtype=np.int64))
             books.last_packet = int(mine["time"][-1])
 
-    def totals(self) -> Totals:
-        """Counters since start, and the levels of now."""
+    def totals(self, *, sweep: bool = True) -> Totals:
+        """Counters since start, and the levels of now; without a sweep, those of the last one, which takes milliseconds."""
         gate = self.gate
-        flows, with_data, one_sided = gate.sweep()
+        if sweep:
+            self._levels = gate.sweep()
+        flows, with_data, one_sided = self._levels
         oddities = dict(self.oddities.counts)
         oddities["clock_jump"] += gate.clock_jumps
+        oddities["duplicate_packet"] += gate.segments_repeated
         oddities.update(gate.oddities())
         return Totals(
             packets=gate.frames,
@@ -470,6 +474,7 @@ class Engine:
             wrapped=gate.wrapped(),
             tls_hellos=gate.hellos(),
             datagrams_read=self._datagrams_read,
+            segments_sampled=gate.segments_sampled,
             flows=flows,
             flows_with_data=with_data,
             flows_read=len(self.flows),

@@ -24,12 +24,17 @@ from sniffer.totals import InterfaceTotals, Totals
 NOW = 1_764_000_000.0
 
 
-def books(packets: int = 1_000, drops: int = 0, silent: float = 0.5, **more: Any) -> Totals:
-    """The books of one interface that is well, and what a test wants to be otherwise."""
+def books(
+    packets: int = 1_000,
+    drops: int = 0,
+    silent: float = 0.5,
+    frames: dict[str, int] | None = None,
+    **more: Any,
+) -> Totals:
+    """The books of one interface that is well, and what a test wants to be otherwise; ``frames`` of the interface's."""
     last = int((NOW - silent) * 1e9)
-    return Totals(
-        packets=packets, interfaces={"eth1": InterfaceTotals(packets, packets * 100, drops, last)}, **more
-    )
+    one = InterfaceTotals(packets, packets * 100, drops, last, **(frames or {}))
+    return Totals(packets=packets, interfaces={"eth1": one}, **more)
 
 
 def found(totals: Totals, check: str, *, one_sided: bool = False) -> Finding:
@@ -49,6 +54,15 @@ CASES: dict[str, tuple[Totals, str, Level, str]] = {
     "silence": (books(silent=61), "traffic", Level.FAULT, "1000 packets, the last one 61 s ago"),
     "a card whose clock is ahead": (books(silent=-9), "traffic", Level.OK, "1000 packets, the last one 0.0 s ago"),
     "never a packet": (books(0), "traffic", Level.FAULT, "no packet has arrived"),
+    "no frame is merged": (books(), "merged frames", Level.OK, "0 of 1000 frames are longer than the interface can carry"),
+    "merged frames": (
+        books(frames={"merged": 3}), "merged frames", Level.NOTE,
+        "3 of 1000 frames are longer than the interface can carry",
+    ),
+    "checksums of a wire": (books(), "checksums", Level.OK, "0 of 1000 frames have no checksum yet"),
+    "frames of this machine": (
+        books(frames={"unsummed": 999}), "checksums", Level.NOTE, "999 of 1000 frames have no checksum yet",
+    ),
     "both directions": (
         books(flows_with_data=200, one_sided_ratio=0.05), "directions", Level.OK,
         "5.0 % of 200 TCP flows with data are heard in one direction only",
@@ -121,15 +135,15 @@ CASES: dict[str, tuple[Totals, str, Level, str]] = {
         "100 % of 40 TLS and QUIC sessions go to resolvers for encrypted DNS",
     ),
     "each once": (
-        books(datagrams_read=50), "duplicates", Level.OK, "0 % of 50 datagrams came twice",
+        books(datagrams_read=50), "duplicates", Level.OK, "0 % of 50 datagrams and sampled TCP segments came twice",
     ),
     "a few twice": (
         books(datagrams_read=50, oddities={"duplicate_packet": 1}), "duplicates", Level.NOTE,
-        "2.0 % of 50 datagrams came twice",
+        "2.0 % of 50 datagrams and sampled TCP segments came twice",
     ),
     "two mirrors": (
-        books(datagrams_read=50, oddities={"duplicate_packet": 25}), "duplicates", Level.WARNING,
-        "50.0 % of 50 datagrams came twice",
+        books(datagrams_read=20, segments_sampled=30, oddities={"duplicate_packet": 25}), "duplicates", Level.WARNING,
+        "50.0 % of 50 datagrams and sampled TCP segments came twice",
     ),
     "steady time": (books(), "packet clock", Level.OK, "packet time goes steadily"),
     "a leap": (books(oddities={"clock_jump": 2}), "packet clock", Level.WARNING, "packet time leapt 2 times"),
@@ -197,6 +211,7 @@ def test_the_short_form_tells_every_figure() -> None:
     totals = books(
         9_990,
         10,
+        frames={"filtered": 70, "merged": 6, "unsummed": 8, "stamped": 9},
         cut=5,
         undecoded={"gre": 3},
         flows_with_data=100,
@@ -209,10 +224,11 @@ def test_the_short_form_tells_every_figure() -> None:
     )
     assert short(measure(totals, NOW)) == (
         "offered 10000, captured 9990, dropped 0.10 %, last packet 0.5 s ago, one-sided 25.0 %, cut 0.05 %, "
-        "undecoded 0.03 %, evicted 4, names hidden 3.0 %, DoH 5.0 %, duplicates 7.0 %, clock jumps 1"
+        "filtered 70, merged 6, undecoded 0.03 %, evicted 4, names hidden 3.0 %, DoH 5.0 %, duplicates 7.0 %, clock jumps 1"
     )
     assert figures(measure(totals, NOW)) == {
-        "offered": 10_000, "captured": 9_990, "dropped": 10, "silent_seconds": 0.5, "dropped_ratio": 0.001,
+        "offered": 10_000, "captured": 9_990, "dropped": 10, "filtered": 70, "merged": 6, "unsummed": 8,
+        "hardware_stamped": 9, "silent_seconds": 0.5, "dropped_ratio": 0.001,
         "one_sided_ratio": 0.25, "cut_ratio": 0.000501, "undecoded_ratio": 0.0003, "hidden_names_ratio": 0.03,
         "doh_ratio": 0.05, "duplicate_ratio": 0.07, "evicted": 4, "clock_jumps": 1,
     }  # fmt: skip

@@ -31,6 +31,33 @@ def test_retransmission_counts_once(ruleset: RuleSet) -> None:
     assert len(Run(ruleset).feed(talk).hits) == 1
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_each_packet_twice_is_told_and_counts_once(ruleset: RuleSet, family: int) -> None:
+    """Of a path that is mirrored twice, hits are those of one mirror, and half of what is looked at came twice."""
+    server = ("203.0.113.9", 3333) if family == 4 else ("2001:db8::9", 3333)
+    base = "10.0.0." if family == 4 else "2001:db8:7::"
+    once, twice = Run(ruleset), Run(ruleset)
+    for number in range(1, 129):
+        talk = build.Conversation(client=(f"{base}{number}", 40_000), server=server).open()
+        talk.send(0, SUBSCRIBE).send(0, SUBMIT).send(1, NOTIFY)
+        once.feed(talk)
+        talk.frames = [
+            pair for time, frame in talk.frames for pair in ((time, frame), (time + 90_000, frame))
+        ]
+        twice.feed(talk)
+    totals = twice.engine.totals()
+    assert [hit.host for hit in twice.hits] == [hit.host for hit in once.hits]
+    assert len(twice.hits) >= 128
+    assert totals.segments_sampled >= 6  # of 128 flows one in sixteen, with three segments each, twice
+    assert 2 * totals.oddities["duplicate_packet"] == totals.segments_sampled
+    assert once.engine.totals().oddities["duplicate_packet"] == 0
+    assert (
+        once.engine.totals().oddities["stream_conflict"]
+        == twice.engine.totals().oddities["stream_conflict"]
+        == 0
+    )
+
+
 def question(name: str) -> bytes:
     """A DNS question."""
     return bytes(dpkt.dns.DNS(id=7, qd=[dpkt.dns.DNS.Q(name=name, type=1)]))

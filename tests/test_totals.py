@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sniffer.totals import InterfaceTotals, Totals, continued, together
+from sniffer.capture.packet_socket import Statistics
+from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics, together
 
 
 def test_counters_add_and_levels_do_not() -> None:
@@ -60,6 +61,27 @@ def test_workers_side_by_side() -> None:
     assert together([]) == Totals()
 
 
+def test_what_an_interface_received_is_received_once() -> None:
+    """Workers side by side have the same interface: the least of what they told counts, lives one after another add."""
+    one = Totals(
+        interfaces={"a": InterfaceTotals(accepted=40, received=100, merged=1, unsummed=2, stamped=3)}
+    )
+    two = Totals(interfaces={"a": InterfaceTotals(accepted=30, received=90, merged=1, unsummed=2, stamped=3)})
+    side = together([one, two]).interfaces["a"]
+    assert (side.accepted, side.received, side.merged, side.unsummed, side.stamped) == (70, 90, 2, 4, 6)
+    assert continued(one, two).interfaces["a"].received == 190
+    assert together([one, Totals()]).interfaces["a"].received == 0, "the other has not told yet"
+
+
+def test_statistics_of_a_capture_are_entered() -> None:
+    """What the kernel and the walk counted stands in the books of its interface, beside what the gate read."""
+    totals = Totals(interfaces={"a": InterfaceTotals(packets=5, bytes=50)})
+    kernel = Statistics(packets=9, drops=1, received=20, stamped=2, unsummed=3, merged=4, lost=5)
+    take_statistics(totals, {"a": kernel, "b": Statistics()})
+    assert totals.interfaces["a"] == InterfaceTotals(5, 50, 1, 0, 9, 20, 0, 4, 3, 2, 5)
+    assert totals.interfaces["b"] == InterfaceTotals()
+
+
 def test_offered_is_what_was_read_and_what_was_lost() -> None:
     """The one definition behind every share of drops."""
-    assert InterfaceTotals(packets=90, drops=10).offered == 100
+    assert InterfaceTotals(packets=90, drops=10, lost=3).offered == 103

@@ -12,12 +12,11 @@ import contextlib
 import ctypes
 import dataclasses
 import errno
-import mmap
 import socket
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from sniffer.capture import bpf
 from sniffer.capture.interface import index_of, link_type
@@ -69,9 +68,22 @@ class RingSettings:
         return self.block_kib << 10
 
     @property
+    def ring_bytes(self) -> int:
+        """Bytes of the ring."""
+        return self.block_bytes * self.blocks
+
+    @property
     def blocks(self) -> int:
         """Blocks of the ring, two at least: one is read while the other fills."""
         return max(2, (self.ring_mib << 10) // self.block_kib)
+
+
+class Position(NamedTuple):
+    """How far a ring has been read."""
+
+    socket: int = 0  # inode of the ring's socket; 0: none
+    read: int = 0  # number of the last block that was read to its end, counted from 1 by the kernel
+    taken: int = 0  # frames of the next block that were read
 
 
 @dataclass(slots=True)
@@ -81,10 +93,13 @@ class Statistics:
     packets: int = 0  # that the filter let pass, dropped ones included
     drops: int = 0  # did not fit into the ring
     freezes: int = 0  # times the ring was full
-    received: int = 0  # by the interface's own counter, whoever reads them; 0 where it is not told
+    received: int = (
+        0  # by the interface's own counter, whoever reads them; 0 where the kernel does not filter
+    )
     stamped: int = 0  # with a time of the card
     unsummed: int = 0  # whose checksum this machine left to the card: they never were on a wire
     merged: int = 0  # longer than the interface can carry: put together by the kernel or the card (GRO, LRO)
+    lost: int = 0  # in the hand of a reader that died
 
     def __add__(self, other: Statistics) -> Statistics:
         """Of two sockets that had their turn on the same interface."""
@@ -95,8 +110,8 @@ class Statistics:
         """Packets that the kernel filter dropped: an estimate, for it counts none.
 
         The interface counts what comes off the wire, and cards tell their counters late; frames that were merged count
-        several times there.  Where several workers share an interface out, take ``received`` of one and ``packets`` of
-        all.
+        several times there.  Where several workers share an interface out, ``received`` is the same for all, and
+        ``packets`` of all have to be taken.
         """
         return max(0, self.received - self.packets)
 
@@ -247,16 +262,6 @@ def attach_filter(sock: socket.socket, program: list[bpf.Instruction], interface
             where=interface,
             remedy="set capture.filter to none, and leave capture.snaplen at its default",
         ) from None
-
-
-def map_ring(sock: socket.socket, settings: RingSettings) -> mmap.mmap:
-    """Map the ring of a socket into this process, writable: blocks are handed back by a store into them."""
-    return mmap.mmap(
-        sock.fileno(),
-        settings.block_bytes * settings.blocks,
-        mmap.MAP_SHARED,
-        mmap.PROT_READ | mmap.PROT_WRITE,
-    )
 
 
 def is_gone(sock: socket.socket) -> bool:

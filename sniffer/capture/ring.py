@@ -1,7 +1,7 @@
-"""Live capture: kernel rings (TPACKET_V3) of one or several interfaces, read in place.
+"""A kernel ring (TPACKET_V3) of one interface, read in place.
 
-In: sockets that :func:`sniffer.capture.packet_socket.open_ring` made.  Out: a Batch for each ring block.
-Never: a copy of a frame, a wait longer than the time-out, a block kept from the kernel longer than its batch.
+In: a socket that :func:`sniffer.capture.packet_socket.open_ring` made.  Out: the frames of block after block.
+Never: a copy of a frame, a wait, a block that goes back to the kernel before its frames were read.
 
 Layout of a block (linux/if_packet.h): a 48-byte head with status, number of packets and offset of the first; then a
 ``tpacket3_hdr`` each, a ``sockaddr_ll`` 48 bytes into it, and the frame at ``tp_mac``.  All are aligned to 8 bytes, so
@@ -13,27 +13,26 @@ the walk reads 32-bit words.
 from __future__ import annotations
 
 import contextlib
-import select
-import socket
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sniffer.capture.interface import is_up, link_type, mtu, received
-from sniffer.capture.packet_socket import RingSettings, Statistics, is_gone, map_ring, open_ring
+from sniffer.capture.interface import link_type, mtu, received
+from sniffer.capture.packet_socket import Position, RingSettings, Statistics, is_gone
 from sniffer.gate.compiled import kernel, one_at_a_time
-from sniffer.model import FRAME, Batch
+from sniffer.model import FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    import socket
 
     from numpy.typing import NDArray
 
+    from sniffer.capture.memory import RingMemory
+
 STATUS_USER: Final = 1
 STATUS_WORD: Final = 2  # of a block, in 32-bit words
-TURN: Final = 8  # blocks of one ring before the next ring has its turn
-WATCH_EVERY: Final = 1.0
 
 # Words of the state.
 FILLED, OUTGOING, BROKEN, STAMPED, UNSUMMED, MERGED = range(6)
@@ -46,6 +45,7 @@ NO_LIMIT: Final = 1 << 32
 SMALLEST_PACKET = 96  # bytes of a block that a packet takes at least
 
 BLOCK_PACKETS = 3
+BLOCK_NUMBER = 6  # and 7: of the block, counted from 1 by the kernel as it begins to fill one
 BLOCK_FIRST = 4
 NEXT, SECONDS, NANOSECONDS, SNAPLEN, LENGTH, STATUS, MAC, _HASH, TCI, TPID = range(10)
 PACKET_TYPE = 14  # word with sll_hatype and sll_pkttype
@@ -122,33 +122,36 @@ def walk_block(words, start, size, frames, interface, link, largest, state):  # 
 class Ring:
     """The mapped ring of one socket."""
 
-    def __init__(self, sock: socket.socket, name: str, number: int, settings: RingSettings) -> None:
+    def __init__(
+        self, sock: socket.socket, name: str, number: int, settings: RingSettings, memory: RingMemory
+    ) -> None:
         """Map a socket's ring.
 
         Args:
             sock: from ``open_ring``; owned from now on.
             name: of the interface.
-            number: what ``FRAME.interface`` shall say.
+            number: what ``FRAME.interface`` shall say, and its place in the memory.
             settings: what ``open_ring`` returned with the socket.
+            memory: where to.
         """
         self.sock, self.name, self.number, self.settings = sock, name, number, settings
         self.link = link_type(name)
         self.gone = False
         self._statistics = Statistics()
-        self._map = map_ring(sock, settings)
-        self._data: NDArray[np.uint8] = np.frombuffer(self._map, dtype=np.uint8)
-        self._words: NDArray[np.uint32] = self._data.view(np.uint32)
-        self._frames: NDArray[np.void] = np.zeros(settings.block_bytes // SMALLEST_PACKET, dtype=FRAME)
+        memory.put(number, sock, settings.ring_bytes)
+        self._words, self._start = memory.words, memory.starts[number]
+        self.rows: NDArray[np.void] = np.zeros(settings.block_bytes // SMALLEST_PACKET, dtype=FRAME)
         self._state = np.zeros(WORDS, dtype=np.int64)
-        self._block = 0
+        self._block = 0  # to be opened next
+        self._kept = 0  # blocks before it that have been read and are still ours
+        self._read = 0  # number of the last block that was read to its end
+        self._told, self._poison = Position(), 0  # of a dead reader, see resume
+        self.lost = 0  # frames in the hand of a dead reader
+        self._at = self._end = 0  # frames of the open block that were taken, and all
+        self.opened = 0.0  # monotonic time at which the open block was
         self._largest = 0
-        self._first_received = received(name)
+        self._first_received = received(name) if settings.drop else 0
         self.watch()
-
-    @classmethod
-    def from_fd(cls, fd: int, name: str, number: int, settings: RingSettings) -> Ring:
-        """Map the ring of a socket that another process opened."""
-        return cls(socket.socket(fileno=fd), name, number, settings)
 
     @property
     def outgoing(self) -> int:
@@ -163,28 +166,124 @@ class Ring:
     @property
     def ready(self) -> bool:
         """Whether a block waits to be read."""
-        status = self._block * self.settings.block_bytes // 4 + STATUS_WORD
-        return bool(int(self._words[status]) & STATUS_USER)
+        return self._kept < self.settings.blocks and self._is_filled(self._block)
 
-    def blocks(self, most: int) -> Iterator[Batch]:
-        """Yield the blocks that are ready, ``most`` at most; each goes back to the kernel when the next is asked for."""
-        for _ in range(most):
-            if not self.ready:
-                return
-            start = self._block * self.settings.block_bytes
+    @property
+    def crowded(self) -> bool:
+        """Whether a quarter of the ring waits to be read."""
+        ahead = self.settings.blocks // 4
+        return self._kept + ahead < self.settings.blocks and self._is_filled(
+            (self._block + ahead) % self.settings.blocks
+        )
+
+    @property
+    def keeps(self) -> bool:
+        """Whether blocks have been read and not been given back."""
+        return self._kept > 0
+
+    @property
+    def keeps_many(self) -> bool:
+        """Whether an eighth of the ring has been read and not been given back."""
+        return self._kept >= max(1, self.settings.blocks // 8)
+
+    def _status_of(self, block: int) -> int:
+        """Index of the status word of a block."""
+        return (self._start + block * self.settings.block_bytes) // 4 + STATUS_WORD
+
+    def _is_filled(self, block: int) -> bool:
+        return bool(int(self._words[self._status_of(block)]) & STATUS_USER)
+
+    @property
+    def frames(self) -> NDArray[np.void]:
+        """Rows of the open block that were not taken yet; empty where none is open."""
+        return self.rows[self._at : self._end]
+
+    def open_block(self) -> bool:
+        """Open the next block with frames, unless one is open; return whether one is."""
+        while self._at == self._end and self.ready:
             walk_block(
                 self._words,
-                start,
+                self._start + self._block * self.settings.block_bytes,
                 self.settings.block_bytes,
-                self._frames,
+                self.rows,
                 self.number,
                 self.link,
                 self._largest,
                 self._state,
             )
-            yield Batch(self._data, self._frames[: int(self._state[FILLED])])
-            self._words[start // 4 + STATUS_WORD] = 0  # TP_STATUS_KERNEL
-            self._block = (self._block + 1) % self.settings.blocks
+            self._at, self._end = 0, int(self._state[FILLED])
+            self.opened = time.monotonic()
+            self._pass_over()
+            if self._at == self._end:
+                self._keep()
+        return self._at < self._end
+
+    def take(self, count: int) -> None:
+        """The first rows of :attr:`frames` have been read."""
+        self._at += count
+        if count and self._at == self._end:
+            self._keep()
+
+    def _keep(self) -> None:
+        """The open block has been read to its end."""
+        self._read = self._number_of(self._block)
+        self._at = self._end = 0
+        self._block = (self._block + 1) % self.settings.blocks
+        self._kept += 1
+
+    def give_back(self) -> None:
+        """Let the kernel have the blocks that have been read."""
+        for ago in range(self._kept, 0, -1):
+            block = (self._block - ago) % self.settings.blocks
+            self._words[self._status_of(block)] = 0  # TP_STATUS_KERNEL
+        self._kept = 0
+
+    # ── from one reader to the next ──────────────────────────────────────────────────────────────────────
+
+    def _number_of(self, block: int) -> int:
+        at = (self._start + block * self.settings.block_bytes) // 4 + BLOCK_NUMBER
+        return int(self._words[at]) | int(self._words[at + 1]) << 32
+
+    @property
+    def hand(self) -> int:
+        """Number of the open block; 0: none is open."""
+        return self._number_of(self._block) if self._at < self._end else 0
+
+    @property
+    def position(self) -> Position:
+        """How far the ring has been read."""
+        return Position(os.fstat(self.sock.fileno()).st_ino, self._read, self._at)
+
+    def resume(self, position: Position, hand: int) -> None:
+        """Go on where another reader of the same socket was when it died, before the first block is opened.
+
+        Blocks that it had told of go back to the kernel, later ones are read; but for the one that was in its hand: what
+        it had not told of that is lost, for it may be what the reader died of.
+
+        Args:
+            position: what the dead reader told last; of another socket, it says nothing.
+            hand: number of the block that it was reading; 0: none.
+        """
+        if os.fstat(self.sock.fileno()).st_ino != position.socket:
+            position, hand = Position(), 0
+        self._told, self._poison = position, hand
+        numbers = {self._number_of(block): block for block in range(self.settings.blocks)}
+        waiting = sorted(number for number, block in numbers.items() if self._is_filled(block))
+        # Where nothing waits, the next one to be filled is the one that was begun last.
+        self._block = numbers[waiting[0] if waiting else max(numbers)]
+        for number in waiting:
+            if number <= position.read:
+                self._keep()
+        self.give_back()
+
+    def _pass_over(self) -> None:
+        """Leave out what a dead reader of this ring has told of in the block that was opened, or died of."""
+        number = self._number_of(self._block)
+        if number == self._told.read + 1:
+            self._at = min(self._told.taken, self._end)
+        if number == self._poison:
+            self.lost += self._end - self._at
+            self._at = self._end
 
     def watch(self) -> None:
         """See whether the interface is still there, and how large its frames may be by now."""
@@ -197,129 +296,36 @@ class Ring:
         told = self._statistics
         # The interface's counter is read first, so that no packet seems filtered that is on its way.  One that was made
         # anew under the old name counts from 0.
-        told.received = max(told.received, received(self.name) - self._first_received)
+        if self.settings.drop:
+            told.received = max(told.received, received(self.name) - self._first_received)
         with contextlib.suppress(OSError):
             told.read(self.sock)
+        told.lost = self.lost
         told.stamped, told.unsummed, told.merged = self._state[[STAMPED, UNSUMMED, MERGED]].tolist()
         return told
 
     def close(self) -> None:
-        """Give socket and memory back."""
+        """Give the socket back; the memory is its owner's."""
         self.sock.close()
-        del self._data, self._words
-        with contextlib.suppress(BufferError):  # a batch is still held; its memory goes with it
-            self._map.close()
 
 
-class LiveCapture:
-    """A Source over the rings of one or several interfaces."""
-
-    def __init__(self, rings: Sequence[Ring], *, timeout: float = 0.2) -> None:
-        """Read rings in turn.
-
-        Args:
-            rings: one for each interface, their numbers counting from 0.
-            timeout: seconds without a packet after which ``batches`` yields None.
-        """
-        self.rings = list(rings)
-        self.interfaces: list[str] = [ring.name for ring in rings]
-        self._timeout = timeout
-        self._open = True
-        self._past = [Statistics() for _ in rings]  # of sockets that were replaced
-        self._poll = select.poll()
-        self._next_watch = 0.0
-        for ring in self.rings:
-            self._poll.register(ring.sock, select.POLLIN | select.POLLERR)
-
-    @classmethod
-    def open(cls, names: Sequence[str], settings: RingSettings, *, timeout: float = 0.2) -> LiveCapture:
-        """Open sockets on interfaces and map them, all in this process.
-
-        Raises:
-            InputError: no such interface.
-            AccessError: the kernel refuses.
-        """
-        rings: list[Ring] = []
-        try:
-            for number, name in enumerate(names):
-                sock, chosen = open_ring(name, settings)
-                rings.append(Ring(sock, name, number, chosen))
-        except BaseException:
-            for ring in rings:
-                ring.close()
-            raise
-        return cls(rings, timeout=timeout)
-
-    def batches(self) -> Iterator[Batch | None]:
-        """Yield ring blocks as they fill; None when nothing arrived within the time-out."""
-        while self._open:
-            found = False
-            for ring in self.rings:
-                for batch in ring.blocks(TURN):
-                    found = True
-                    yield batch
-            if time.monotonic() >= self._next_watch:
-                self._watch()
-            if not found:
-                self._wait()
-                if not any(ring.ready for ring in self.rings):
-                    yield None
-
-    def _wait(self) -> None:
-        for fd, happened in self._poll.poll(self._timeout * 1_000):
-            if happened & (select.POLLERR | select.POLLHUP):
-                for ring in self.rings:
-                    if ring.sock.fileno() == fd:
-                        # The interface went down.  Unless the error is read, poll returns at once for ever.
-                        ring.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-
-    def _watch(self) -> None:
-        self._next_watch = time.monotonic() + WATCH_EVERY
-        for ring in self.rings:
-            ring.watch()
-
-    @property
-    def lost(self) -> list[str]:
-        """Interfaces that were removed; each needs a new socket, see :meth:`replace`."""
-        return [ring.name for ring in self.rings if ring.gone]
-
-    def replace(self, name: str, sock: socket.socket, settings: RingSettings | None = None) -> None:
-        """Read an interface through a new socket; the counts of the old one stay.
-
-        Args:
-            name: of the interface.
-            sock: the new socket.
-            settings: what it was opened with; None: what the old one was.
-        """
-        number = self.interfaces.index(name)
-        old = self.rings[number]
-        new = Ring(sock, name, number, settings or old.settings)
-        self._past[number] += old.statistics()
-        self._poll.unregister(old.sock)
-        old.close()
-        self.rings[number] = new
-        self._poll.register(new.sock, select.POLLIN | select.POLLERR)
-
-    def statistics(self) -> Mapping[str, Statistics]:
-        """What was counted of each interface since the start."""
-        return {
-            ring.name: past + ring.statistics() for ring, past in zip(self.rings, self._past, strict=True)
-        }
-
-    def up(self) -> Mapping[str, bool]:
-        """Whether each interface is there and has a carrier."""
-        return {ring.name: not ring.gone and is_up(ring.name) for ring in self.rings}
-
-    def close(self) -> None:
-        """Give all sockets and memory back."""
-        if self._open:
-            self._open = False
-            for ring in self.rings:
-                ring.close()
+@kernel
+def merge_frames(one, other, out):  # type: ignore[no-untyped-def]
+    """Put the rows of two lists into one, the older first; ``out``: FRAME[:], as long as both together."""
+    i = j = 0
+    for k in range(min(len(out), len(one) + len(other))):
+        if j >= len(other) or (i < len(one) and one[i].time <= other[j].time):
+            out[k] = one[i]
+            i += 1
+        else:
+            out[k] = other[j]
+            j += 1
 
 
 @one_at_a_time()
 def warm_up() -> None:
     """Compile (or load from disk) the walk."""
     words = np.zeros(64, dtype=np.uint32)
-    walk_block(words, 0, 256, np.zeros(1, dtype=FRAME), 0, 1, 0, np.zeros(WORDS, dtype=np.int64))
+    rows = np.zeros(2, dtype=FRAME)
+    walk_block(words, 0, 256, rows, 0, 1, 0, np.zeros(WORDS, dtype=np.int64))
+    merge_frames(rows[:1], rows[1:], np.zeros(2, dtype=FRAME))

@@ -168,6 +168,7 @@ class Crew:
         self.listener = listener
         self.members = [Member(number, self, make_job, command) for number in range(count)]
         self._is_ready = False
+        self._filtered: dict[str, int] = {}  # by interface, the most that was estimated so far
         self.has_finished = False  # all have come to their end
 
     async def run(self) -> Finished:
@@ -233,8 +234,15 @@ class Crew:
 
     @property
     def totals(self) -> Totals:
-        """The books of all workers and of those before them."""
-        return together([member.books.totals for member in self.members])
+        """The books of all workers and of those before them, as they stand on the boards now."""
+        for member in self.members:
+            member.supervisor.look()
+        totals = together([member.books.totals for member in self.members])
+        for name, books in totals.interfaces.items():
+            # The difference wavers, because workers tell at different times; a counter may not fall.
+            most = max(self._filtered.get(name, 0), books.received - books.accepted)
+            self._filtered[name] = books.filtered = most
+        return totals
 
     @property
     def silent_seconds(self) -> float:

@@ -180,6 +180,7 @@ class Daemon:
 
     async def _close(self) -> None:
         await self.reloader.close()
+        self.rings.close()
         self._write_stats()
         if self.table is not None:
             self.table.refresh(self._status())
@@ -232,7 +233,7 @@ class Daemon:
         opened: list[tuple[socket.socket, RingSettings]] = []
         if options.replay is None and has_packet_sockets():
             try:
-                opened += map(self.rings.open, options.interfaces)
+                opened += (self.rings.open(name, number) for name in options.interfaces)
             except BaseException:
                 for sock, _ in opened:
                     sock.close()
@@ -294,10 +295,10 @@ class Daemon:
         if not any(member.lost for member in self.crew.members):
             return
         there = interface_names()
-        for member in self.crew.members:
+        for number, member in enumerate(self.crew.members):
             for name in [name for name in member.lost if name in there]:
                 try:
-                    sock, ring = self.rings.open(name)
+                    sock, ring = self.rings.open(name, number)
                 except SnifferError:
                     self.rings.forget(name)
                     continue  # not yet up, or gone again
@@ -402,7 +403,7 @@ class Daemon:
         if self.writer is None:
             return
         totals = self.crew.totals
-        drops = sum(books.drops for books in totals.interfaces.values())
+        drops = sum(books.drops + books.lost for books in totals.interfaces.values())
         stats = make_stats(totals, sensor=self.config.sensor.name, drops=drops, hosts=len(self.book))
         self.writer.write(encode(stats))
 

@@ -1,7 +1,7 @@
 """What parent and worker tell each other, and how it is framed on their socket.
 
     parent ── Job, NewRules, NewSocket, Learned, Stop ──▶ worker
-    worker ── Ready, News, Snapshot, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
+    worker ── Ready, News, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
 
 In: records.  Out: frames (a length of four bytes, then msgpack), and records from frames.
 Never: a frame beyond its limit, code on either side.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from sniffer.capture.packet_socket import RingSettings
+from sniffer.capture.packet_socket import Position, RingSettings
 from sniffer.totals import Totals  # noqa: TC001  # msgspec reads annotations at run time
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     interfaces: tuple[str, ...] = ()
     sockets: tuple[int, ...] = ()  # descriptors of ring sockets, one an interface; none: a portable source
     rings: tuple[RingSettings, ...] = ()  # how each of them was opened
+    board: int = -1  # descriptor of the board
+    positions: tuple[Position, ...] = ()  # how far the worker before this one had read each ring
+    hands: tuple[int, ...] = ()  # the block of each ring that it died over; 0: none
     promiscuous: bool = True  # of a portable source
     replay: ReplayJob | None = None
     sensor: str = ""
@@ -117,14 +120,15 @@ class News(msgspec.Struct, tag="news", frozen=True):
     events: tuple[bytes, ...] = ()
 
 
-class Snapshot(msgspec.Struct, tag="snapshot", frozen=True):
-    """The worker's books; also its sign of life."""
+class Snapshot(msgspec.Struct, frozen=True):
+    """The worker's books: what it puts onto the board (``board.py``)."""
 
     totals: Totals
     up: dict[str, bool] = {}  # interfaces with a carrier
     dropped_events: int = 0  # lines that found no room
     dropped_hits: int = 0  # hits that found no room
     fault: str = ""  # what the last self-test found wrong
+    positions: tuple[Position, ...] = ()  # how far each ring has been read, by these books
 
 
 class RulesInUse(msgspec.Struct, tag="rules-in-use", frozen=True):
@@ -155,7 +159,7 @@ class Finished(msgspec.Struct, tag="finished", frozen=True):
     stopped: bool = False  # by Stop, as opposed to the end of the source
 
 
-FromWorker: TypeAlias = Ready | News | Snapshot | Learned | RulesInUse | Lost | Ended | Finished
+FromWorker: TypeAlias = Ready | News | Learned | RulesInUse | Lost | Ended | Finished
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
 

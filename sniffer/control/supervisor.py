@@ -3,9 +3,9 @@
 In: how to make a Job.  Out: calls for hits, books, states; the end.
 Never: a packet; a record of a dead worker left unread; restarts without end (five in a minute, then the daemon gives up).
 
-A worker that is silent is worse than one that is dead: it holds its ring and loses everything.  After
-:data:`SILENT_CHECKS` checks in a row without a record it is killed and replaced.  Checks are counted, not seconds: a
-machine that was suspended has had none.
+A worker that hangs is worse than one that is dead: it holds its ring and loses everything.  After :data:`SILENT_CHECKS`
+checks in a row without a turn of its loop, which the board tells, it is killed and replaced.  Checks are counted, not
+seconds: a machine that was suspended has had none.  The next worker is told how far the dead one had read its rings.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from sniffer.control.board import Board
 from sniffer.control.records import (
     Ended,
     Finished,
@@ -32,7 +33,6 @@ from sniffer.control.records import (
     NewSocket,
     Ready,
     RulesInUse,
-    Snapshot,
     Stop,
     Unframer,
     frame,
@@ -44,8 +44,8 @@ from sniffer.log import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sniffer.capture.packet_socket import RingSettings
-    from sniffer.control.records import FromWorker, ToWorker
+    from sniffer.capture.packet_socket import Position, RingSettings
+    from sniffer.control.records import FromWorker, Snapshot, ToWorker
 
 COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.worker")
 CHECK_EVERY: Final = 0.5
@@ -65,7 +65,7 @@ class Listener(Protocol):
         """Hits and event lines."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Books."""
+        """Books, as they stand on the board."""
 
     def learned(self, learned: Learned) -> None:
         """The worker has learned an address from DNS."""
@@ -106,7 +106,7 @@ class Supervisor:
         """
         self.restarts = 0
         self.up = False
-        self.heartbeat = 0.0  # wall clock of the last record
+        self.heartbeat = 0.0  # wall clock at which the last turn was seen
         self._listener, self._make_job, self._command = listener, make_job, tuple(command)
         self._check_every, self._silent_checks = check_every, silent_checks
         self._deaths: deque[float] = deque()
@@ -116,6 +116,10 @@ class Supervisor:
         self._last: Finished | None = None
         self._silent = 0
         self._is_ready = False
+        self._board: Board | None = None
+        self._seen = (0, 0)  # turns and writings on the board
+        self._positions: tuple[Position, ...] = ()  # how far the last worker had read its rings
+        self._hands: tuple[int, ...] = ()  # the blocks that it died over
         self._sending = asyncio.Lock()
 
     @property
@@ -157,9 +161,13 @@ class Supervisor:
         """Run one worker to its end; return why it ended."""
         job, sockets = self._make_job()
         ours, theirs = socket.socketpair()
-        with ours:
+        with ours, contextlib.closing(Board.make()) as board:
+            self._board, self._seen = board, (0, 0)
+            job = msgspec.structs.replace(
+                job, board=board.fileno(), positions=self._positions, hands=self._hands
+            )
             with theirs:
-                descriptors = (theirs.fileno(), *(sock.fileno() for sock in sockets))
+                descriptors = (theirs.fileno(), board.fileno(), *(sock.fileno() for sock in sockets))
                 try:
                     self._process = await asyncio.create_subprocess_exec(
                         *self._command,
@@ -184,6 +192,8 @@ class Supervisor:
                 self.up = False
                 self._sock = None
                 status = await self._bury()
+                self.look()
+                self._hands, self._board = board.hands, None
         return describe(status)
 
     async def _read(self, ours: socket.socket) -> None:
@@ -197,8 +207,6 @@ class Supervisor:
                 return
             if not data:
                 return
-            self._silent = 0
-            self.heartbeat = time.time()
             try:
                 for body in unframer.feed(data):
                     self._hear(from_worker.decode(body))
@@ -207,13 +215,27 @@ class Supervisor:
                 self.kill()
                 return
 
+    def look(self) -> None:
+        """Read the board, whatever the worker is doing: whether its loop has gone on, and its books."""
+        board = self._board
+        if board is None:
+            return
+        turns, written = board.turns, board.written
+        if turns != self._seen[0]:
+            self._silent, self.heartbeat = 0, time.time()
+        news = written != self._seen[1]
+        self._seen = turns, written
+        snapshot = board.read() if news else None
+        if snapshot is not None:
+            self._positions = snapshot.positions
+            self._listener.snapshot(snapshot)
+
     def _hear(self, record: FromWorker) -> None:
+        self.look()
         listener = self._listener
         match record:
             case News():
                 listener.news(record)
-            case Snapshot():
-                listener.snapshot(record)
             case Ready():
                 self._is_ready = self.up = True
                 listener.ready()
@@ -229,10 +251,11 @@ class Supervisor:
                 self._last = record
 
     async def _check(self) -> None:
-        """Kill a worker that has been silent for too many checks in a row."""
+        """Kill a worker whose loop has stood still for too many checks in a row."""
         while True:
             await asyncio.sleep(self._check_every)
             self._silent += 1
+            self.look()
             if self._silent >= (self._silent_checks if self._is_ready else FIRST_CHECKS):
                 logger().error("the worker is silent; it is replaced", code="worker_silent", pid=self.pid)
                 self.up = False

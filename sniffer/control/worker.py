@@ -1,7 +1,10 @@
 """The worker process: source, gate, flows, protocols, rules, in one loop.
 
-In: a Job from the parent over a socket.  Out: hits, event lines and books, once a second or sooner.
+In: a Job from the parent over a socket.  Out: hits and event lines, and books on the board, many times a second.
 Never: a file but the replayed one, a network connection, a wait for the parent, more privileges than a Job needs.
+
+Blocks of a ring go back to the kernel when the books on the board count them, and hits go out behind the books.  So when
+this process is killed, the next one reads on where the books end.
 
 Run as ``python -m sniffer.control.worker FD``.
 """
@@ -19,7 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.capture import ring, savefile
 from sniffer.capture.fallback import ScapyCapture
+from sniffer.capture.live import LiveCapture
 from sniffer.capture.replay import Replay
+from sniffer.control.board import Board
 from sniffer.control.confine import confine
 from sniffer.control.outbox import Outbox
 from sniffer.control.records import (
@@ -46,17 +51,18 @@ from sniffer.selftest import find_fault
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.networks import PrefixTable
 from sniffer.sinks.privacy import Privacy
-from sniffer.totals import InterfaceTotals, Totals, continued
+from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sniffer.capture.source import Source
     from sniffer.control.records import ToWorker
-    from sniffer.model import Detection
+    from sniffer.model import Batch, Detection
     from sniffer.ruleset import RuleSet
 
-SNAPSHOT_EVERY: Final = 1.0
+LEVELS_EVERY: Final = 1.0  # to count the flows of the table takes milliseconds
+COMMIT_EVERY: Final = 0.05
 NEWS_EVERY: Final = 0.25
 IDLE: Final = 0.05
 DRAIN: Final = 1.0  # seconds that a live source is still read after Stop
@@ -107,8 +113,9 @@ class Link:
 class Worker:
     """One pipeline and its talk with the parent."""
 
-    def __init__(self, job: Job, link: Link, outbox: Outbox, source: Source) -> None:
-        self.job, self.link, self.outbox, self.source = job, link, outbox, source
+    def __init__(self, job: Job, link: Link, outbox: Outbox, source: Source, board: Board) -> None:
+        self.job, self.link, self.outbox, self.source, self.board = job, link, outbox, source, board
+        self._live = source if isinstance(source, LiveCapture) else None
         self.stopping = False
         self._ruleset = restore(job.rules)
         self._privacy = Privacy(job.key, leave_out=job.leave_out)
@@ -121,7 +128,8 @@ class Worker:
         self._restarts = 0
         self._past = Totals()  # of engines before this one
         self._told_lost: set[str] = set()
-        self._next_snapshot = 0.0
+        self._next_levels = 0.0
+        self._next_commit = 0.0
         self._next_news = 0.0
         self._next_selftest = 0.0
         self._fault = ""
@@ -177,7 +185,7 @@ class Worker:
         told = False
         while not (self.stopping or self.link.closed or self.outbox.closed):
             if not told and self.outbox.is_clear and not self.outbox.has_news:
-                self.outbox.put(self.snapshot())
+                self.commit()
                 self.outbox.put(ended)
                 told = True
             self.talk()
@@ -197,7 +205,7 @@ class Worker:
             else:
                 if getattr(self.source, "restarts", 0) != self._restarts:
                     self._begin_again()
-                self._engine.process(batch)
+                self._process(batch)
                 last = time.monotonic()
             self.talk()
             if self.link.closed:
@@ -209,6 +217,17 @@ class Worker:
                 deadline = deadline or time.monotonic() + DRAIN
                 if time.monotonic() >= deadline:
                     return
+
+    def _process(self, batch: Batch) -> None:
+        """Run a batch through the engine; the board says which blocks are in hand meanwhile."""
+        if self._live is None:
+            self._engine.process(batch)
+            return
+        hands = self._live.hands
+        self.board.hold(hands)
+        self._engine.process(batch)
+        self.board.hold([0] * len(hands))
+        self._live.settle()
 
     def _begin_again(self) -> None:
         """A new pass over a file: the same connections once more, so everything starts afresh."""
@@ -224,16 +243,19 @@ class Worker:
         for record in self.link.records():
             self._obey(record)
         now = time.monotonic()
+        self.board.turn()
         self.outbox.flush()
-        if now >= self._next_news:
-            self._next_news = now + NEWS_EVERY
-            self.outbox.put_news()
+        if now >= self._next_commit or (self._live and self._live.keeps_many):
+            self._next_commit = now + COMMIT_EVERY
+            self.commit(levels=now >= self._next_levels)
+            if now >= self._next_news:
+                self._next_news = now + NEWS_EVERY
+                self.outbox.put_news()
         if now >= self._next_selftest:
             self._next_selftest = now + SELFTEST_EVERY
             self._fault = find_fault(self._ruleset)
-        if now >= self._next_snapshot and self.outbox.is_clear:
-            self._next_snapshot = now + SNAPSHOT_EVERY
-            self.outbox.put(self.snapshot())
+        if now >= self._next_levels:
+            self._next_levels = now + LEVELS_EVERY
             self._tell_lost()
 
     def _obey(self, record: ToWorker) -> None:
@@ -246,9 +268,9 @@ class Worker:
             self._engine.learn(Lesson(record.address, record.name, until))
         elif isinstance(record, NewSocket) and self.link.descriptors:
             sock = socket.socket(fileno=self.link.descriptors.popleft())
-            if isinstance(self.source, ring.LiveCapture):
+            if self._live is not None:
                 try:
-                    self.source.replace(record.interface, sock, record.ring)
+                    self._live.replace(record.interface, sock, record.ring)
                 except (SnifferError, OSError, ValueError):
                     sock.close()  # gone again; it is told as lost once more
                 self._told_lost.discard(record.interface)
@@ -269,14 +291,20 @@ class Worker:
                 self._told_lost.add(name)
                 self.outbox.put(Lost(name))
 
-    def snapshot(self) -> Snapshot:
-        """The books as of now."""
-        totals = continued(self._past, self._engine.totals())
+    def commit(self, *, levels: bool = True) -> None:
+        """Put the books onto the board; then the kernel may have back what they count."""
+        self.board.write(self.snapshot(levels=levels))
+        if self._live is not None:
+            self._live.give_back()
+
+    def snapshot(self, *, levels: bool = True) -> Snapshot:
+        """The books as of now; ``levels``: the flows of the table are counted for it."""
+        totals = continued(self._past, self._engine.totals(sweep=levels))
         for name in self.source.interfaces:
             totals.interfaces.setdefault(name, InterfaceTotals())
         statistics = getattr(self.source, "statistics", None)
-        for name, kernel in (statistics() if statistics else {}).items():
-            totals.interfaces[name].drops = kernel.drops
+        if statistics:
+            take_statistics(totals, statistics())
         up = getattr(self.source, "up", None)
         return Snapshot(
             totals,
@@ -284,6 +312,7 @@ class Worker:
             self.outbox.dropped_events,
             self.outbox.dropped_hits,
             self._fault,
+            self._live.positions if self._live else (),
         )
 
     def take_leave(self, last: Finished, patience: float = LAST_WORDS) -> None:
@@ -298,7 +327,7 @@ class Worker:
                 if self.outbox.has_news:
                     self.outbox.put_news()
                 else:
-                    self.outbox.put(self.snapshot())
+                    self.commit()
                     self.outbox.put(last)
                     told = True
             else:
@@ -314,10 +343,10 @@ def open_source(job: Job) -> Source:
     if job.replay is not None:
         return Replay(job.replay.path, speed=job.replay.speed, loop=job.replay.loop)
     if job.sockets:
-        opened = zip(job.sockets, job.interfaces, job.rings, strict=True)
-        return ring.LiveCapture(
-            [ring.Ring.from_fd(fd, name, n, settings) for n, (fd, name, settings) in enumerate(opened)]
-        )
+        sockets = (socket.socket(fileno=descriptor) for descriptor in job.sockets)
+        source = LiveCapture(list(zip(sockets, job.interfaces, job.rings, strict=True)), keeps=True)
+        source.resume(job.positions, job.hands)
+        return source
     return ScapyCapture(job.interfaces, promiscuous=job.promiscuous)
 
 
@@ -347,7 +376,7 @@ def serve(sock: socket.socket) -> int:
     with contextlib.closing(source):
         if job.replay is not None or job.sockets:
             confine()
-        worker = Worker(job, link, outbox, source)
+        worker = Worker(job, link, outbox, source, Board(job.board))
         signal_stop(worker)
         outbox.put(Ready())
         last = worker.run()

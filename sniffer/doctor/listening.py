@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from sniffer.blindspots import Finding, Level, findings, measure
 from sniffer.engine import Engine
-from sniffer.totals import InterfaceTotals, Totals
+from sniffer.totals import Totals, take_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sniffer.blindspots import BlindSpots
+    from sniffer.blindspots import BlindSpots, Offer
     from sniffer.capture.packet_socket import Statistics
     from sniffer.doctor.link import CardLosses
     from sniffer.engine import EngineSettings
@@ -90,24 +90,24 @@ def listen(
             break
     engine.finish()
     totals = engine.totals()
-    for name in ears.interfaces:
-        totals.interfaces.setdefault(name, InterfaceTotals())
-    for name, kernel in ears.statistics().items():
-        totals.interfaces[name].drops = kernel.drops
+    take_statistics(totals, ears.statistics())
     return Heard(last - begun, totals, measure(totals, time.time()), len(hosts))
 
 
-def findings_of(heard: Heard, *, one_sided: bool = False) -> list[Finding]:
+def findings_of(heard: Heard, *, one_sided: bool = False, card_time: bool = False) -> list[Finding]:
     """Sentences about what came in.
 
     Args:
         heard: what came in.
         one_sided: the mirror shows one direction by design.
+        card_time: the card is asked to stamp packets.
     """
     out = [_rate(heard)]
     out += (_promiscuous(name, on) for name, on in heard.promiscuous.items())
     out += (_card(name, lost) for name, lost in heard.card.items())
     out += findings(heard.spots, one_sided=one_sided)
+    if card_time:
+        out += (_stamps(offer) for offer in heard.spots.offers if offer.captured)
     if heard.totals.packets:
         out += (_content(heard.totals), _wrappings(heard.totals))
     if heard.hosts:
@@ -142,6 +142,18 @@ def _card(name: str, lost: CardLosses) -> Finding:
         "check cable, optics and the rate of the mirror"
     )
     return Finding("card", level, says, remedy if level else "", name)
+
+
+def _stamps(offer: Offer) -> Finding:
+    says = (
+        f"{offer.stamped} of {offer.captured} packets have a time of the card, the others one of the kernel"
+    )
+    if offer.stamped:
+        return Finding("time stamps", Level.OK, says, "", offer.name)
+    remedy = (
+        "let the card stamp all packets (hwstamp_ctl -r 1), or set capture.timestamps: kernel if it cannot"
+    )
+    return Finding("time stamps", Level.NOTE, says, remedy, offer.name)
 
 
 def _content(totals: Totals) -> Finding:

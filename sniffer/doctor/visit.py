@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sniffer.blindspots import Finding, Level, figures, worst
 from sniffer.capture import ring
 from sniffer.capture.interface import interface_names
+from sniffer.capture.live import LiveCapture
 from sniffer.capture.packet_socket import RingSettings
 from sniffer.capture.plan import ring_for
-from sniffer.capture.ring import LiveCapture
 from sniffer.doctor.link import card_losses, is_listening_possible, look_at_link, promiscuous
 from sniffer.doctor.listening import findings_of, listen
 from sniffer.doctor.machine import look_at_machine
@@ -119,7 +119,9 @@ class Visit:
                 f"{min(one.settings.ring_mib for one in ears.rings)} MiB for each of: {', '.join(self._able)}",
             )
         ]
-        found += findings_of(heard, one_sided=self.config.sensor.one_sided)
+        found += findings_of(
+            heard, one_sided=self.config.sensor.one_sided, card_time=self._ring.hardware_time
+        )
         self.found += found
         return found
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sniffer.gate import fragments, http_heads, names, openings, quic, reasons, rows, servers
+from sniffer.gate import fragments, http_heads, names, openings, quic, reasons, repeats, rows, servers
 from sniffer.gate.area import settle
 from sniffer.gate.compiled import inlined, kernel, prefetch
 from sniffer.gate.flowtable import EVICTIONS, IDLE_SECONDS, expect, find, flow_hash, insert, locate
@@ -85,6 +85,7 @@ STATE = np.dtype(
         ),  # scratch: the rows of a stride, and a second reading of a datagram
         ("labels", "<i8", (names.MAX_LABELS,)),  # scratch
         ("servers", servers.TABLE),
+        ("repeats", repeats.METER),
         ("quic", quic.STORE),
         ("fragments", fragments.STORE),
     ],
@@ -339,6 +340,8 @@ def judge_segment(data, row, now, hashes, flows, listed, state):  # type: ignore
     flags = row.tcp_flags
     side = row.side
     has_payload = row.payload_length > 0
+    if has_payload and repeats.is_sampled(row):
+        repeats.note_segment(data, row, state.repeats)
     slot = np.int64(row.slot)  # as located; other flows may have come or gone since then
     if slot < 0 or hashes[slot] != row.hash or now - np.int64(flows[slot].last_seen) > IDLE_SECONDS:
         slot = find(hashes, flows, row.hash, now)

@@ -227,6 +227,16 @@ class Gate:
         """Frames of which only a part was captured."""
         return int(self._state["cut"][0])
 
+    @property
+    def segments_sampled(self) -> int:
+        """TCP segments that were looked at for repeats (:mod:`sniffer.gate.repeats`)."""
+        return int(self._state["repeats"]["sampled"][0])
+
+    @property
+    def segments_repeated(self) -> int:
+        """Segments of these that had been there a moment before."""
+        return int(self._state["repeats"]["again"][0])
+
     def hellos(self) -> dict[str, int]:
         """Hellos of TLS clients so far, in TCP and in QUIC, by what became of the server name."""
         return dict(zip(labels.HELLOS, self._state["hellos"][0].tolist(), strict=True))

@@ -61,6 +61,7 @@ from sniffer.gate.plain_payloads import (
     server_name,
 )
 from sniffer.gate.plain_quic import Answers, Hello, PlainQuic, is_initial
+from sniffer.gate.plain_repeats import PlainRepeats
 from sniffer.gate.quic import MAX_HELLO
 from sniffer.model import TcpFlag
 
@@ -126,6 +127,7 @@ class PlainGate:
         self.fragments = PlainFragments()
         self.quic = PlainQuic(keys[2])
         self.servers: dict[bytes, int] = {}  # address: second until which it counts
+        self.repeats = PlainRepeats()
         self.area = bytearray()
 
     def know_server(self, address: bytes, until: int) -> None:
@@ -307,6 +309,8 @@ class PlainGate:
         """Pass what belongs to a watched flow or may start one."""
         now = self.now // SECOND
         found.side = self.hash_flow(memory, found)
+        if payload and not found.memory:
+            self.repeats.note(memory, found)
         slot = self.find(found.hash, now)
         if slot is None:
             if not payload and not found.tcp_flags & SYN:

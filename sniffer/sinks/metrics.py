@@ -83,7 +83,7 @@ class WorkerHealth:
 
     up: bool = False
     restarts: int = 0
-    heartbeat: float = 0.0  # seconds since 1970 of its last report, 0: never
+    heartbeat: float = 0.0  # seconds since 1970 at which it was last seen to go on, 0: never
 
 
 @dataclass(slots=True)
@@ -140,10 +140,40 @@ class DaemonCollector(Collector):
             {name: one.drops for name, one in books.items()},
         )
         yield _counters(
+            "capture_lost",
+            "Packets that were in the hand of a worker when it died: they were not read by another.",
+            "interface",
+            {name: one.lost for name, one in books.items()},
+        )
+        yield _counters(
             "capture_offered",
-            "Packets that the interface offered: read or dropped; drops as a share of these are the loss.",
+            "Packets that the interface offered: read, dropped or lost; drops as a share of these are the loss.",
             "interface",
             {name: one.offered for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_filtered_estimate",
+            "Packets that the kernel filter dropped, at least: the kernel counts none; 0 where capture.filter is none.",
+            "interface",
+            {name: one.filtered for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_merged",
+            "Frames that the card or the kernel had put together before they were read (GRO, LRO).",
+            "interface",
+            {name: one.merged for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_unsummed",
+            "Frames whose checksum was left to a card (checksum offload): this machine made them, no wire carried them.",
+            "interface",
+            {name: one.unsummed for name, one in books.items()},
+        )
+        yield _counters(
+            "capture_hardware_stamped",
+            "Frames with a time stamp of the card; the others have one of the kernel.",
+            "interface",
+            {name: one.stamped for name, one in books.items()},
         )
         yield _counter(
             "capture_cut", "Packets of which only a part was captured (snap length).", self.totals.cut
@@ -195,6 +225,11 @@ class DaemonCollector(Collector):
             _complete(HELLOS, totals.tls_hellos),
         )
         yield _counter("datagrams_read", "UDP datagrams that passed the gate.", totals.datagrams_read)
+        yield _counter(
+            "segments_sampled",
+            "TCP segments with payload of one flow in sixteen: with the datagrams read, what duplicates are a share of.",
+            totals.segments_sampled,
+        )
         yield _gauge("flows", "Flows in the table of the gate now.", totals.flows)
         yield _gauge("flows_with_data", "Flows of these in which data was seen.", totals.flows_with_data)
         yield _gauge("flows_read", "Flows being reassembled and read now.", totals.flows_read)
@@ -272,7 +307,7 @@ class DaemonCollector(Collector):
         )
         yield _gauges(
             "worker_heartbeat_timestamp_seconds",
-            "When the worker last reported, seconds since 1970; 0: never.",
+            "When the worker was last seen to go on, seconds since 1970; 0: never.",
             "worker",
             {name: one.heartbeat for name, one in workers.items()},
         )

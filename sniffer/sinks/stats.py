@@ -39,6 +39,7 @@ def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: A
             "wrapped": {layer: count for layer, count in totals.wrapped.items() if count},
             "tls_hellos": totals.tls_hellos,
             "datagrams_read": totals.datagrams_read,
+            "segments_sampled": totals.segments_sampled,
             "flows": totals.flows,
             "flows_one_sided_ratio": round(totals.one_sided_ratio, 4),
             "flows_evicted": totals.flows_evicted,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniffer.capture.packet_socket import RingSettings
+from sniffer.capture.packet_socket import Position, RingSettings
 from sniffer.control import records
 from sniffer.control.records import (
     Ended,
@@ -21,13 +21,11 @@ from sniffer.control.records import (
     Ready,
     ReplayJob,
     RulesInUse,
-    Snapshot,
     Stop,
     TenantRow,
     Unframer,
     frame,
 )
-from sniffer.totals import InterfaceTotals, Totals
 
 TO_WORKER = [
     Job(
@@ -35,6 +33,9 @@ TO_WORKER = [
         ("eth0",),
         (3,),
         (RingSettings(8, drop=True),),
+        board=5,
+        positions=(Position(77, 3, 12),),
+        hands=(4, 0),
         key=b"k" * 32,
         tenants=(TenantRow("a", "", ("10.0.0.0/8",)),),
     ),
@@ -46,7 +47,6 @@ TO_WORKER = [
 FROM_WORKER = [
     Ready(),
     News((HitDelta(b"\x0a\0\0\7", "stratum-v1-submit", 3, 3, 17, 1_700_000_000_000_000_000),), (b"{}\n",)),
-    Snapshot(Totals(packets=5, interfaces={"eth0": InterfaceTotals(5, 500, 1, 7)}), {"eth0": True}, 1, 2),
     RulesInUse(2, "no"),
     Lost("eth0"),
     Ended(("error: a",), 66),

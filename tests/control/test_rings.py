@@ -21,6 +21,15 @@ class Sock:
     """Stands for a socket."""
 
     closed = False
+    interface = "fast"
+
+    def dup(self) -> Sock:
+        """A copy."""
+        return Sock()
+
+    def getsockname(self) -> tuple[str]:
+        """Where it is bound to."""
+        return (self.interface,)
 
     def close(self) -> None:
         """Remember it."""
@@ -71,8 +80,8 @@ def test_less_memory_is_told_once(
 
     monkeypatch.setattr(packet_socket, "open_ring_socket", open_small)
     daemon = Rings(Capture(), ["fast"])
-    for _ in range(2):
-        assert daemon.open("fast")[1] == RingSettings(32, shrinks=True)
+    for worker in range(2):
+        assert daemon.open("fast", worker)[1] == RingSettings(32, shrinks=True)
     told = capsys.readouterr()
     assert (told.out + told.err).count("the kernel has less memory") == 1
 
@@ -89,3 +98,23 @@ def test_a_share_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AccessError, match="does not share"):
         Rings(Capture(workers=2), ["fast"]).open("fast")
     assert sock.closed
+
+
+def test_the_ring_of_a_dead_worker_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's successor gets a copy of the same ring; a ring whose interface was removed is made anew."""
+    made: list[Sock] = []
+
+    def open_one(_name: str, settings: RingSettings) -> tuple[Sock, RingSettings]:
+        made.append(Sock())
+        return made[-1], settings
+
+    monkeypatch.setattr(rings, "open_ring", open_one)
+    daemon = Rings(Capture(), ["fast"])
+    for worker in (0, 0, 1, 0):
+        assert daemon.open("fast", worker)[0] not in made
+    assert len(made) == 2
+    made[0].interface = ""
+    daemon.open("fast", 0)
+    assert (len(made), made[0].closed) == (3, True)
+    daemon.close()
+    assert all(sock.closed for sock in made)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PRELUDE = """
 import os, signal, socket, sys, time
+from sniffer.control.board import Board
 from sniffer.control.records import *
 sock = socket.socket(fileno=int(sys.argv[-1]))
 unframer = Unframer()
@@ -36,6 +37,7 @@ def hear():
 def say(record):
     sock.sendall(frame(record))
 job = hear()
+board = Board(job.board)
 lives = int(open(LIVES).read() or 0) + 1
 open(LIVES, "w").write(str(lives))
 row = HitDelta(b"\\x0a\\0\\0\\7", "r", 3, 3, 1, lives)
@@ -155,12 +157,13 @@ def test_workers_that_keep_dying(tmp_path: Path) -> None:
 
 
 def test_a_silent_worker_is_replaced(tmp_path: Path) -> None:
-    """A worker that runs and says nothing is killed; a slow start is not silence."""
+    """A worker whose loop stands still is killed, talk as it may; a slow start is not silence."""
     script = """
 time.sleep(1.0)
 say(Ready())
 while lives == 1:
-    time.sleep(1)
+    time.sleep(0.1)
+    say(News())
 say(Finished())
 """
     listener, keeper, _ = run(tmp_path, script, check_every=0.05, silent_checks=8)
@@ -173,7 +176,7 @@ def test_a_stopped_worker_is_replaced(tmp_path: Path) -> None:
     script = """
 say(Ready())
 while lives == 1:
-    say(Snapshot(Totals()))
+    board.turn()
     time.sleep(0.02)
 say(Finished())
 """
@@ -184,7 +187,8 @@ say(Finished())
         running = asyncio.create_task(keeper.run())
         await asyncio.wait_for(listener.reading.wait(), 30)
         await asyncio.sleep(0.7)
-        assert listener.told == ["ready"]  # a talking one is left alone
+        assert listener.told == ["ready"]  # one whose loop goes on is left alone
+        assert time.time() - keeper.heartbeat < 0.3
         assert keeper.pid is not None
         os.kill(keeper.pid, signal.SIGSTOP)
         await asyncio.wait_for(running, 30)

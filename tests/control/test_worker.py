@@ -12,10 +12,12 @@ import time
 from typing import TYPE_CHECKING
 
 import frames as build
+import msgspec
 import pytest
 from control.conftest import SUBMIT
 
 from sniffer.control import records
+from sniffer.control.board import Board
 from sniffer.control.records import (
     Ended,
     Finished,
@@ -47,13 +49,17 @@ class Parent:
     def __init__(self) -> None:
         self.sock, theirs = socket.socketpair()
         with theirs:
-            self.process = subprocess.Popen([*COMMAND, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+            self.board = Board.make()
+            descriptors = theirs.fileno(), self.board.fileno()
+            self.process = subprocess.Popen([*COMMAND, str(theirs.fileno())], pass_fds=descriptors)
         self.sock.settimeout(60)
         self.heard: list[FromWorker] = []
         self._unframer = Unframer()
 
     def send(self, record: ToWorker) -> None:
-        """Tell the worker something."""
+        """Tell the worker something; a Job comes with the board."""
+        if isinstance(record, Job):
+            record = msgspec.structs.replace(record, board=self.board.fileno())
         self.sock.sendall(frame(record))
 
     def until(self, kind: type) -> FromWorker:
@@ -67,6 +73,22 @@ class Parent:
             data = self.sock.recv(1 << 20)
             assert data, "the worker hung up"
             self.heard += [records.from_worker.decode(body) for body in self._unframer.feed(data)]
+
+    @property
+    def books(self) -> Snapshot:
+        """What stands on the board."""
+        found = self.board.read()
+        assert found is not None
+        return found
+
+    def until_next(self) -> Snapshot:
+        """Wait for books that are newer than these."""
+        written = self.board.written
+        deadline = time.monotonic() + 20
+        while self.board.written == written:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self.books
 
     def rest(self) -> list[FromWorker]:
         """Everything up to the end of the worker."""
@@ -85,6 +107,7 @@ def parent() -> Iterator[Parent]:
     if one.process.poll() is None:
         one.process.kill()
     one.process.wait(10)
+    one.board.close()
 
 
 def hits(heard: list[FromWorker]) -> dict[tuple[str, str], int]:
@@ -95,11 +118,6 @@ def hits(heard: list[FromWorker]) -> dict[tuple[str, str], int]:
             key = (".".join(map(str, hit.host)), hit.rule)
             out[key] = out.get(key, 0) + hit.count
     return out
-
-
-def books(heard: list[FromWorker]) -> Snapshot:
-    """The last snapshot."""
-    return [record for record in heard if isinstance(record, Snapshot)][-1]
 
 
 def test_a_capture_is_told_whole(parent: Parent, shipped: Loaded, miner: Path) -> None:
@@ -119,7 +137,7 @@ def test_a_capture_is_told_whole(parent: Parent, shipped: Loaded, miner: Path) -
     assert heard[-1] == Finished()
     assert parent.process.wait(10) == 0
     assert hits(heard) == {("10.0.0.7", "stratum-v1-submit"): 3}
-    totals = books(heard).totals
+    totals = parent.books.totals
     assert totals.packets == totals.passed + sum(totals.skipped.values()) == 9
     assert totals.interfaces["miner.pcap"].packets == 9
     lines = [json.loads(line) for record in heard if isinstance(record, News) for line in record.events]
@@ -136,11 +154,11 @@ def test_lines_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path) ->
 
 
 def test_it_stays_after_a_replay(parent: Parent, shipped: Loaded, miner: Path) -> None:
-    """The end of a replay is told; the worker stays, reports each second, and ends when told to."""
+    """The end of a replay is told; the worker stays, keeps its board up to date, and ends when told to."""
     parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
     assert parent.until(Ended) == Ended()
     assert hits(parent.past) == {("10.0.0.7", "stratum-v1-submit"): 3}
-    parent.until(Snapshot)
+    assert parent.until_next().totals.packets == 9
     parent.send(Stop())
     assert parent.until(Finished) == Finished(stopped=True)
     assert parent.process.wait(10) == 0
@@ -155,7 +173,7 @@ def test_a_damaged_capture(parent: Parent, shipped: Loaded, miner: Path) -> None
     assert isinstance(ended, Ended)
     assert ended.exit_status == 66
     assert "cut_record" in ended.lines[0]
-    assert books(parent.past).totals.packets == 9
+    assert parent.books.totals.packets == 9
 
 
 def test_a_missing_capture(parent: Parent, shipped: Loaded) -> None:
@@ -172,14 +190,16 @@ def test_each_pass_of_a_loop_starts_afresh(parent: Parent, shipped: Loaded, mine
     """A second pass is no retransmission: it hits as often as the first, and counters go on."""
     parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 20.0, loop=True)))
     heard: list[FromWorker] = []
+    packets: list[int] = []
     while hits(heard).get(("10.0.0.7", "stratum-v1-submit"), 0) < 9:
-        heard.append(parent.until((News, Snapshot)))  # type: ignore[arg-type]
+        heard.append(parent.until(News))
+        packets.append(parent.books.totals.packets)
     parent.send(Stop())
     heard += parent.rest()
-    packets = [record.totals.packets for record in heard if isinstance(record, Snapshot)]
+    packets.append(parent.books.totals.packets)
     assert packets == sorted(packets)
     assert packets[-1] >= 27
-    assert books(heard).totals.hits == sum(hits(heard).values())
+    assert parent.books.totals.hits == sum(hits(heard).values())
 
 
 def test_new_rules_are_taken_between_two_batches(parent: Parent, shipped: Loaded, miner: Path) -> None:
@@ -193,7 +213,7 @@ def test_new_rules_are_taken_between_two_batches(parent: Parent, shipped: Loaded
     assert isinstance(answer, RulesInUse)
     assert answer.generation == 3
     assert answer.fault
-    parent.until(Snapshot)
+    parent.until_next()
 
 
 def test_stop_during_a_slow_replay(parent: Parent, shipped: Loaded, tmp_path: Path) -> None:
@@ -221,8 +241,8 @@ def test_signals_for_the_parent_do_not_reach_it(
     parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
     parent.until(Ended)
     os.kill(parent.process.pid, number)
-    parent.until(Snapshot)
-    parent.until(Snapshot)
+    parent.until_next()
+    parent.until_next()
     assert parent.process.poll() is None
 
 

@@ -12,7 +12,7 @@ from sniffer.capture.packet_socket import Statistics
 from sniffer.doctor.link import CardLosses
 from sniffer.doctor.listening import Heard, findings_of, listen
 from sniffer.engine import EngineSettings
-from sniffer.totals import Totals
+from sniffer.totals import InterfaceTotals, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -135,6 +135,17 @@ def test_losses_of_the_card_are_told(lost: CardLosses, level: Level) -> None:
     totals = Totals()
     told = named(findings_of(Heard(1.0, totals, measure(totals), card={"eth1": lost})), "card")
     assert (told.level, told.where, bool(told.remedy)) == (level, "eth1", level > Level.OK)
+
+
+@pytest.mark.parametrize(("stamped", "level"), [(0, Level.NOTE), (5, Level.OK)])
+def test_time_stamps_of_the_card_are_told_where_asked_for(stamped: int, level: Level) -> None:
+    """A card that was asked for time stamps and gives none is a note, with what to do; unasked, nothing is said."""
+    totals = Totals(packets=9, interfaces={"eth1": InterfaceTotals(9, 900, stamped=stamped)})
+    heard = Heard(1.0, totals, measure(totals))
+    told = named(findings_of(heard, card_time=True), "time stamps")
+    assert (told.level, told.where, bool(told.remedy)) == (level, "eth1", level > Level.OK)
+    assert f"{stamped} of 9 packets" in told.says
+    assert "time stamps" not in {one.check for one in findings_of(heard)}
 
 
 def test_progress_is_told(ruleset: RuleSet) -> None:

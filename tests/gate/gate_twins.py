@@ -64,6 +64,10 @@ class Twins:
             self.plain.hellos,
             self.plain.wrapped,
         )
+        assert (self.gate.segments_sampled, self.gate.segments_repeated) == (
+            self.plain.repeats.sampled,
+            self.plain.repeats.again,
+        )
         counted = {**self.plain.fragments.counts, **self.plain.quic.counts}
         assert {kind: count for kind, count in self.gate.oddities().items() if count} == counted
         return [reasons.REASONS[each.reason].name for each, _ in answers]

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sniffer.capture.ring import LiveCapture
+    from sniffer.capture.live import LiveCapture
     from sniffer.model import Batch
 
 CLONE_NEWNET = 0x4000_0000
@@ -34,13 +34,14 @@ def new_namespace() -> None:
         raise OSError(number, os.strerror(number))
 
 
-def make_pair() -> None:
-    """``tap`` and ``port``: what goes into the one comes out of the other; quiet otherwise."""
-    command("ip link add tap type veth peer name port")
-    for name in ("tap", "port"):
-        with open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "w", encoding="ascii") as switch:  # noqa: PTH123
+def make_pair(name: str = "") -> None:
+    """``tap`` and ``port``: what goes into the one comes out of the other; quiet otherwise.  ``name`` comes before both."""
+    tap, port = (f"{name}-{end}" if name else end for end in ("tap", "port"))
+    command(f"ip link add {tap} type veth peer name {port}")
+    for end in (tap, port):
+        with open(f"/proc/sys/net/ipv6/conf/{end}/disable_ipv6", "w", encoding="ascii") as switch:  # noqa: PTH123
             switch.write("1")
-        command(f"ip link set {name} up")
+        command(f"ip link set {end} up")
 
 
 @pytest.fixture
@@ -87,8 +88,8 @@ def until_silent(source: LiveCapture, *, silent: int = 3, seconds: float = 20) -
             return
 
 
-def sender() -> socket.socket:
+def sender(tap: str = "tap") -> socket.socket:
     """A socket that puts frames onto the wire as they are."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    sock.bind(("tap", 0))
+    sock.bind((tap, 0))
     return sock

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -81,6 +83,38 @@ def test_a_miner_on_the_wire(in_namespace: Callable[[Callable[[], None]], None],
         assert set(alerts) == {"10.0.0.7", "10.0.0.8", "10.0.0.9"}
         assert alerts["10.0.0.8"]["vlan"] == [7]
         assert alerts["10.0.0.7"]["in_iface"] == "port"
+
+    in_namespace(body)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_the_kernel_filter_drops_is_told(
+    in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path, workers: int
+) -> None:
+    """With the filter on, what it dropped is estimated, once however many workers share the port, and logged at the end."""
+
+    def body() -> None:
+        command("ip link set lo up")
+        config = f"capture: {{ring_mib: 8, workers: {workers}, filter: auto}}\n"
+        daemon = Daemon(tmp_path, "--interface", "port", config=config)
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the workers")
+            with sender() as wire:
+                for number in range(300):
+                    wire.send(build.udp(("10.0.0.7", 50_000 + number), ("203.0.113.9", 9_999), bytes(200)))
+            sent = sum(mine((f"10.0.0.{number}", 40_000 + number)) for number in range(8))
+            daemon.until(lambda: daemon.metric("sniffer_capture_packets_total") == sent, "books", 10)
+            filtered = "sniffer_capture_filtered_estimate_total"
+            daemon.until(lambda: daemon.metric(filtered) == 300, "the estimate", 5)
+            time.sleep(2.5)  # more snapshots of each
+            assert daemon.metric(filtered) == 300
+            for name in ("merged", "unsummed", "hardware_stamped"):
+                assert daemon.metric(f"sniffer_capture_{name}_total") == 0
+            assert daemon.stop()[0] == 0
+            (last,) = (line for line in daemon.log() if line["event"] == "stopped")
+            assert (last["filtered"], last["merged"], last["captured"]) == (300, 0, sent)
+        finally:
+            finish(daemon)
 
     in_namespace(body)
 
@@ -171,6 +205,79 @@ def test_a_killed_worker_on_the_wire(
             daemon.until(lambda: hits(daemon, "10.0.0.8") == 3, "new hits", 10)
             assert hits(daemon, "10.0.0.7") == 3
             assert daemon.stop()[0] == 0
+        finally:
+            finish(daemon)
+
+    in_namespace(body)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("way", ["killed", "stuck"])
+def test_books_balance_whatever_becomes_of_workers(
+    in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path, workers: int, way: str
+) -> None:
+    """Workers die or hang in mid-traffic: each packet that was sent is counted as read, dropped or lost, exactly once.
+
+    What the dead had counted stays counted, and the next one reads on in the same ring.
+    """
+
+    def body() -> None:
+        command("ip link set lo up")
+        config = f"capture: {{ring_mib: 32, block_kib: 64, workers: {workers}}}\n"
+        daemon = Daemon(tmp_path, "--interface", "port", config=config)
+        sent = 0
+        enough = threading.Event()
+
+        def talk() -> None:
+            nonlocal sent
+            with sender() as wire:
+                while not enough.is_set():
+                    for number in range(64):
+                        client = (f"10.1.{sent >> 8 & 0xFF}.{number + 1}", 50_000 + sent % 5_000)
+                        wire.send(build.tcp(client, ("203.0.113.9", 443), build.ACK, 1, 1, bytes(400)))
+                        sent += 1
+                    time.sleep(0.005)
+
+        def counted(*names: str) -> list[float]:
+            page = daemon.ask("/metrics")[1]
+            return [
+                sum(map(float, re.findall(rf"^sniffer_{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
+                for name in names
+            ]
+
+        try:
+            daemon.until(lambda: daemon.said("watching"), "the workers")
+            talking = threading.Thread(target=talk)
+            talking.start()
+            try:
+                for restarts in (1, 2):
+                    time.sleep(1.5)
+                    os.kill(daemon.children()[0], signal.SIGKILL if way == "killed" else signal.SIGSTOP)
+                    wanted = restarts
+                    daemon.until(
+                        lambda: daemon.metric("sniffer_worker_restarts_total") == wanted,  # noqa: B023  # used at once
+                        "the death",
+                        15,
+                    )
+                    daemon.until(lambda: daemon.ask("/-/ready")[0] == 200, "the successor", 20)
+                time.sleep(1)
+            finally:
+                enough.set()
+                talking.join()
+            daemon.until(lambda: daemon.metric("sniffer_capture_offered_total") >= sent, "all packets", 10)
+            time.sleep(1.5)  # and none is counted again
+            read, dropped, lost, offered = counted(
+                "capture_packets_total", "capture_drops_total", "capture_lost_total", "capture_offered_total"
+            )
+            passed, skipped = counted("gate_passed_total", "gate_skipped_total")
+            assert read + dropped + lost == offered == sent, (read, dropped, lost, sent)
+            assert passed + skipped == read
+            assert lost < 2 * 64 * 1_024 / 454  # of each death a block of 64 KiB at most
+            mine(("10.0.0.8", 40_001))
+            daemon.until(lambda: hits(daemon, "10.0.0.8") == 3, "hits", 10)
+            assert daemon.stop()[0] == 0
+            (last,) = (line for line in daemon.log() if line["event"] == "stopped")
+            assert last["dropped"] == lost
         finally:
             finish(daemon)
 

@@ -19,7 +19,7 @@ from sniffer.capture.savefile import Savefile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sniffer.capture.ring import LiveCapture
+    from sniffer.capture.live import LiveCapture
 
 pytestmark = [
     pytest.mark.live,
@@ -33,7 +33,8 @@ CLIENT, SERVER = ("10.0.0.7", 50_000), ("203.0.113.9", 443)
 
 def listen(settings: RingSettings) -> LiveCapture:
     """A capture on the port."""
-    from sniffer.capture.ring import LiveCapture, warm_up  # noqa: PLC0415  # compiles
+    from sniffer.capture.live import LiveCapture  # noqa: PLC0415
+    from sniffer.capture.ring import warm_up  # noqa: PLC0415  # compiles
 
     warm_up()
     return LiveCapture.open(["port"], settings, timeout=0.1)

@@ -36,13 +36,13 @@ def test_a_frame_that_was_merged(
     """A frame of many segments, its checksum left to the card, is read to its last line and counted as what it is."""
 
     def body() -> None:
-        from sniffer.capture import ring  # noqa: PLC0415  # these compile
+        from sniffer.capture import live, ring  # noqa: PLC0415  # these compile
         from sniffer.engine import Engine, EngineSettings  # noqa: PLC0415
         from sniffer.gate import gate  # noqa: PLC0415
 
         ring.warm_up()
         gate.warm_up()
-        source = ring.LiveCapture.open(
+        source = live.LiveCapture.open(
             ["port"], RingSettings(8, 256, drop=True, hardware_time=True), timeout=0.1
         )
         hits = []

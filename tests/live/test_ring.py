@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from live.conftest import command, sender, until_silent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sniffer.capture.ring import LiveCapture
+    from sniffer.capture.live import LiveCapture
 
 pytestmark = [
     pytest.mark.live,
@@ -35,8 +36,9 @@ def frame(number: int, size: int = 60, tags: bytes = b"") -> bytes:
 
 def listen(*names: str, mib: int = SMALL, **settings: int) -> LiveCapture:
     """A capture on interfaces."""
+    from sniffer.capture.live import LiveCapture  # noqa: PLC0415
     from sniffer.capture.packet_socket import RingSettings  # noqa: PLC0415
-    from sniffer.capture.ring import LiveCapture, warm_up  # noqa: PLC0415
+    from sniffer.capture.ring import warm_up  # noqa: PLC0415
 
     warm_up()
     return LiveCapture.open(names, RingSettings(mib, 64, **settings), timeout=0.1)
@@ -236,15 +238,74 @@ def test_a_ring_from_another_process(in_namespace: Callable[[Callable[[], None]]
     """A descriptor is enough to map a ring: who opens the socket and who reads it may differ."""
 
     def body() -> None:
+        from sniffer.capture.live import LiveCapture  # noqa: PLC0415
         from sniffer.capture.packet_socket import RingSettings, open_ring_socket  # noqa: PLC0415
-        from sniffer.capture.ring import LiveCapture, Ring  # noqa: PLC0415
 
         settings = RingSettings(SMALL, 64)
         with open_ring_socket("port", settings) as sock:
-            source = LiveCapture([Ring.from_fd(os.dup(sock.fileno()), "port", 0, settings)], timeout=0.1)
+            copy = socket.socket(fileno=os.dup(sock.fileno()))
+            source = LiveCapture([(copy, "port", settings)], timeout=0.1)
         with sender() as wire:
             wire.send(frame(3))
         assert [row[0] for row in collect(source)] == [3]
+        source.close()
+
+    in_namespace(body)
+
+
+def test_two_ports_are_read_in_the_order_of_time(in_namespace: Callable[[Callable[[], None]], None]) -> None:
+    """Frames that arrive now on one port and now on the other come in the order of their times."""
+
+    def body() -> None:
+        from live.conftest import make_pair  # noqa: PLC0415
+
+        make_pair("other")
+        source = listen("port", "other-port", mib=8)
+        rows = []
+        with sender() as one, sender("other-tap") as two:
+
+            def talk() -> None:
+                for number in range(400):
+                    (one if number % 2 else two).send(frame(number))
+                    time.sleep(0.002)
+
+            talking = threading.Thread(target=talk)
+            talking.start()
+            for batch in until_silent(source, silent=10):
+                rows += batch.frames[["time", "interface"]].tolist()
+            talking.join()
+        source.close()
+        assert len(rows) == 400
+        assert [sum(number == which for _, number in rows) for which in (0, 1)] == [200, 200]
+        times = [time for time, _ in rows]
+        assert times == sorted(times)
+        assert max(times) - min(times) > 500_000_000  # several blocks of each
+
+    in_namespace(body)
+
+
+def test_a_quiet_port_holds_up_no_other(in_namespace: Callable[[Callable[[], None]], None]) -> None:
+    """While one port is silent, or down, the other is read within half a second, and a flood of it loses nothing."""
+
+    def body() -> None:
+        from live.conftest import make_pair  # noqa: PLC0415
+
+        make_pair("other")
+        source = listen("port", "other-port", mib=8)
+        for state in ("silent", "down"):
+            if state == "down":
+                command("ip link set other-port down")
+            began = time.monotonic()
+            with sender() as wire:
+                wire.send(frame(1))
+                for batch in until_silent(source, silent=20):
+                    if len(batch.frames):
+                        break
+                assert time.monotonic() - began < 0.6
+                for number in range(3_000):
+                    wire.send(frame(number, 1_000))
+                assert len(collect(source)) == 3_000
+        assert source.statistics()["port"].drops == 0
         source.close()
 
     in_namespace(body)

@@ -46,6 +46,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
         wrapped={"vlan": 800, "vxlan": 20},
         tls_hellos={"readable": 40, "hidden": 8, "split": 2},
         datagrams_read=6,
+        segments_sampled=70,
         flows=55,
         flows_with_data=44,
         flows_read=5,
@@ -54,7 +55,19 @@ def busy() -> tuple[Health, Totals, HostBook]:
         facts={"stratum.method": 4},
         oddities={"json_broken": 1},
         hits=9,
-        interfaces={"eth1": InterfaceTotals(1000, 850_000, 17, 1_763_884_899_500_000_000)},
+        interfaces={
+            "eth1": InterfaceTotals(
+                1000,
+                850_000,
+                17,
+                1_763_884_899_500_000_000,
+                filtered=400,
+                merged=5,
+                unsummed=6,
+                stamped=900,
+                lost=30,
+            )
+        },
     )
     book = HostBook(inside=["10.0.0.0/8", "2001:db8::/32"], tenants=[('the "lab"', ["10.0.0.0/24"])], limit=2)
     book.declare(
@@ -108,7 +121,12 @@ def test_every_kind_is_there_from_the_start() -> None:
         "packets_total",
         "bytes_total",
         "drops_total",
+        "lost_total",
         "offered_total",
+        "filtered_estimate_total",
+        "merged_total",
+        "unsummed_total",
+        "hardware_stamped_total",
         "reopens_total",
         "last_packet_timestamp_seconds",
     ):
