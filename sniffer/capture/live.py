@@ -1,6 +1,6 @@
 """Live capture: the rings of one or several interfaces, read as one source in the order of packet time.
 
-In: :class:`~sniffer.capture.ring.Ring` objects.  Out: batches, each of one ring.
+In: ring sockets.  Out: batches, each with frames of one ring or of several, the older first.
 Never: a copy of a frame, a wait longer than the time-out, a ring that fills up because another one is quiet.
 
 Where each direction of a line arrives on an interface of its own (a split tap), an answer must not be read before its
@@ -55,9 +55,8 @@ class LiveCapture:
             keeps: blocks go back to the kernel by :meth:`give_back` only.
         """
         self._keeps = keeps
-        self._in_hand: list[
-            tuple[Ring, int]
-        ] = []  # rings of the batch that is being read, and its frames of each
+        # Rings that the batch comes from which is being read, and how many of its frames are from each.
+        self._in_hand: list[tuple[Ring, int]] = []
         self.interfaces: list[str] = [name for _, name, _ in opened]
         self._memory = RingMemory([settings.ring_bytes for _, _, settings in opened])
         self.rings = [

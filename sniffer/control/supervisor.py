@@ -238,6 +238,7 @@ class Supervisor:
                 listener.news(record)
             case Ready():
                 self._is_ready = self.up = True
+                self._silent = 0  # the checks of its start
                 listener.ready()
             case Learned():
                 listener.learned(record)

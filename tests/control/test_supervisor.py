@@ -172,9 +172,11 @@ say(Finished())
 
 
 def test_a_stopped_worker_is_replaced(tmp_path: Path) -> None:
-    """A worker that was stopped from outside is replaced like a silent one."""
+    """A worker that was stopped from outside is replaced like a silent one; its slow start is not held against it."""
     script = """
+time.sleep(0.8)
 say(Ready())
+time.sleep(0.15)
 while lives == 1:
     board.turn()
     time.sleep(0.02)
