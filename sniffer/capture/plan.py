@@ -18,9 +18,9 @@ from sniffer.capture.packet_socket import RingSettings
 if TYPE_CHECKING:
     from sniffer.config import Capture
 
-BUFFERED_MS: Final = 100
-"""Milliseconds at line rate that an interface's rings hold together.  A full mirror port is rare; at a tenth of its
-rate this bridges the second that a machine may be busy with something else."""
+BUFFERED_MS: Final = 75
+"""Milliseconds at line rate that an interface's rings hold together, about.  A full mirror port is rare; at a tenth of
+its rate this bridges the half second that a machine may be busy with something else."""
 
 GIGABIT: Final = 1_000  # Mbit/s, what is assumed where the speed is unknown
 LEAST: Final = 64  # MiB of one interface: at a gigabit, half a second

@@ -120,12 +120,17 @@ def expect(hashes, flows, h):  # type: ignore[no-untyped-def]
 
 @inlined
 def locate(hashes, flows, h):  # type: ignore[no-untyped-def]
-    """Slot of a flow or -1, a moment before it is wanted: asks for its cache line."""
+    """Slot of a flow or -1, a moment before it is wanted: asks for its cache line, or that of the slot it may get."""
     bucket = bucket_of(hashes, h)
+    free: Any = bucket
     for slot in range(bucket, bucket + WAYS):
         if hashes[slot] == h:
             prefetch(flows, slot)
             return slot
+        if hashes[slot] == np.uint64(0):
+            free = slot
+    prefetch(flows, free)
+    prefetch(flows, free ^ (WAYS // 2))  # the rest of the bucket, where one must make room
     return -1
 
 
