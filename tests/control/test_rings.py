@@ -38,9 +38,9 @@ class Sock:
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with 8 GiB free; ``fast`` has 10 Gbit/s, others do not tell."""
+    """A machine with 8 GiB free; ``fast`` has 25 Gbit/s, others do not tell."""
     monkeypatch.setattr(plan, "free_memory", lambda: 8 << 30)
-    monkeypatch.setattr(plan, "speed", lambda name: 10_000 if name == "fast" else 0)
+    monkeypatch.setattr(plan, "speed", lambda name: 25_000 if name == "fast" else 0)
 
 
 def test_the_configuration_decides() -> None:
@@ -55,9 +55,9 @@ def test_the_configuration_decides() -> None:
 def test_each_interface_has_its_size() -> None:
     """By default the size goes by the speed of the interface and the number of workers, and no frame is left out."""
     alone = Rings(Capture(), ["fast", "slow"])
-    assert alone.plan("fast") == RingSettings(128, shrinks=True)
+    assert alone.plan("fast") == RingSettings(256, shrinks=True)
     assert alone.plan("slow").ring_mib == 64
-    assert Rings(Capture(workers=4), ["fast"]).plan("fast").ring_mib == 32
+    assert Rings(Capture(workers=4), ["fast"]).plan("fast").ring_mib == 64
 
 
 def test_a_size_is_chosen_once(monkeypatch: pytest.MonkeyPatch) -> None:
