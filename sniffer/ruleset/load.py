@@ -28,6 +28,7 @@ from sniffer.ruleset.model import (
     make_rule,
     signature_of,
 )
+from sniffer.ruleset.operators import regex_fault
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
@@ -56,9 +57,18 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-@_without_collector()
 def load_rules(directories: Sequence[Path]) -> RuleSet:
     """Read every YAML file below the folders, in order of their names.
+
+    Raises:
+        ConfigError: with each Problem of each file.
+    """
+    return load_with_documents(directories)[0]
+
+
+@_without_collector()
+def load_with_documents(directories: Sequence[Path]) -> tuple[RuleSet, list[Document]]:
+    """The same, and the files as they were read: who complains of a rule needs the place of each part.
 
     Raises:
         ConfigError: with each Problem of each file.
@@ -104,7 +114,7 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
     packed = [msgspec.Raw(msgspec.msgpack.encode(document.data)) for document in documents]
     version = hashlib.blake2s(msgspec.msgpack.encode(packed), digest_size=5).hexdigest()
     dump = Dump(version, [document.file for document in documents], packed)
-    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump))
+    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump)), documents
 
 
 class Dump(msgspec.Struct, array_like=True):
@@ -218,7 +228,8 @@ class _Builder:
                     document,
                     ("host_patterns", number, "left"),
                     "operand",
-                    f"is no regular expression: {error}",
+                    f"is no regular expression of RE2: {regex_fault(error)}",
+                    "write it in RE2: no back-references, no look-around",
                 )
                 continue
             self._patterns.append(pattern)

@@ -106,11 +106,16 @@ def _matches(operand: Any, _kind: type, _lists: Lists) -> Test:
     try:
         regex = re2.compile(operand, options)
     except re2.error as error:
-        reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
-        raise ValueError(f"is no regular expression of RE2: {reason}") from None
+        raise ValueError(f"is no regular expression of RE2: {regex_fault(error)}") from None
     if regex.search(""):
         raise ValueError("matches every value, even an empty one")
     return lambda value: regex.search(str(value)) is not None
+
+
+def regex_fault(error: re2.error) -> str:
+    """What RE2 says is wrong."""
+    reason = error.args[0] if error.args else ""
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 
 
 def _at_least(operand: Any, _kind: type, _lists: Lists) -> Test:
