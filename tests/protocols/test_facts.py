@@ -12,7 +12,7 @@ from talk import CLIENT, SERVER, Talk
 
 import sniffer
 from sniffer.protocols.dialects import stratum
-from sniffer.protocols.facts import ADDRESS_FACTS, FACTS, NAME_FACTS
+from sniffer.protocols.facts import ADDRESS_FACTS, FACTS, NAME_FACTS, SOURCES, source_of
 from sniffer.protocols.families import FAMILIES
 
 PACKAGE = Path(sniffer.__file__).parent
@@ -47,6 +47,12 @@ def test_every_stated_fact_is_declared() -> None:
     found = {path.name: stated(path) for path in modules}
     assert {name: facts - FACTS.keys() for name, facts in found.items() if facts - FACTS.keys()} == {}
     assert len(set().union(*found.values())) > 30  # the search itself works
+
+
+def test_every_fact_comes_from_somewhere() -> None:
+    """For each fact it is said which protocols state it, and no line is about none."""
+    assert {source_of(name) for name in FACTS} == set(SOURCES.values())
+    assert {name.partition(".")[0] + "." for name in FACTS} == set(SOURCES)
 
 
 def test_declarations() -> None:

@@ -100,6 +100,11 @@ def test_every_rule_says_what_it_sees_and_misses() -> None:
     assert [rule.id for rule in shipped().rules if not (rule.sees and rule.misses)] == []
 
 
+def test_every_rule_says_since_when_and_where_to_read() -> None:
+    """Each rule has a birthday, and names a public specification or source."""
+    assert [rule.id for rule in shipped().rules if not (rule.since and rule.references)] == []
+
+
 def test_a_name_alone_never_confirms() -> None:
     """Only messages that were read are proof; a DNS question is not more than a sign."""
     for rule in shipped().rules:
