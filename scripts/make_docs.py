@@ -37,7 +37,7 @@ TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false
 
 def cell(text: object) -> str:
     """Text inside a table."""
-    return str(text).replace("|", "\\|")
+    return str(text).replace("|", "\\|").replace("<", "&lt;")
 
 
 def facts_page() -> Iterator[str]:

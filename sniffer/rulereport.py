@@ -162,7 +162,7 @@ def print_checks() -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("check", "level", "finds", "recommends"):
         table.add_column(heading, overflow="fold")
-    for one in CHECKS.values():
+    for one in sorted(CHECKS.values(), key=lambda one: (-one.level, one.name)):
         table.add_row(one.name, one.level.label, escape(one.says), escape(one.remedy))
     screen = console()
     screen.print(table)

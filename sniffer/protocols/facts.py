@@ -27,7 +27,7 @@ FACTS: Final[dict[str, FactInfo]] = {
     "server.port": FactInfo(int, "port of the side that serves", "3333"),
     "flow.transport": FactInfo(str, "tcp or udp", "tcp"),
     # of every mining message, whatever the dialect
-    "mining.protocol": FactInfo(str, "family name (reference: protocols.md, section 15)", "stratum-v1"),
+    "mining.protocol": FactInfo(str, "family of the protocol (docs/facts.md lists them)", "stratum-v1"),
     "mining.message": FactInfo(str, "the method as decoded; a reply is <request>.reply", "mining.submit"),
     "mining.agent": FactInfo(str, "mining program as it names itself", "cgminer/4.11.1"),
     "mining.user": FactInfo(str, "account or wallet, raw", "bc1qexample.rig1"),

@@ -62,7 +62,7 @@ def explain(rule: Rule, lists: Lists) -> str:
         f"category    {rule.category}",
         f"written     {rule.file}:{rule.line}, revision {rule.rev}{since}, signature {rule.signature_id}",
         "",
-        "It hits a message of which all this is true:",
+        "It hits a message if",
         *describe(rule.condition),
         "",
         f"It sees    {rule.sees or '(not said)'}",
@@ -136,7 +136,7 @@ def named_lists(condition: Condition, lists: Lists) -> Iterator[str]:
             found = [one for one in lists.endpoints if lists.class_of(one) in classes]
             pools = len({one.pool for one in found})
             days = [day for one in found if (day := newest(one.seen_on))]
-            seen = f", last seen in {max(days):%Y-%m}" if days else ""
+            seen = f", last seen in {max(days).year}" if days else ""
             yield f"@{name:<{width}} {len(found)} endpoints of {pools} pools{seen}"
         else:
             yield f"@{name:<{width}} {len(lists.values(name))} {lists.type_of(name)}"

@@ -6,6 +6,7 @@ import csv
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,9 +15,11 @@ import rulefolder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sniffer.checks import CHECKS, Subject
 from sniffer.errors import ConfigError, Problem
 from sniffer.paths import shipped_rules
 from sniffer.ruleset import load_rules
+from sniffer.ruleset.load import load_with_documents
 from sniffer.strictyaml import MAX_NODES, MAX_SIZE
 
 if TYPE_CHECKING:
@@ -130,6 +133,7 @@ import sys, time
 from pathlib import Path
 from sniffer.errors import ConfigError
 from sniffer.ruleset import load_rules
+from sniffer.ruleset.load import load_with_documents
 start = time.process_time()
 try:
     load_rules([Path(sys.argv[1])])
@@ -172,7 +176,7 @@ SNIPPETS = (
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damaged_rule_files(data: st.DataObject) -> None:
-    """A shipped file with pieces cut out, doubled, exchanged and put in loads, or is refused: never anything else."""
+    """A shipped file with pieces cut out, doubled, exchanged and put in loads and is checked, or is refused: never anything else."""
     text = data.draw(st.sampled_from(TEXTS))
     for _ in range(data.draw(st.integers(1, 5))):
         at = data.draw(st.integers(0, len(text)))
@@ -185,7 +189,13 @@ def test_damaged_rule_files(data: st.DataObject) -> None:
         (folder / "sound.yaml").write_text(rulefolder.RULE.format(match="{fact: server.port, equals: 1}"))
         refused: list[Problem] = []
         try:
-            load_rules([folder])
+            ruleset, documents = load_with_documents([folder])
         except ConfigError as error:
             refused = error.problems
+        else:
+            subject = Subject(ruleset, documents, date(2026, 11, 27))
+            found = [
+                one for check in CHECKS.values() if "benign" not in check.name for one in check.run(subject)
+            ]
+            assert all(str(one) for one in found)
         assert all(problem.line >= 1 and problem.column >= 1 and str(problem) for problem in refused)
