@@ -138,16 +138,9 @@ class Check(NamedTuple):
     def run(self, subject: Subject) -> Iterator[Finding]:
         """Everything it finds."""
         for found in self.find(subject):
-            line, column = found.document.position(found.place)
-            yield Finding(
-                found.document.file,
-                line,
-                column,
-                self.level,
-                self.name,
-                found.what,
-                found.remedy or self.remedy,
-            )
+            remedy = found.remedy or self.remedy
+            at = found.document.problem(found.place, self.name, found.what, remedy)
+            yield Finding(at.file, at.line, at.column, self.level, self.name, at.what, at.remedy)
 
 
 CHECKS: Final[dict[str, Check]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sniffer.benign.corpus import corpus
 from sniffer.checks.finding import Level, check
@@ -17,7 +17,7 @@ from sniffer.checks.widths import Evidence, evidence_of, implies
 from sniffer.examples import failures, rules_that_hit
 from sniffer.model import Confidence
 from sniffer.paths import shipped_rules
-from sniffer.ruleset.load import rule_files
+from sniffer.ruleset.load import NURSERY, rule_files
 from sniffer.ruleset.matcher import wants_every_name
 from sniffer.scan import ScanSettings, scan_files, warm_up
 from sniffer.strictyaml import load_file
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Rule
 
-SHORT_PAYLOAD: Final = 4  # bytes that may open anything
 NAMED: Final = 3  # conversations, in a finding
 
 
@@ -104,37 +103,6 @@ def read_benign(ruleset: RuleSet) -> dict[str, set[str]]:
         for rule in host.hits:
             fired.setdefault(rule, set()).add(names[address])
     return fired
-
-
-@check(
-    "payload-unanchored",
-    Level.ERROR,
-    "a question about raw bytes that does not say where they begin, or with too few bytes to tell anything",
-    f"give starts_with, with {SHORT_PAYLOAD} bytes or more",
-)
-def payload_unanchored(subject: Subject) -> Iterator[Found]:
-    """Payload questions that would make the gate pass everything."""
-    for rule in subject.ruleset.rules:
-        for place, asked in payloads(subject.written(rule)["match"], ("match",)):
-            text, digits = str(asked.get("starts_with", "")), str(asked.get("starts_with_hex", ""))
-            size = len(text.encode()) + len(digits.replace(" ", "")) // 2
-            if size < SHORT_PAYLOAD:
-                what = (
-                    f"rule {rule.id} is anchored by {size} bytes" if size else f"rule {rule.id} has no anchor"
-                )
-                yield subject.at(rule, what, *place)
-
-
-def payloads(
-    node: Any, place: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """Questions about raw bytes below a part of a rule, and where they stand."""
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for step, inner in items:
-        if step == "payload" and isinstance(inner, dict):
-            yield (*place, step), inner
-        else:
-            yield from payloads(inner, (*place, step))
 
 
 @check(
@@ -237,6 +205,21 @@ def no_evidence(subject: Subject) -> Iterator[Found]:
         if evidence is Evidence.NONE and rule.confidence > Confidence.SUSPECTED:
             what = f"rule {rule.id} claims {rule.confidence.label} and asks about nothing that tells mining"
             yield subject.at(rule, what, "match")
+
+
+@check(
+    "nursery-claims",
+    Level.ERROR,
+    "a rule of the nursery, which nobody has tried on public traffic, claims more than a sign",
+    "claim no more than `suspected`, or test it on a capture and move it out of the nursery",
+)
+def nursery_claims(subject: Subject) -> Iterator[Found]:
+    """Rules that accuse before they are grown."""
+    for rule in subject.ruleset.rules:
+        if Path(rule.file).parent.name == NURSERY and rule.confidence > Confidence.SUSPECTED:
+            yield subject.at(
+                rule, f"rule {rule.id} claims {rule.confidence.label} in the nursery", "confidence"
+            )
 
 
 @check(

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.protocols.facts import NAME_FACTS
-from sniffer.ruleset.conditions import MINING_FACTS, All, AnyOf, Clause, Not
+from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
 from sniffer.ruleset.domains import normalise, splits
 
 if TYPE_CHECKING:
@@ -177,10 +177,8 @@ def evidence_of(condition: Condition, lists: Lists) -> Evidence:
 def _of_clause(clause: Clause, lists: Lists) -> Evidence:
     if clause.operator == "exists" and clause.operand is False:
         return Evidence.NONE
-    if clause.fact.startswith(MINING_FACTS):
-        return Evidence.MESSAGE
     if clause.fact not in NAME_FACTS:
-        return Evidence.NONE
+        return Evidence.MESSAGE if clause.is_narrow else Evidence.NONE
     if clause.fact in QUESTIONS:
         return Evidence.SIGN
     if clause.operator == "domain_in":

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from sniffer.ruleset.model import Rule
 
 MAX_FILES: Final = 2_000
+NURSERY: Final = "nursery"
+"""Folder of rules that nobody has tried on public traffic yet."""
 
 
 @contextlib.contextmanager
@@ -129,11 +131,14 @@ _dumps = msgspec.msgpack.Decoder(Dump)
 
 
 def rule_files(directory: Path) -> list[Path]:
-    """YAML files below a folder by name; nothing hidden (editors and volume mounts keep copies there)."""
+    """YAML files below a folder by name; nothing hidden (editors and volume mounts keep copies there), no nursery."""
     found = (path for path in directory.rglob("*") if path.suffix in (".yaml", ".yml"))
-    return sorted(
-        path for path in found if not any(part[0] == "." for part in path.relative_to(directory).parts)
-    )
+    return sorted(path for path in found if not any(map(_is_apart, path.relative_to(directory).parts)))
+
+
+def _is_apart(part: str) -> bool:
+    """Whether what lies in a folder of this name is read only where the folder itself is named."""
+    return part[0] == "." or part == NURSERY
 
 
 @_without_collector()

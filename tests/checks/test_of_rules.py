@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import rulefolder
 
-from sniffer.checks import CHECKS, Finding, Level, check_folders
+from sniffer.checks import CHECKS, Finding, check_folders
 from sniffer.scan import warm_up
 
 if TYPE_CHECKING:
@@ -165,14 +165,8 @@ def test_id_of_a_shipped_rule(tmp_path: Path) -> None:
     )
 
 
-def test_payload_without_an_anchor() -> None:
-    """Raw bytes are asked for at a fixed place, by enough of them to tell something."""
-    from sniffer.checks.of_rules import SHORT_PAYLOAD, payloads  # noqa: PLC0415 -- the language has no payload yet
-
-    match = {"any": [{"payload": {"starts_with": "HELLO"}}, {"not": {"payload": {"contains": "x"}}}]}
-    assert [place for place, _ in payloads(match, ("match",))] == [
-        ("match", "any", 0, "payload"),
-        ("match", "any", 1, "not", "payload"),
-    ]
-    assert SHORT_PAYLOAD >= 3
-    assert CHECKS["payload-unanchored"].level is Level.ERROR
+def test_nursery_claims_a_sign(tmp_path: Path) -> None:
+    """A rule of the nursery that claims more is told; the same rule elsewhere is not."""
+    rulefolder.write(tmp_path, {"nursery/rules.yaml": rule(METHOD, SHARE, "confirmed")})
+    outcome = check_folders([tmp_path / "nursery"], TODAY)
+    assert [(one.check, one.line) for one in outcome.findings] == [("nursery-claims", 5)]
