@@ -8,10 +8,11 @@ import sys
 import tempfile
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import rulefolder
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from sniffer.ruleset.load import load_with_documents
 from sniffer.strictyaml import MAX_NODES, MAX_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BROKEN = Path(__file__).parent / "broken"
 
@@ -107,6 +108,143 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         assert done.stdout == b""
         assert len(done.stderr.splitlines()) >= len(CASES)
 
+
+# ── nonsense under every key ─────────────────────────────────────────────────────────────────────────────
+
+SOUND: dict[str, Any] = {
+    "rule": [
+        {
+            "id": "a-rule",
+            "title": "A rule",
+            "severity": "high",
+            "confidence": "probable",
+            "category": "mining",
+            "rev": 1,
+            "signature_id": 7,
+            "match": {
+                "all": [
+                    {"fact": "server.port", "equals": 1},
+                    {"not": {"any": [{"fact": "dns.type", "in": ["A"]}]}},
+                ]
+            },
+            "examples": {
+                "hits": [
+                    {
+                        "client": "x",
+                        "server": "y",
+                        "dns": "a.example",
+                        "tls": "a.example",
+                        "http": "a.example",
+                    }
+                ],
+                "misses": [{"client_hex": "00", "server_hex": "00", "facts": {"server.port": 1}}],
+            },
+            "sees": "this",
+            "misses": "that",
+            "references": ["RFC 1"],
+            "since": "0.1.0",
+        }
+    ],
+    "questions": [
+        {
+            "id": "a-rule",
+            "title": "A rule",
+            "severity": "high",
+            "confidence": "probable",
+            "match": {
+                "any": [
+                    {"fact": "mining.agent", "starts_with": "x"},
+                    {"fact": "mining.agent", "ends_with": "x"},
+                    {"fact": "mining.agent", "contains": "x"},
+                    {"fact": "mining.agent", "matches": "x"},
+                    {"fact": "server.port", "at_least": 1},
+                    {"fact": "server.port", "at_most": 1},
+                    {"fact": "server.port", "between": [1, 2]},
+                    {"fact": "dns.query", "domain_in": ["a.example"]},
+                    {"fact": "server.ip", "network_in": ["10.0.0.0/8"]},
+                    {"fact": "dns.query", "exists": True},
+                ]
+            },
+            "examples": {"hits": [{"client": "x"}], "misses": [{"client": "x"}]},
+        }
+    ],
+    "list": {"name": "a-list", "type": "ports", "title": "A list", "values": [1, "2-3"]},
+    "pools": {
+        "category": "pool",
+        "pools": [
+            {
+                "name": "A pool",
+                "country": "SE",
+                "endpoints": [
+                    {
+                        "host": "a.example",
+                        "strength": "weak",
+                        "status": "active",
+                        "ports_plain": [1],
+                        "ports_tls": [2],
+                        "coins": ["BTC"],
+                        "seen_on": "2026",
+                    },
+                    {"suffix": "b.example", "strength": "weak"},
+                ],
+            }
+        ],
+    },
+    "benign": {"benign": ["a.example"]},
+    "patterns": {
+        "host_patterns": [{"base": "a.example", "left": "x", "strength": "weak", "category": "pool"}]
+    },
+}
+"""A sound file of each kind, with every key."""
+NONSENSE: tuple[Any, ...] = (None, True, -1, 7.5, 10**18, "", "\u2620", "x" * 3_000, [], [[]], [None], [7], {}, {"": None}, {"a": {"b": [{"c": 1}]}})  # fmt: skip
+
+
+def places(data: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every part of some data."""
+    yield place
+    for step in data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():
+        yield from places(data[step], (*place, step))
+
+
+def exchanged(data: Any, place: tuple[str | int, ...], value: Any) -> Any:
+    """A copy of the data with another value at one place."""
+    if not place:
+        return value
+    step, *rest = place
+    if isinstance(data, dict):
+        return {key: exchanged(old, tuple(rest), value) if key == step else old for key, old in data.items()}
+    return [exchanged(old, tuple(rest), value) if key == step else old for key, old in enumerate(data)]
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_nonsense_under_every_key(kind: str, tmp_path: Path) -> None:
+    """Whatever stands in the place of any part, the file loads or is refused with a remedy, in its own lines."""
+    folder = rulefolder.write(
+        tmp_path, {"rules.yaml": rulefolder.RULE.format(match="{fact: server.port, equals: 9}")}
+    )
+    (folder / "rules.yaml").write_text((folder / "rules.yaml").read_text().replace("a-rule", "sound-rule"))
+    path = folder / "zzz.yaml"
+    refused = 0
+    for place in places(SOUND[kind]):
+        for value in NONSENSE:
+            path.write_text(
+                yaml.safe_dump(exchanged(SOUND[kind], place, value), sort_keys=False, width=10**6)
+            )
+            found: list[Problem] = []
+            try:
+                load_rules([folder])
+            except ConfigError as error:
+                found = error.problems
+            refused += bool(found)
+            last = path.read_text().count("\n")
+            for problem in found:
+                assert problem.remedy, (place, value, str(problem))
+                assert Path(problem.file) == path, (place, value, str(problem))
+                assert 1 <= problem.line <= last, (place, value, str(problem))
+    assert refused > 5 * len(list(places(SOUND[kind])))
+
+
+# ── large files ──────────────────────────────────────────────────────────────────────────────────────────
 
 LARGE: dict[str, Callable[[], bytes]] = {
     "size": lambda: b"# " + b"x" * MAX_SIZE,
