@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sniffer.benign.corpus import corpus
 from sniffer.checks.finding import Level, check
 from sniffer.checks.widths import Evidence, evidence_of, implies
+from sniffer.engine import EngineSettings
 from sniffer.examples import failures, rules_that_hit
 from sniffer.model import Confidence
 from sniffer.paths import shipped_rules
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Rule
 
+FLOWS: Final = 1 << 14  # more than the corpus has conversations
 NAMED: Final = 3  # conversations, in a finding
 
 
@@ -97,7 +99,8 @@ def read_benign(ruleset: RuleSet) -> dict[str, set[str]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "benign.pcap")
         path.write_bytes(capture)
-        result = scan_files([str(path)], ruleset, ScanSettings(), lambda _line: None)
+        settings = ScanSettings(engine=EngineSettings(gate_flows=FLOWS))
+        result = scan_files([str(path)], ruleset, settings, lambda _line: None)
     fired: dict[str, set[str]] = {}
     for address, host in result.hosts.items():
         for rule in host.hits:

@@ -52,7 +52,7 @@ def _scalar(operand: Any, kind: type) -> Value:
         return float(operand)
     if isinstance(operand, str | int | float | bool) and type(operand) is kind:
         return operand
-    raise ValueError(f"expects a value of type {kind.__name__}")
+    raise ValueError(f"expects a value of type {kind.__name__}, not {str(operand)[:80]!r}")
 
 
 def _number(operand: Any) -> float:
