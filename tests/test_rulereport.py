@@ -14,6 +14,7 @@ import rulefolder
 
 from sniffer.checks import CHECKS
 from sniffer.paths import shipped_rules
+from sniffer.ruleset import load_rules
 from sniffer.scan import warm_up
 
 if TYPE_CHECKING:
@@ -25,10 +26,15 @@ SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"
 SUBMIT = '{"params": ["bc1qexample.rig1", "bf", "00000001", "504e86ed", "b2957c02"], "id": 4, "method": "mining.submit"}\n'
 
 
+def sniffer(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    command = [sys.executable, "-c", "from sniffer.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
 def rules(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``sniffer rules …``."""
-    command = [sys.executable, "-c", "from sniffer.cli import main; main()", "rules", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return sniffer("rules", *arguments)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -139,6 +145,21 @@ def test_nursery_is_read_on_demand() -> None:
     assert [(one["id"], one["confidence"]) for one in with_them[len(without) :]] == [
         ("datum-hello", "suspected")
     ]
+
+
+def test_nursery_hits_on_demand(tmp_path: Path, ruleset: RuleSet) -> None:
+    """The hello of DATUM is told with ``scan --nursery`` and by configuration, and not without."""
+    (datum,) = load_rules([shipped_rules(), shipped_rules() / "nursery"]).rules[-1:]
+    talk = build.Conversation().open().send(0, datum.examples.hits[0].client_bytes())
+    capture, config = tmp_path / "datum.pcap", tmp_path / "sniffer.yaml"
+    capture.write_bytes(build.pcap(talk.frames))
+    config.write_text("rules: {nursery: true}\n")
+    statuses = [
+        sniffer("scan", "--fail-on-hit", *more, capture).returncode
+        for more in ([], ["--nursery"], ["--config", config])
+    ]
+    assert statuses == [0, 3, 3]
+    assert f"{len(ruleset.rules) + 1} rules: no fault" in sniffer("config", "check", config).stdout
 
 
 # ── list, explain ────────────────────────────────────────────────────────────────────────────────────────
