@@ -20,7 +20,10 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parent.parent
-HEADER = "# Written by scripts/make_pools.py; change the tables it reads, not this file.\n"
+HEADER = (
+    "# yaml-language-server: $schema=../schema.json\n"
+    "# Written by scripts/make_pools.py; change the tables it reads, not this file.\n"
+)
 ROLES = {
     "dev fee": "devfee",
     "management": "miner_management",

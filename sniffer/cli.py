@@ -44,6 +44,10 @@ RulesOption = Annotated[
     list[Path] | None,
     typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones."),
 ]
+NurseryOption = Annotated[
+    bool,
+    typer.Option("--nursery", help="Also rules that nobody has tried on public traffic (rules/nursery)."),
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")]
 
 
@@ -74,12 +78,13 @@ def main() -> NoReturn:
     sys.exit(status if isinstance(status, int) else EXIT_OK)
 
 
-def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> RuleSet:
+def load_ruleset(rules: list[Path] | None, config: Config | None = None, *, nursery: bool = False) -> RuleSet:
     """The rules that the command line, the configuration or the package names."""
     from sniffer.paths import rule_folders
     from sniffer.ruleset import load_rules
 
-    return load_rules(rule_folders(rules, config.rules.directories if config else None))
+    directories, wanted = (config.rules.directories, config.rules.nursery) if config else (None, False)
+    return load_rules(rule_folders(rules, directories, nursery=nursery or wanted))
 
 
 # ── scan ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,6 +99,7 @@ def scan(
         bool, typer.Option("--json", help="Event lines, then one stats object; nothing else.")
     ] = False,
     rules: RulesOption = None,
+    nursery: NurseryOption = False,
     config: ConfigOption = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Files scanned at the same time.")] = 1,
     continuous: Annotated[
@@ -116,7 +122,7 @@ def scan(
         from sniffer.sinks.privacy import Privacy
 
         settings = load_config(config)
-        ruleset = load_ruleset(rules, settings)
+        ruleset = load_ruleset(rules, settings, nursery=nursery)
         paths = find_captures(files)
         with report.compiling(quiet=as_json and sys.stdout.isatty()) as tell:
             warm_up(tell)
@@ -235,48 +241,99 @@ def doctor(
 
 
 @rules_app.command("check")
-def rules_check(rules: RulesOption = None) -> int:
-    """Load rules and lists, and run every example: faults come with file, line and column."""
-    from sniffer.examples import load_checked
+def rules_check(
+    rules: RulesOption = None,
+    nursery: NurseryOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one object.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Status 78 with warnings, too.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="Show every check, and run none.")] = False,
+) -> int:
+    """Load rules and lists, run every example and every check: findings with file, line and column."""
+    from sniffer import report, rulereport
+    from sniffer.checks import check_folders
     from sniffer.paths import rule_folders
 
-    ruleset = load_checked(rule_folders(rules))
-    count = sum(len(rule.examples.hits) + len(rule.examples.misses) for rule in ruleset.rules)
-    print(
-        f"{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, {count} examples: no fault; version {ruleset.version}"
-    )
-    return EXIT_OK
+    if show:
+        rulereport.print_checks()
+        return EXIT_OK
+    with report.compiling(quiet=as_json and sys.stdout.isatty()) as tell:
+        outcome = check_folders(rule_folders(rules, nursery=nursery), tell=tell)
+    if as_json:
+        rulereport.as_json(outcome.as_dict())
+    else:
+        rulereport.print_outcome(outcome)
+    return outcome.exit_status(strict=strict)
 
 
 @rules_app.command("list")
-def rules_list(rules: RulesOption = None) -> int:
+def rules_list(
+    rules: RulesOption = None,
+    nursery: NurseryOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as a list of objects.")] = False,
+) -> int:
     """Show every rule on a line."""
-    from sniffer import report
+    from sniffer import rulereport
 
-    report.print_rules(load_ruleset(rules))
+    ruleset = load_ruleset(rules, nursery=nursery)
+    if as_json:
+        rulereport.as_json([rulereport.rule_as_dict(rule) for rule in ruleset.rules])
+    else:
+        rulereport.print_rules(ruleset)
     return EXIT_OK
 
 
 @rules_app.command("test")
 def rules_test(
-    identifier: Annotated[str | None, typer.Argument(metavar="[ID]", help="One rule; default: all.")] = None,
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID…] [FILE…]", help="Rules; capture files or folders.")
+    ] = None,
     rules: RulesOption = None,
+    nursery: NurseryOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With files: the same as one object.")] = False,
 ) -> int:
-    """Run the examples of rules and show each result."""
-    from sniffer import report
+    """Run the examples of rules; with capture files: run the rules on them, and count what each one hits."""
+    from sniffer import report, rulereport
+    from sniffer.capture.savefile import find_captures
+    from sniffer.scan import ScanSettings, exit_status, scan_files, warm_up
 
-    return report.print_examples(load_ruleset(rules), identifier)
+    ruleset = load_ruleset(rules, nursery=nursery)
+    known = {rule.id: rule for rule in ruleset.rules}
+    files = [
+        one
+        for one in what or ()
+        if one not in known and (one == "-" or "." in one or "/" in one or Path(one).exists())
+    ]
+    chosen = [rulereport.find_rule(ruleset, one) for one in what or () if one not in files] or list(
+        known.values()
+    )
+    if not files:
+        if as_json:
+            raise UsageError("--json needs capture files", remedy="see rules check --json for examples")
+        return rulereport.print_examples(ruleset, chosen)
+    paths = find_captures(files)
+    with report.compiling(quiet=as_json and sys.stdout.isatty()) as tell:
+        warm_up(tell)
+    with report.progress(len(paths), quiet=as_json and sys.stdout.isatty()) as advance:
+        result = scan_files(paths, ruleset, ScanSettings(), lambda _line: None, advance)
+    if as_json:
+        rulereport.as_json(rulereport.hits_as_dict(result, chosen))
+    else:
+        rulereport.print_hits(result, chosen)
+    for line in result.faults:
+        print(line, file=sys.stderr)
+    return exit_status(result, fail_on_hit=False)
 
 
 @rules_app.command("explain")
 def rules_explain(
     identifier: Annotated[str, typer.Argument(metavar="ID")],
     rules: RulesOption = None,
+    nursery: NurseryOption = False,
 ) -> int:
-    """Say what a rule asks, sees and misses."""
-    from sniffer import report
+    """Say what a rule needs, how sure it is, what it was tested on, what it sees and misses."""
+    from sniffer import rulereport
 
-    report.print_rule(load_ruleset(rules), identifier)
+    rulereport.print_rule(load_ruleset(rules, nursery=nursery), identifier)
     return EXIT_OK
 
 
@@ -290,7 +347,8 @@ def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] 
     from sniffer.examples import load_checked
     from sniffer.paths import rule_folders
 
-    ruleset = load_checked(rule_folders(None, load_config(file).rules.directories))
+    wanted = load_config(file).rules
+    ruleset = load_checked(rule_folders(None, wanted.directories, nursery=wanted.nursery))
     print(f"configuration and {len(ruleset.rules)} rules: no fault")
     return EXIT_OK
 

@@ -74,14 +74,19 @@ def check_examples(ruleset: RuleSet) -> list[Problem]:
 
 def check_rule(rule: Rule, ruleset: RuleSet) -> Iterator[Problem]:
     """Run the examples of one rule."""
+    for _, _, what in failures(rule, ruleset):
+        yield Problem(rule.file, rule.line, 1, "example", what, "mend the example or the rule")
+
+
+def failures(rule: Rule, ruleset: RuleSet) -> Iterator[tuple[str, int, str]]:
+    """Examples of a rule that do not do what they say: ``hits`` or ``misses``, number, sentence."""
     for kind, wanted in (("hits", True), ("misses", False)):
-        for example in getattr(rule.examples, kind):
+        for number, example in enumerate(getattr(rule.examples, kind)):
             found = rules_that_hit(example, ruleset)
-            if (rule.id in found) is wanted:
-                continue
-            what = f"rule {rule.id}: example under {kind} " + (
-                f"does not hit (rules that do: {', '.join(sorted(found)) or 'none'})"
-                if wanted
-                else "hits all the same"
-            )
-            yield Problem(rule.file, rule.line, 1, "example", what, "mend the example or the rule")
+            if (rule.id in found) is not wanted:
+                what = f"rule {rule.id}: example under {kind} " + (
+                    f"does not hit (rules that do: {', '.join(sorted(found)) or 'none'})"
+                    if wanted
+                    else "hits all the same"
+                )
+                yield kind, number, what

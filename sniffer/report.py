@@ -1,6 +1,6 @@
-"""What people see on a terminal: progress, tables, explanations.
+"""What people see on a terminal: progress, tables, findings.
 
-In: results, rules.  Out: text on stdout (tables) and stderr (progress).
+In: results.  Out: text on stdout (tables) and stderr (progress).
 Never: a string from the wire unescaped; colour where NO_COLOR or a pipe forbids it (rich sees to that).
 """
 
@@ -17,19 +17,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sniffer.errors import EXIT_OK, ConfigError, UsageError, printable
-from sniffer.examples import check_rule
+from sniffer.errors import printable
 from sniffer.gate.compiled import is_warm
-from sniffer.ruleset.explain import explain
 from sniffer.scan import ranked
-from sniffer.strictyaml import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sniffer.blindspots import Finding
-    from sniffer.ruleset import RuleSet
-    from sniffer.ruleset.model import Rule
     from sniffer.scan import Result
 
 STYLES = {"confirmed": "bold red", "probable": "yellow", "suspected": "dim"}
@@ -150,60 +145,6 @@ def moment(nanoseconds: int) -> str:
         return datetime.fromtimestamp(nanoseconds // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return "?" * 19
-
-
-# ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def print_rules(ruleset: RuleSet) -> None:
-    """One line a rule."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("id", "severity", "confidence", "title"):
-        table.add_column(heading)
-    for rule in ruleset.rules:
-        table.add_row(rule.id, rule.severity.label, rule.confidence.label, escape(rule.title))
-    screen = console()
-    screen.print(table)
-    screen.print(
-        f"\n{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, version {ruleset.version}"
-    )
-
-
-def find_rule(ruleset: RuleSet, identifier: str) -> Rule:
-    """A rule by its id."""
-    for rule in ruleset.rules:
-        if rule.id == identifier:
-            return rule
-    raise UsageError(
-        f"there is no rule {identifier!r}", remedy=suggest(identifier, [rule.id for rule in ruleset.rules])
-    )
-
-
-def print_examples(ruleset: RuleSet, identifier: str | None) -> int:
-    """Run examples and show each rule's result."""
-    chosen = [find_rule(ruleset, identifier)] if identifier else list(ruleset.rules)
-    problems = []
-    screen = console()
-    for rule in chosen:
-        found = list(check_rule(rule, ruleset))
-        problems += found
-        count = len(rule.examples.hits) + len(rule.examples.misses)
-        screen.print(f"{'[red]fail[/]' if found else '[green]ok[/]'}   {rule.id} ({count} examples)")
-    if problems:
-        raise ConfigError(problems)
-    return EXIT_OK
-
-
-def print_rule(ruleset: RuleSet, identifier: str) -> None:
-    """What a rule asks, sees and misses, and what its examples give."""
-    rule = find_rule(ruleset, identifier)
-    screen = console()
-    screen.print(escape(explain(rule)))
-    for kind in ("hits", "misses"):
-        screen.print(f"\nexamples that it {kind}")
-        for example in getattr(rule.examples, kind):
-            for name, value in example.model_dump(exclude_defaults=True).items():
-                screen.print(f"  {name}: {escape(printable(value, 140))}")
 
 
 # ── doctor ───────────────────────────────────────────────────────────────────────────────────────────────

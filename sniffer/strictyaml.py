@@ -406,9 +406,8 @@ def _problem(document: Document, place: Place, error: Any, known: list[str]) -> 
     got = f' (got "{str(given)[:80]}")' if isinstance(given, str | int | float | bool) else ""
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    return document.problem(
-        where, _code(error["type"]), f"{name}: {message}{got}" if name else f"{message}{got}"
-    )
+    what = f"{name}: {message}{got}" if name else f"{message}{got}"
+    return document.problem(where, _code(error["type"]), what, _remedy(error))
 
 
 def _code(kind: str) -> str:
@@ -418,6 +417,34 @@ def _code(kind: str) -> str:
     if kind.startswith(("greater_than", "less_than", "too_", "string_too", "finite", "int_parsing_size")):
         return "range"
     return "value"
+
+
+REMEDIES: Final = {
+    "string": "write text; put what looks like a number, or like nothing, between quotes",
+    "int": "write a whole number, without quotes",
+    "float": "write a number, without quotes",
+    "bool": "write true or false, without quotes",
+    "list": "write a list: [one, other], or a line with - for each",
+    "tuple": "write a list: [one, other], or a line with - for each",
+    "dict": "write keys with values: {key: value}, or a line for each",
+    "model": "write keys with values: {key: value}, or a line for each",
+    "greater": "choose a number within these bounds",
+    "less": "choose a number within these bounds",
+    "too": "add an entry, or leave some out",
+}
+"""What to do, by the first word of a kind of fault of pydantic's."""
+
+
+def _remedy(error: Any) -> str:
+    """What to do about a fault of pydantic's."""
+    kind: str = error["type"]
+    if kind in ("literal_error", "enum"):
+        return suggest(str(error.get("input")), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+    if kind == "string_pattern_mismatch":
+        return "write it in the form that the pattern describes"
+    if kind.startswith("string_too"):
+        return "write more, or less"
+    return REMEDIES.get(kind.partition("_")[0], "mend the value, or leave it out")
 
 
 def suggest(word: str, known: list[str]) -> str:

@@ -27,7 +27,7 @@ FACTS: Final[dict[str, FactInfo]] = {
     "server.port": FactInfo(int, "port of the side that serves", "3333"),
     "flow.transport": FactInfo(str, "tcp or udp", "tcp"),
     # of every mining message, whatever the dialect
-    "mining.protocol": FactInfo(str, "family name (reference: protocols.md, section 15)", "stratum-v1"),
+    "mining.protocol": FactInfo(str, "family of the protocol (docs/facts.md lists them)", "stratum-v1"),
     "mining.message": FactInfo(str, "the method as decoded; a reply is <request>.reply", "mining.submit"),
     "mining.agent": FactInfo(str, "mining program as it names itself", "cgminer/4.11.1"),
     "mining.user": FactInfo(str, "account or wallet, raw", "bc1qexample.rig1"),
@@ -108,3 +108,26 @@ NAME_FACTS: Final = (
 
 ADDRESS_FACTS: Final = ("address.name", "server.name")
 """Those of them that come from an earlier DNS answer, not from the flow itself."""
+
+SOURCES: Final[dict[str, str]] = {
+    "client.": "every message: the flow it belongs to",
+    "server.": "every message: the flow it belongs to",
+    "flow.": "every message: the flow it belongs to",
+    "mining.": "every mining dialect, as far as it tells",
+    "stratum.": "Stratum V1 and its relatives, EthereumStratum 1 and 2",
+    "cryptonote.": "CryptoNote (Monero and what xmrig-style programs speak)",
+    "ethereum.": "eth-proxy, Ethereum getWork over HTTP",
+    "dns.": "DNS over UDP and TCP",
+    "tls.": "TLS ClientHello and certificate, QUIC Initial",
+    "http.": "HTTP/1 requests, the first request of HTTP/2",
+    "connect.": "HTTP CONNECT, SOCKS 4a and 5, PROXY",
+    "address.": "DNS answers seen before the flow",
+    "doh.": "TLS, HTTP, known addresses of resolvers",
+    "p2p.": "greetings of coin nodes",
+}
+"""Which protocols state a fact, by the beginning of its name."""
+
+
+def source_of(fact: str) -> str:
+    """Which protocols state a fact."""
+    return SOURCES[fact[: fact.index(".") + 1]]

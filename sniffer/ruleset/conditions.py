@@ -273,7 +273,8 @@ def _clause(data: dict[str, Any], place: Place, lists: Lists, complain: Complain
     """One question, if its fact, its operator and the number of both are right."""
     fact = data.get("fact")
     if not isinstance(fact, str):
-        complain(place, "condition", "names no fact", "write fact: <name>")
+        where = (*place, "fact") if "fact" in data else place
+        complain(where, "condition", "names no fact", "write fact: <name>")
         return None
     if fact not in FACTS:
         complain((*place, "fact"), "unknown_fact", f"there is no fact {fact!r}", suggest(fact, sorted(FACTS)))
@@ -285,9 +286,13 @@ def _clause(data: dict[str, Any], place: Place, lists: Lists, complain: Complain
         complain((*place, word), "unknown_operator", what, suggest(word, sorted(OPERATORS)))
     if unknown:
         return None
-    if len(words) != 1:
+    if not words:
+        remedy = f"add one of {', '.join(OPERATORS)}"
+        complain((*place, "fact"), "condition", f"asks nothing about {fact}", remedy)
+        return None
+    if len(words) > 1:
         what = f"asks {len(words)} questions about {fact}, not one"
-        complain(place, "condition", what, "use all: with one clause each")
+        complain((*place, words[1]), "condition", what, "use all: with one clause each")
         return None
     return _question(fact, words[0], data[words[0]], lists, partial(complain, (*place, words[0])))
 
@@ -316,5 +321,29 @@ def _question(
                     return None
         return Clause(fact, name, operand, operator.make(operand, kind, lists))
     except ValueError as error:
-        complain("operand", f"{word}: {error}", "")
+        complain("operand", f"{word}: {error}", _operand_remedy(fact, word, operand, lists))
         return None
+
+
+OPERANDS: Final = {
+    "in": 'in: [{0}], or in: "@name" of a list',
+    "matches": "matches: '^{0}', in RE2: no back-references, no look-around, nothing that matches an empty text",
+    "at_least": "at_least: 5",
+    "at_most": "at_most: 5",
+    "between": "between: [5, 10]",
+    "domain_in": 'domain_in: [pool.example.org], or domain_in: "@name" of a list',
+    "network_in": 'network_in: [10.0.0.0/8], or network_in: "@name" of a list',
+    "exists": "exists: true",
+}
+"""Questions that are right."""
+
+
+def _operand_remedy(fact: str, word: str, operand: Any, lists: Lists) -> str:
+    """A list that may be meant, or a question that would be right."""
+    for entry in operand if isinstance(operand, list) else [operand]:
+        if isinstance(entry, str) and entry[:1] == "@" and not lists.knows(entry[1:]):
+            return suggest(entry, lists.known())
+    example = FACTS[fact].example
+    if FACTS[fact].type is str and word == "equals":
+        example = f'"{example}"'
+    return "write for example " + OPERANDS.get(word, f"{word}: {{0}}").format(example)

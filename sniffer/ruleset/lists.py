@@ -65,11 +65,19 @@ class Lists:
             return {DEFUNCT}
         return {(category, strength)} if strength else {(category, one) for one in STRENGTHS}
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a list of this name."""
+        return name in self.named or self.is_endpoint_list(name)
+
+    def known(self) -> list[str]:
+        """Every name that a rule may refer to, with its ``@``."""
+        classes = [f"{category}.{strength}" for category in self.categories for strength in STRENGTHS]
+        return sorted("@" + name for name in {*self.named, *self.categories, *classes, "defunct"})
+
     def values(self, name: str) -> Sequence[Any]:
         """Members of a list that is written down; raise ValueError when there is none of this name."""
         if name not in self.named:
-            known = ", ".join(sorted("@" + one for one in (*self.named, *self.categories))[:20])
-            raise ValueError(f"there is no list @{name} (known: {known})")
+            raise ValueError(f"there is no list @{name}")
         return self.named[name].values
 
     def type_of(self, name: str) -> str:

@@ -28,6 +28,7 @@ from sniffer.ruleset.model import (
     make_rule,
     signature_of,
 )
+from sniffer.ruleset.operators import regex_fault
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from sniffer.ruleset.model import Rule
 
 MAX_FILES: Final = 2_000
+NURSERY: Final = "nursery"
+"""Folder of rules that nobody has tried on public traffic yet."""
 
 
 @contextlib.contextmanager
@@ -56,9 +59,18 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-@_without_collector()
 def load_rules(directories: Sequence[Path]) -> RuleSet:
     """Read every YAML file below the folders, in order of their names.
+
+    Raises:
+        ConfigError: with each Problem of each file.
+    """
+    return load_with_documents(directories)[0]
+
+
+@_without_collector()
+def load_with_documents(directories: Sequence[Path]) -> tuple[RuleSet, list[Document]]:
+    """The same, and the files as they were read: who complains of a rule needs the place of each part.
 
     Raises:
         ConfigError: with each Problem of each file.
@@ -104,7 +116,7 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
     packed = [msgspec.Raw(msgspec.msgpack.encode(document.data)) for document in documents]
     version = hashlib.blake2s(msgspec.msgpack.encode(packed), digest_size=5).hexdigest()
     dump = Dump(version, [document.file for document in documents], packed)
-    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump))
+    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump)), documents
 
 
 class Dump(msgspec.Struct, array_like=True):
@@ -119,11 +131,14 @@ _dumps = msgspec.msgpack.Decoder(Dump)
 
 
 def rule_files(directory: Path) -> list[Path]:
-    """YAML files below a folder by name; nothing hidden (editors and volume mounts keep copies there)."""
+    """YAML files below a folder by name; nothing hidden (editors and volume mounts keep copies there), no nursery."""
     found = (path for path in directory.rglob("*") if path.suffix in (".yaml", ".yml"))
-    return sorted(
-        path for path in found if not any(part[0] == "." for part in path.relative_to(directory).parts)
-    )
+    return sorted(path for path in found if not any(map(_is_apart, path.relative_to(directory).parts)))
+
+
+def _is_apart(part: str) -> bool:
+    """Whether what lies in a folder of this name is read only where the folder itself is named."""
+    return part[0] == "." or part == NURSERY
 
 
 @_without_collector()
@@ -218,7 +233,8 @@ class _Builder:
                     document,
                     ("host_patterns", number, "left"),
                     "operand",
-                    f"is no regular expression: {error}",
+                    f"is no regular expression of RE2: {regex_fault(error)}",
+                    "write it in RE2: no back-references, no look-around",
                 )
                 continue
             self._patterns.append(pattern)

@@ -150,14 +150,16 @@ class RuleSet:
     @property
     def wants_every_name(self) -> bool:
         """Whether some rule can match a message without mining in it and without a listed name: then all must pass."""
-        for rule in self.rules:
-            ways = rule.condition.ways()
-            if ways is None or not all(clause.is_narrow for clause in ways):
-                return True
-        return False
+        return any(map(wants_every_name, self.rules))
 
     # ── hand-over to a worker ────────────────────────────────────────────────────────────────────────────
 
     def dump(self) -> bytes:
         """Everything needed to build the same set in another process."""
         return self._dump
+
+
+def wants_every_name(rule: Rule) -> bool:
+    """Whether a rule can match a message without mining in it and without a listed name."""
+    ways = rule.condition.ways()
+    return ways is None or not all(clause.is_narrow for clause in ways)

@@ -107,7 +107,12 @@ class RuleShape(Strict):
     examples: Examples
     sees: str = Field("", description="what the rule sees, in words")
     misses: str = Field("", description="what it does not see")
-    references: list[str] = []
+    references: list[str] = Field([], description="where to read about it: specifications, sources, reports")
+    since: str = Field(
+        "",
+        pattern=r"^(|\d{1,4}\.\d{1,4}(\.\d{1,4})?|\d{4}-\d{2}-\d{2})$",
+        description="version (in quotes) or day (YYYY-MM-DD) that brought the rule",
+    )
 
 
 class EndpointShape(Strict):
@@ -272,6 +277,7 @@ class Rule:
     sees: str
     misses: str
     references: tuple[str, ...]
+    since: str
     file: str
     line: int
 
@@ -296,6 +302,7 @@ def make_rule(shape: RuleShape, condition: Condition, file: str, line: int) -> R
         sees=shape.sees,
         misses=shape.misses,
         references=tuple(shape.references),
+        since=shape.since,
         file=file,
         line=line,
     )

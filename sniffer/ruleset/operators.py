@@ -52,7 +52,7 @@ def _scalar(operand: Any, kind: type) -> Value:
         return float(operand)
     if isinstance(operand, str | int | float | bool) and type(operand) is kind:
         return operand
-    raise ValueError(f"expects a value of type {kind.__name__}")
+    raise ValueError(f"expects a value of type {kind.__name__}, not {str(operand)[:80]!r}")
 
 
 def _number(operand: Any) -> float:
@@ -106,11 +106,16 @@ def _matches(operand: Any, _kind: type, _lists: Lists) -> Test:
     try:
         regex = re2.compile(operand, options)
     except re2.error as error:
-        reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
-        raise ValueError(f"is no regular expression of RE2: {reason}") from None
+        raise ValueError(f"is no regular expression of RE2: {regex_fault(error)}") from None
     if regex.search(""):
         raise ValueError("matches every value, even an empty one")
     return lambda value: regex.search(str(value)) is not None
+
+
+def regex_fault(error: re2.error) -> str:
+    """What RE2 says is wrong."""
+    reason = error.args[0] if error.args else ""
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 
 
 def _at_least(operand: Any, _kind: type, _lists: Lists) -> Test:

@@ -2,6 +2,8 @@
 
 In: nothing.  Out: a JSON Schema (draft 2020-12).
 Never: a check; what is checked at load is more than a schema can say.
+
+``rules/schema.json`` is this, written by ``scripts/make_docs.py``; each shipped file names it in its first line.
 """
 
 from __future__ import annotations
@@ -12,9 +14,29 @@ from pydantic import TypeAdapter
 
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape
-from sniffer.ruleset.operators import OPERATORS
+from sniffer.ruleset.operators import MAX_REGEX, OPERATORS
 
 CONDITION: Final = {"$ref": "#/$defs/Condition"}
+LIST_NAME: Final = {"type": "string", "pattern": "^@[a-z]"}
+TEXT: Final = {"type": "string", "minLength": 1}
+NUMBER: Final = {"type": "number"}
+TEXTS: Final = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
+OPERANDS: Final[dict[str, dict[str, Any]]] = {
+    "equals": {"type": ["string", "number", "boolean"]},
+    "in": {"anyOf": [LIST_NAME, {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}]},
+    "starts_with": TEXT,
+    "ends_with": TEXT,
+    "contains": TEXT,
+    "matches": {**TEXT, "maxLength": MAX_REGEX},
+    "at_least": NUMBER,
+    "at_most": NUMBER,
+    "between": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
+    "domain_in": TEXTS,
+    "network_in": TEXTS,
+    "exists": {"type": "boolean"},
+}
+"""What each operator takes."""
+TYPES: Final = {str: ["string"], int: ["integer"], float: ["number"], bool: ["boolean"]}
 
 
 def rules_schema() -> dict[str, Any]:
@@ -24,8 +46,19 @@ def rules_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Rules, pool endpoints and lists of sniffer"
     schema["$defs"]["RuleShape"]["properties"]["match"] = {**CONDITION, "description": "what must hold"}
+    schema["$defs"]["Example"]["properties"]["facts"] |= facts_schema()
+    schema["$defs"]["Example"]["minProperties"] = 1
     schema["$defs"]["Condition"] = condition_schema()
     return schema
+
+
+def facts_schema() -> dict[str, Any]:
+    """Facts by name, each of its own type."""
+    properties = {
+        name: {"type": TYPES[info.type], "description": info.says, "examples": [info.example]}
+        for name, info in FACTS.items()
+    }
+    return {"properties": properties, "additionalProperties": False}
 
 
 def condition_schema() -> dict[str, Any]:
@@ -40,7 +73,9 @@ def condition_schema() -> dict[str, Any]:
         "enum": sorted(FACTS),
         "description": "; ".join(f"{name}: {info.says}" for name, info in FACTS.items()),
     }
-    questions = {name: {"description": operator.says} for name, operator in OPERATORS.items()}
+    questions = {
+        name: {"description": operator.says, **OPERANDS[name]} for name, operator in OPERATORS.items()
+    }
     clause = {
         "type": "object",
         "properties": {"fact": fact, **questions},

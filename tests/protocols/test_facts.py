@@ -11,9 +11,11 @@ from rows import BLOB, ETHEREUM, H64, MONERO, X64, call, reply, ruleset, say, sa
 from talk import CLIENT, SERVER, Talk
 
 import sniffer
+from sniffer.paths import rule_folders
 from sniffer.protocols.dialects import stratum
-from sniffer.protocols.facts import ADDRESS_FACTS, FACTS, NAME_FACTS
+from sniffer.protocols.facts import ADDRESS_FACTS, FACTS, NAME_FACTS, SOURCES, source_of
 from sniffer.protocols.families import FAMILIES
+from sniffer.ruleset import load_rules
 
 PACKAGE = Path(sniffer.__file__).parent
 KINDS = {name.partition(".")[0] for name in FACTS}
@@ -47,6 +49,12 @@ def test_every_stated_fact_is_declared() -> None:
     found = {path.name: stated(path) for path in modules}
     assert {name: facts - FACTS.keys() for name, facts in found.items() if facts - FACTS.keys()} == {}
     assert len(set().union(*found.values())) > 30  # the search itself works
+
+
+def test_every_fact_comes_from_somewhere() -> None:
+    """For each fact it is said which protocols state it, and no line is about none."""
+    assert {source_of(name) for name in FACTS} == set(SOURCES.values())
+    assert {name.partition(".")[0] + "." for name in FACTS} == set(SOURCES)
 
 
 def test_declarations() -> None:
@@ -118,9 +126,10 @@ def test_every_family_meets_a_rule(family: str) -> None:
 
 
 def test_headers_meet_a_rule() -> None:
-    """Families that are known by a header only meet a rule, too."""
+    """Families that are known by a header only meet a rule, too, and be it one of the nursery."""
+    rules = load_rules(rule_folders(None, nursery=True))
     for family in HEADER_ONLY:
-        assert ruleset().match({"mining.protocol": family, "mining.message": "hello"})
+        assert rules.match({"mining.protocol": family, "mining.message": "hello"})
 
 
 @pytest.mark.parametrize(

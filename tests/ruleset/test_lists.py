@@ -58,5 +58,15 @@ def test_types_and_values() -> None:
         "strings",
     )
     assert LISTS.values("own-ports") == [1]
-    with pytest.raises(ValueError, match=r"no list @own-port .*@own-ports"):
+    with pytest.raises(ValueError, match=r"no list @own-port$"):
         LISTS.values("own-port")
+
+
+def test_known_names_lead_somewhere() -> None:
+    """Every name that is offered can be referred to, and no other."""
+    assert LISTS.known() == [
+        "@defunct", "@devfee", "@devfee.mixed", "@devfee.strong", "@devfee.weak", "@own-ports", "@pool", "@pool.mixed",
+        "@pool.strong", "@pool.weak",
+    ]  # fmt: skip
+    assert all(LISTS.knows(name[1:]) for name in LISTS.known())
+    assert not LISTS.knows("own-port")

@@ -11,7 +11,7 @@ import pytest
 
 from sniffer.examples import check_examples
 from sniffer.model import Confidence
-from sniffer.paths import shipped_rules
+from sniffer.paths import rule_folders
 from sniffer.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ WANTED = [
 @functools.cache
 def shipped() -> RuleSet:
     """The rules that ship."""
-    return load_rules([shipped_rules()])
+    return load_rules(rule_folders(None, nursery=True))
 
 
 def name_hits(name: str, port: int) -> set[str]:
@@ -98,6 +98,11 @@ def test_every_example_does_what_it_says() -> None:
 def test_every_rule_says_what_it_sees_and_misses() -> None:
     """Whoever reads a rule learns its limits."""
     assert [rule.id for rule in shipped().rules if not (rule.sees and rule.misses)] == []
+
+
+def test_every_rule_says_since_when_and_where_to_read() -> None:
+    """Each rule has a birthday, and names a public specification or source."""
+    assert [rule.id for rule in shipped().rules if not (rule.since and rule.references)] == []
 
 
 def test_a_name_alone_never_confirms() -> None:
