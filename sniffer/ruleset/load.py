@@ -16,10 +16,12 @@ import re2
 
 from sniffer.errors import ConfigError, Problem
 from sniffer.ruleset.conditions import parse_condition
+from sniffer.ruleset.datafile import with_data
 from sniffer.ruleset.lint import endpoint_faults, example_faults, rule_faults
 from sniffer.ruleset.lists import Lists, NamedList
 from sniffer.ruleset.matcher import RuleSet
 from sniffer.ruleset.model import (
+    MEMBERS,
     BenignFile,
     ListFile,
     PatternFile,
@@ -90,9 +92,15 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
                 )
                 continue
             try:
-                documents.append(load_file(path))
+                document = load_file(path)
             except ConfigError as error:
                 problems += error.problems
+                continue
+            try:
+                documents.append(with_data(document, home))
+            except ConfigError as error:
+                problems += error.problems
+                documents.append(document)  # so that its name is known to the rules
     rules, lists = _build(documents, problems)
     problems += endpoint_faults(documents, lists)
     if not problems and not rules:
@@ -183,6 +191,7 @@ class _Builder:
             "benign": self._read_benign,
             "host_patterns": self._read_patterns,
             "values": self._read_list,
+            "file": self._read_list,
         }
         for key, reader in readers.items():
             if key in data:
@@ -229,7 +238,15 @@ class _Builder:
             self._complain(
                 document, ("name",), "repeated", f"there is a list @{found.name} already", "rename one"
             )
-        self._named[found.name] = NamedList(found.type, found.values)
+        expand = MEMBERS[found.type]
+        values: list[str | int] = []
+        for number, value in enumerate(found.values):
+            try:
+                values += expand(value)
+            except ValueError as error:
+                self._complain(document, ("values", number), "value", str(error))
+        file = document.apart["values"].file if document.apart else document.file
+        self._named[found.name] = NamedList(found.type, values, found.origin, found.updated, file)
 
     def rules(self, document: Document, lists: Lists) -> list[Rule]:
         """The rules of one file."""
