@@ -280,6 +280,65 @@ def rules_explain(
     return EXIT_OK
 
 
+@rules_app.command("lists")
+def rules_lists(
+    rules: RulesOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one array.")] = False,
+) -> int:
+    """Show every named list: what it holds, how many, from where and of when."""
+    from sniffer import report
+
+    ruleset = load_ruleset(rules)
+    if as_json:
+        print(json.dumps([row._asdict() for row in ruleset.lists.overview()], indent=2))
+    else:
+        report.print_lists(ruleset)
+    return EXIT_OK
+
+
+@rules_app.command("update")
+def rules_update(
+    source: Annotated[
+        Path, typer.Option("--from", metavar="FILE|DIR", help="New entries: plain text, CSV or a hosts file.")
+    ],
+    rules: RulesOption = None,
+    config: ConfigOption = None,
+    name: Annotated[
+        str, typer.Option("--list", metavar="NAME", help="List to update. Default: named as the file is.")
+    ] = "",
+    kind: Annotated[
+        str, typer.Option("--format", metavar="text|csv|hosts", help="Of the file. Default: as it looks.")
+    ] = "",
+    column: Annotated[
+        str, typer.Option("--column", metavar="NAME", help="Column of a CSV file that holds the entries.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference; write nothing.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Believe a list of less than half the entries.")
+    ] = False,
+) -> int:
+    """Bring a list of your own up to date from a file, offline; show what changes."""
+    from datetime import UTC, datetime
+
+    from sniffer import report
+    from sniffer.config import load_config
+    from sniffer.listupdate import Source, update
+    from sniffer.paths import rule_folders
+
+    folders = rule_folders(rules, load_config(config).rules.directories)
+    today = datetime.now(UTC).date()
+    changes = update(
+        Source(source, kind, column),
+        folders,
+        today,
+        name=name.removeprefix("@"),
+        force=force,
+        dry_run=dry_run,
+    )
+    report.print_changes(changes, written=not dry_run)
+    return EXIT_OK
+
+
 # ── config, schema, version ──────────────────────────────────────────────────────────────────────────────
 
 
