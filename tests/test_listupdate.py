@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +21,7 @@ from sniffer.paths import shipped_rules
 from sniffer.ruleset import load_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from sniffer.listupdate import Change
 
@@ -325,13 +327,31 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
-    """As an error of output, with what to do."""
-    folder = own(tmp_path / "rules")
-    (folder / "lists").chmod(0o555)
-    with pytest.raises(OutputError, match="write permission"):
-        run(folder, "keep.example\n")
+@contextlib.contextmanager
+def nobody() -> Iterator[None]:
+    """Without the rights of root, which may write everywhere."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_written_is_told() -> None:
+    """As an error of output, with what to do; the lists are as they were."""
+    with tempfile.TemporaryDirectory() as open_to_all:  # pytest's own folders are closed to others
+        place = Path(open_to_all)
+        place.chmod(0o777)
+        folder = own(place / "rules")
+        (folder / "lists").chmod(0o555)
+        before = tree(folder)
+        with nobody(), pytest.raises(OutputError, match="write permission"):
+            run(folder, "keep.example\n")
+        assert tree(folder) == before
+        (folder / "lists").chmod(0o755)
 
 
 def sniffer(*arguments: object) -> subprocess.CompletedProcess[str]:
