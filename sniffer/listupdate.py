@@ -33,10 +33,10 @@ from sniffer.ruleset.model import MEMBERS, BenignFile, ListFile
 from sniffer.strictyaml import Document, load_file, read_text, suggest, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import date
 
-    from sniffer.ruleset import RuleSet
 
 SUFFIXES: Final = {".txt": "text", ".csv": "csv", ".hosts": "hosts"}
 LEAST_SHARE: Final = 0.5  # of the entries before: fewer are not believed
@@ -60,7 +60,6 @@ class Prepared:
 
     change: Change
     one: OwnList
-    entries: Document  # of the new file, as they stand there
     text: str  # of the new data file
 
 
@@ -118,15 +117,11 @@ def update(
     if source.kind not in ("", *FORMATS):
         raise UsageError(f"there is no format {source.kind!r}", remedy=f"choose one of {', '.join(FORMATS)}")
     files = source_files(source.path, name)
-    lists = own_lists(folders)
-    prepared = [
-        prepare(
-            find_list(lists, name or file.stem.lower(), folders),
-            dataclasses.replace(source, path=file),
-            force=force,
-        )
-        for file in files
-    ]
+    lists, benign = survey(folders)
+    prepared = []
+    for file in files:
+        one = find_list(lists, name or file.stem.lower(), folders)
+        prepared.append(prepare(one, dataclasses.replace(source, path=file), benign, force=force))
     texts: dict[Path, str] = {}
     for each in prepared:  # the entries before the date that speaks of them
         texts[each.one.data] = each.text
@@ -161,17 +156,26 @@ def source_files(path: Path, name: str) -> list[Path]:
 # ── the lists there are ──────────────────────────────────────────────────────────────────────────────────
 
 
-def own_lists(folders: Sequence[Path]) -> dict[str, OwnList]:
-    """Lists with a data file in folders of the operator; files with faults are left to those who load the rules."""
-    found = {}
+def survey(folders: Sequence[Path]) -> tuple[dict[str, OwnList], set[str]]:
+    """Lists with a data file in folders of the operator, and the benign names there and in the shipped rules.
+
+    Files with faults are left to those who load the rules.
+    """
+    lists: dict[str, OwnList] = {}
+    benign: set[str] = set()
+    with contextlib.suppress(InputError, ConfigError):
+        benign.update(validate(load_file(shipped_rules() / "lists" / "benign.yaml"), BenignFile).benign)
     for folder in folders:
         for path in rule_files(folder) if not is_shipped(folder) else ():
             with contextlib.suppress(ConfigError):
                 document = load_file(path)
-                if isinstance(document.data, dict) and "file" in document.data:
+                keys = document.data if isinstance(document.data, dict) else ()
+                if "benign" in keys:
+                    benign.update(validate(document, BenignFile).benign)
+                elif "file" in keys:
                     shape = validate(document, ListFile)
-                    found[shape.name] = OwnList(document, shape, data_path(document, folder.resolve()))
-    return found
+                    lists[shape.name] = OwnList(document, shape, data_path(document, folder.resolve()))
+    return lists, benign
 
 
 def is_shipped(path: Path) -> bool:
@@ -193,16 +197,16 @@ def find_list(lists: Mapping[str, OwnList], name: str, folders: Sequence[Path]) 
     if all(is_shipped(folder) for folder in folders):
         remedy = "name a folder of your own with --rules DIR, or a configuration that does with --config FILE"
         raise UsageError("the shipped rules are not written to", remedy=remedy)
-    remedy = f"write a file lists/{name}.yaml with name: {name}, type: domains and file: {name}.txt, or name a list with --list"
+    remedy = f"to begin one, write lists/{name}.yaml with name: {name}, type: domains and file: {name}.txt"
     if lists:
-        remedy = f"{suggest(name, sorted(lists))}; or {remedy}"
+        remedy += f"; or name another with --list: {suggest(name, sorted(lists))}"
     raise UsageError(f"there is no list @{name} of your own with its values in a file", remedy=remedy)
 
 
 # ── what changes ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def prepare(one: OwnList, source: Source, *, force: bool) -> Prepared:
+def prepare(one: OwnList, source: Source, benign: AbstractSet[str], *, force: bool) -> Prepared:
     """The change that a new file makes.
 
     Raises:
@@ -216,7 +220,7 @@ def prepare(one: OwnList, source: Source, *, force: bool) -> Prepared:
     if problems:
         raise ConfigError(problems)
     before = entries_before(one)
-    problems += implausible(new, one.shape.type)
+    problems += implausible(new, one.shape.type, benign)
     if len(entries) < LEAST_SHARE * len(before) and not force:
         what = f"holds {len(entries)} entries, @{one.shape.name} has {len(before)}: less than half"
         remedy = "look at what it lacks; if that is right, add --force"
@@ -230,7 +234,7 @@ def prepare(one: OwnList, source: Source, *, force: bool) -> Prepared:
         sorted(before & entries),
         (one.data, one.yaml),
     )
-    return Prepared(change, one, new, written(one, sorted(entries)))
+    return Prepared(change, one, written(one, sorted(entries)))
 
 
 def guess(path: Path, text: str) -> str:
@@ -271,44 +275,41 @@ def entries_before(one: OwnList) -> set[str]:
     return canonical(old, one.shape.type)[0]
 
 
-def implausible(entries: Document, kind: str) -> Iterator[Problem]:
+def implausible(entries: Document, kind: str, benign: AbstractSet[str]) -> Iterator[Problem]:
     """Entries that would match what nobody can mean."""
-    if kind == "networks":
-        for number, entry in enumerate(entries.data):
-            if entry.endswith("/0"):
-                what = f"{entry} is every address there is"
-                yield entries.problem((number,), "implausible", what, "take it out")
-    if kind != "domains":
+    if kind not in ("domains", "networks"):
         return
+    reason_of = reasons_of_names(benign) if kind == "domains" else reason_of_network
+    for number, entry in enumerate(entries.data):
+        reason = reason_of(entry)
+        if reason:
+            yield entries.problem((number,), "implausible", reason, "take it out")
+
+
+def reason_of_network(entry: str) -> str:
+    """What is wrong with a network; "" for nothing."""
+    return f"{entry} is every address there is" if entry.endswith("/0") else ""
+
+
+def reasons_of_names(benign: AbstractSet[str]) -> Callable[[str], str]:
+    """A function that says what is wrong with a name; "" for nothing."""
     from publicsuffixlist import PublicSuffixList  # noqa: PLC0415  # a tenth of a second, and only here
 
     suffixes = PublicSuffixList(accept_unknown=False)
-    for number, entry in enumerate(entries.data):
-        name = normalise(entry)
-        if suffixes.publicsuffix(name) == name:
-            what = f"{name} is a public suffix: everybody's names lie below it"
-            yield entries.problem((number,), "implausible", what, "take it out")
-
-
-def harmless(entries: Document, ruleset: RuleSet) -> Iterator[Problem]:
-    """Names that are listed as benign, or that have one of those below them."""
-    benign = set(ruleset.lists.index.benign)
-    with contextlib.suppress(InputError, ConfigError):
-        shipped = load_file(shipped_rules() / "lists" / "benign.yaml")
-        benign.update(validate(shipped, BenignFile).benign)
-    above: dict[str, str] = {}
+    above: dict[str, str] = {}  # every domain that has a benign name in it
     for name in sorted(benign):
         for _, base in splits(name):
             above.setdefault(base, name)
-    for number, entry in enumerate(entries.data):
+
+    def reason(entry: str) -> str:
         name = normalise(entry)
-        if name in above:
-            what = (
-                "is on the benign list"
-                if name in benign
-                else f"has {above[name]} of the benign list below it"
-            )
-            yield entries.problem((number,), "implausible", f"{name} {what}", "take it out")
+        if suffixes.publicsuffix(name) == name:
+            return f"{name} is a public suffix: everybody's names lie below it"
+        if name in benign:
+            return f"{name} is on the benign list"
+        return f"{name} has {above[name]} of the benign list below it" if name in above else ""
+
+    return reason
 
 
 # ── what is written ──────────────────────────────────────────────────────────────────────────────────────
@@ -372,8 +373,6 @@ def _try_out(folders: Sequence[Path], texts: Mapping[Path, str], prepared: Seque
     problems: list[Problem] = []
     for each in prepared:
         shape, change = each.one.shape, each.change
-        if shape.type == "domains":
-            problems += harmless(each.entries, ruleset)
         expand = MEMBERS[shape.type]
         wanted = {str(member) for entry in (*change.added, *change.unchanged) for member in expand(entry)}
         if wanted != {*map(str, ruleset.lists.named[change.name].values)}:
@@ -386,7 +385,7 @@ def _try_out(folders: Sequence[Path], texts: Mapping[Path, str], prepared: Seque
 def _copy(folder: Path, copy: Path, texts: Mapping[Path, str]) -> None:
     """Copy rule files and data files; those that change, as they will be."""
     copy.mkdir()
-    lists = own_lists([folder])
+    lists, _ = survey([folder])
     for path in {*rule_files(folder), *(one.data for one in lists.values())}:
         target = copy / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -174,6 +174,18 @@ def test_an_implausible_list_is_refused(text: str, wanted: str, tmp_path: Path) 
     assert refused(folder, text, force=True) == [wanted]
 
 
+def test_all_that_is_implausible_is_told_at_once(tmp_path: Path) -> None:
+    """Also names that are benign by a list of the operator's own."""
+    folder = own(tmp_path / "rules", [f"n{number}.example" for number in range(20)])
+    (folder / "lists/harmless.yaml").write_text("benign: [ours.example]\n")
+    assert refused(folder, "keep.example\nco.uk\nntp.org\nours.example\n") == [
+        "implausible 1 holds 4 entries, @feed has 20: less than half",
+        "implausible 2 co.uk is a public suffix: everybody's names lie below it",
+        "implausible 3 ntp.org has 0.debian.pool.ntp.org of the benign list below it",
+        "implausible 4 ours.example is on the benign list",
+    ]
+
+
 def test_faults_name_the_files_as_the_operator_knows_them(tmp_path: Path) -> None:
     """Also those that a trial of the rules finds, which is made elsewhere."""
     folder = own(tmp_path / "rules")

@@ -150,6 +150,7 @@ def _entries(
     if kind == "csv":
         yield from _column(text, file, heading, problems)
         return
+    addresses: set[str] = set()  # the same one in every line, mostly
     for line, full in enumerate(text.split("\n"), 1):
         shown = (COMMENT.sub("", full) if "#" in full else full).strip()
         if not shown:
@@ -158,7 +159,9 @@ def _entries(
             yield line, shown
             continue
         address, *names = shown.split()
-        if not names or not is_address(address):
+        if address not in addresses and is_address(address):
+            addresses = {address}
+        if not names or address not in addresses:
             what = f"{shown[:80]!r} is no line of a hosts file"
             problems.append(
                 Problem(file, line, 1, "value", what, "write an address and a name, or choose another format")

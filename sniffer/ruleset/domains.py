@@ -21,7 +21,6 @@ from sniffer.model import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from collections.abc import Set as AbstractSet
 
 STRENGTHS: Final = ("weak", "mixed", "strong")
 MAX_NAME: Final = 255
@@ -153,11 +152,6 @@ class DomainIndex:
             if rank(pattern.strength) > rank(endpoint.strength) and regex.search(left):
                 return dataclasses.replace(endpoint, strength=pattern.strength)
         return endpoint
-
-    @property
-    def benign(self) -> AbstractSet[str]:
-        """Names that must not match."""
-        return self._benign
 
     def is_benign(self, name: str) -> bool:
         """Whether this very name is listed as one that must not match."""
