@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
+import pytest
+
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.model import RuleShape
 from sniffer.ruleset.operators import OPERATORS
@@ -26,3 +29,20 @@ def test_schema_is_complete_json() -> None:
     referenced = {part.split('"')[0] for part in text.split('"#/$defs/')[1:]}
     assert referenced <= set(schema["$defs"])
     assert {"RuleShape", "PoolFile", "ListFile", "Condition"} <= referenced | set(schema["$defs"])
+
+
+@pytest.mark.parametrize(
+    ("data", "is_right"),
+    [
+        ({"name": "feed", "type": "domains", "values": ["a.example"]}, True),
+        ({"name": "feed", "file": "feed.csv", "format": "csv", "column": "x", "origin": "us", "updated": "2026-11-01"}, True),
+        ({"name": "feed", "file": "feed.txt", "values": ["a.example"]}, False),
+        ({"name": "feed", "type": "domains"}, False),
+        ({"name": "feed", "file": "feed.txt", "format": "xml"}, False),
+        ({"name": "feed", "file": "feed.txt", "updated": "1 November"}, False),
+        ({"name": "feed", "file": "feed.txt", "source": "us"}, False),
+    ],
+)  # fmt: skip
+def test_schema_of_lists(data: dict[str, object], *, is_right: bool) -> None:
+    """Values stand in the list or in a file that it names, never both; every other key is known."""
+    assert jsonschema.Draft202012Validator(rules_schema()).is_valid(data) is is_right
