@@ -153,14 +153,14 @@ def _domain_in(operand: Any, _kind: type, lists: Lists) -> Test:
 
     def test(value: Value) -> Answer:
         name = normalise(str(value))
-        for _, base in splits(name) if domains else ():
-            found = domains.get(base)
-            if found is not None:
-                return lists.listed(found, base) if found else True
+        found = next((base for _, base in splits(name) if base in domains), "") if domains else ""
         endpoint = index.find(name) if wanted else None
-        if endpoint is None or lists.class_of(endpoint) not in wanted:
+        is_wanted = endpoint is not None and lists.class_of(endpoint) in wanted
+        if endpoint is not None and is_wanted and len(endpoint.domain) > len(found):
+            return endpoint, lists.listed_endpoint(endpoint)
+        if not found:
             return False
-        return endpoint, lists.listed_endpoint(endpoint)
+        return lists.listed(domains[found], found) if domains[found] else True
 
     return test
 
