@@ -66,10 +66,10 @@ def facts_page() -> Iterator[str]:
 
 def rules_page() -> Iterator[str]:
     """docs/rules-reference.md: what each shipped rule needs, sees and misses."""
-    rules = load_rules(rule_folders(None, nursery=True)).rules
+    rules = load_rules(rule_folders(None)).rules
     yield from ("# Shipped rules", "", WRITTEN, "")
     yield f"{len(rules)} rules. `sniffer rules explain ID` says the same of one, with its examples and lists; `docs/facts.md`"
-    yield "explains the facts. Rules of the nursery are read only with `--nursery`. Confidence is the most that a hit can claim:"
+    yield "explains the facts. Nobody has published a capture for rules of the nursery. Confidence is the most that a hit can claim:"
     yield ""
     for name, says in CONFIDENCES.items():
         yield f"- `{name}`: {says}."

@@ -44,10 +44,6 @@ RulesOption = Annotated[
     list[Path] | None,
     typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones."),
 ]
-NurseryOption = Annotated[
-    bool,
-    typer.Option("--nursery", help="Also rules that nobody has tried on public traffic (rules/nursery)."),
-]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")]
 
 
@@ -78,13 +74,12 @@ def main() -> NoReturn:
     sys.exit(status if isinstance(status, int) else EXIT_OK)
 
 
-def load_ruleset(rules: list[Path] | None, config: Config | None = None, *, nursery: bool = False) -> RuleSet:
+def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> RuleSet:
     """The rules that the command line, the configuration or the package names."""
     from sniffer.paths import rule_folders
     from sniffer.ruleset import load_rules
 
-    directories, wanted = (config.rules.directories, config.rules.nursery) if config else (None, False)
-    return load_rules(rule_folders(rules, directories, nursery=nursery or wanted))
+    return load_rules(rule_folders(rules, config.rules.directories if config else None))
 
 
 # ── scan ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,7 +94,6 @@ def scan(
         bool, typer.Option("--json", help="Event lines, then one stats object; nothing else.")
     ] = False,
     rules: RulesOption = None,
-    nursery: NurseryOption = False,
     config: ConfigOption = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Files scanned at the same time.")] = 1,
     continuous: Annotated[
@@ -122,7 +116,7 @@ def scan(
         from sniffer.sinks.privacy import Privacy
 
         settings = load_config(config)
-        ruleset = load_ruleset(rules, settings, nursery=nursery)
+        ruleset = load_ruleset(rules, settings)
         paths = find_captures(files)
         with report.compiling(quiet=as_json and sys.stdout.isatty()) as tell:
             warm_up(tell)
@@ -243,7 +237,6 @@ def doctor(
 @rules_app.command("check")
 def rules_check(
     rules: RulesOption = None,
-    nursery: NurseryOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as one object.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Status 78 with warnings, too.")] = False,
     show: Annotated[bool, typer.Option("--list", help="Show every check, and run none.")] = False,
@@ -257,7 +250,7 @@ def rules_check(
         rulereport.print_checks()
         return EXIT_OK
     with report.compiling(quiet=as_json and sys.stdout.isatty()) as tell:
-        outcome = check_folders(rule_folders(rules, nursery=nursery), tell=tell)
+        outcome = check_folders(rule_folders(rules), tell=tell)
     if as_json:
         rulereport.as_json(outcome.as_dict())
     else:
@@ -268,13 +261,12 @@ def rules_check(
 @rules_app.command("list")
 def rules_list(
     rules: RulesOption = None,
-    nursery: NurseryOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as a list of objects.")] = False,
 ) -> int:
     """Show every rule on a line."""
     from sniffer import rulereport
 
-    ruleset = load_ruleset(rules, nursery=nursery)
+    ruleset = load_ruleset(rules)
     if as_json:
         rulereport.as_json([rulereport.rule_as_dict(rule) for rule in ruleset.rules])
     else:
@@ -288,7 +280,6 @@ def rules_test(
         list[str] | None, typer.Argument(metavar="[ID…] [FILE…]", help="Rules; capture files or folders.")
     ] = None,
     rules: RulesOption = None,
-    nursery: NurseryOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="With files: the same as one object.")] = False,
 ) -> int:
     """Run the examples of rules; with capture files: run the rules on them, and count what each one hits."""
@@ -296,7 +287,7 @@ def rules_test(
     from sniffer.capture.savefile import find_captures
     from sniffer.scan import ScanSettings, exit_status, scan_files, warm_up
 
-    ruleset = load_ruleset(rules, nursery=nursery)
+    ruleset = load_ruleset(rules)
     known = {rule.id: rule for rule in ruleset.rules}
     files = [
         one
@@ -328,12 +319,70 @@ def rules_test(
 def rules_explain(
     identifier: Annotated[str, typer.Argument(metavar="ID")],
     rules: RulesOption = None,
-    nursery: NurseryOption = False,
 ) -> int:
     """Say what a rule needs, how sure it is, what it was tested on, what it sees and misses."""
     from sniffer import rulereport
 
-    rulereport.print_rule(load_ruleset(rules, nursery=nursery), identifier)
+    rulereport.print_rule(load_ruleset(rules), identifier)
+    return EXIT_OK
+
+
+@rules_app.command("lists")
+def rules_lists(
+    rules: RulesOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one array.")] = False,
+) -> int:
+    """Show every named list: what it holds, how many, from where and of when."""
+    from sniffer import rulereport
+
+    ruleset = load_ruleset(rules)
+    if as_json:
+        rulereport.as_json([row._asdict() for row in ruleset.lists.overview()])
+    else:
+        rulereport.print_lists(ruleset)
+    return EXIT_OK
+
+
+@rules_app.command("update")
+def rules_update(
+    source: Annotated[
+        Path, typer.Option("--from", metavar="FILE|DIR", help="New entries: plain text, CSV or a hosts file.")
+    ],
+    rules: RulesOption = None,
+    config: ConfigOption = None,
+    name: Annotated[
+        str, typer.Option("--list", metavar="NAME", help="List to update. Default: named as the file is.")
+    ] = "",
+    kind: Annotated[
+        str, typer.Option("--format", metavar="text|csv|hosts", help="Of the file. Default: as it looks.")
+    ] = "",
+    column: Annotated[
+        str, typer.Option("--column", metavar="NAME", help="Column of a CSV file that holds the entries.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference; write nothing.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Believe a list of less than half the entries.")
+    ] = False,
+) -> int:
+    """Bring a list of your own up to date from a file, offline; show what changes."""
+    from datetime import UTC, datetime
+
+    from sniffer import rulereport
+    from sniffer.config import load_config
+    from sniffer.listupdate import Source, update
+    from sniffer.paths import rule_folders
+
+    folders = rule_folders(rules, load_config(config).rules.directories)
+    today = datetime.now(UTC).date()
+    changes = update(
+        Source(source, kind, column),
+        folders,
+        today,
+        name=name.removeprefix("@"),
+        force=force,
+        dry_run=dry_run,
+    )
+    rulereport.print_changes(changes, written=not dry_run)
     return EXIT_OK
 
 
@@ -348,7 +397,7 @@ def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] 
     from sniffer.paths import rule_folders
 
     wanted = load_config(file).rules
-    ruleset = load_checked(rule_folders(None, wanted.directories, nursery=wanted.nursery))
+    ruleset = load_checked(rule_folders(None, wanted.directories))
     print(f"configuration and {len(ruleset.rules)} rules: no fault")
     return EXIT_OK
 

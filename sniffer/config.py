@@ -204,9 +204,6 @@ class Rules(Section):
     directories: tuple[Path, ...] = Field(
         default=(), description="folders with rule files; unset: the shipped rules"
     )
-    nursery: bool = Field(
-        default=False, description="also rules that nobody has tried on public traffic (rules/nursery)"
-    )
 
 
 class Hosts(Section):

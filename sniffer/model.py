@@ -216,12 +216,23 @@ class Endpoint:
     seen_on: str = ""
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """Why a list made a rule match: which list, and what is known of it.  "" where nothing is."""
+
+    name: str  # as rules refer to it, without @
+    entry: str = ""  # the name or network that was found in it
+    origin: str = ""  # where the list comes from
+    updated: str = ""  # when it was last brought up to date, YYYY-MM-DD
+    seen_on: str = ""  # of a pool endpoint: where and when it was seen
+
+
 class Match(msgspec.Struct, frozen=True):
     """A rule's answer to one message.  Truthy when it matched; carries the reasons either way."""
 
     matched: bool
     reasons: tuple[str, ...] = ()  # "stratum.method = mining.submit", the clauses that held
     endpoint: Endpoint | None = None  # the list entry that a domain_in clause found
+    listed: Listed | None = None  # the first named list that a clause found something in
 
     def __bool__(self) -> bool:
         return self.matched

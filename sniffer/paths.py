@@ -16,21 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def rule_folders(
-    named: Sequence[Path] | None, configured: Sequence[Path] | None = None, *, nursery: bool = False
-) -> Sequence[Path]:
-    """Folders of rules: those of the command line, else those of the configuration, else the shipped ones.
-
-    Args:
-        named: on the command line.
-        configured: in the configuration.
-        nursery: also the nurseries in them, and that of the shipped rules.
-    """
-    folders = tuple(named or configured or (shipped_rules(),))
-    if not nursery:
-        return folders
-    homes = dict.fromkeys((*folders, shipped_rules()))
-    return (*folders, *(home / "nursery" for home in homes if (home / "nursery").is_dir()))
+def rule_folders(named: Sequence[Path] | None, configured: Sequence[Path] | None = None) -> Sequence[Path]:
+    """Folders of rules: those of the command line, else those of the configuration, else the shipped ones."""
+    return tuple(named or configured or (shipped_rules(),))
 
 
 def shipped_rules() -> Path:

@@ -24,15 +24,17 @@ from sniffer.scan import by_rule
 from sniffer.strictyaml import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sniffer.checks import Outcome
     from sniffer.checks.finding import Finding
+    from sniffer.listupdate import Change
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Rule
     from sniffer.scan import Result
 
 SHOWN_OF_A_FILE: Final = 20  # findings
+CHANGES_SHOWN: Final = 20  # entries of a list
 STYLES: Final = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 
 
@@ -76,6 +78,45 @@ def print_rules(ruleset: RuleSet) -> None:
     screen.print(
         f"\n{len(ruleset.rules)} rules, {len(ruleset.endpoints)} pool endpoints, version {ruleset.version}"
     )
+
+
+def print_lists(ruleset: RuleSet) -> None:
+    """One line a list."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("name", "type", "entries", "updated", "origin", "file"):
+        table.add_column(heading, justify="right" if heading == "entries" else "left")
+    for row in ruleset.lists.overview():
+        cells = (f"@{row.name}", row.type, str(row.entries), row.updated, row.origin, row.file)
+        table.add_row(*(escape(printable(cell)) for cell in cells))
+    console().print(table)
+
+
+def print_changes(changes: Iterable[Change], *, written: bool) -> None:
+    """What an update does to each list, and what to do next."""
+    screen = console()
+    for one in changes:
+        count = len(one.added) + len(one.unchanged)
+        screen.print(f"[bold]@{one.name}[/]: {count} entries, {len(one.removed) + len(one.unchanged)} before")
+        for word, sign, entries in (
+            ("added", "+", one.added),
+            ("removed", "-", one.removed),
+            ("unchanged", " ", one.unchanged),
+        ):
+            screen.print(f"  {len(entries)} {word}")
+            for entry in entries[:CHANGES_SHOWN]:
+                screen.print(f"    {sign} {escape(printable(entry))}", soft_wrap=True)
+            if len(entries) > CHANGES_SHOWN:
+                screen.print(f"    and {len(entries) - CHANGES_SHOWN} more")
+        for file in one.files:
+            screen.print(
+                f"  {'written' if written else 'not written'}: {escape(printable(file))}", soft_wrap=True
+            )
+    if written:
+        screen.print(
+            "next: have a running daemon read it: systemctl reload sniffer, or kill -HUP its process"
+        )
+    else:
+        screen.print("next: the same without --dry-run")
 
 
 def find_rule(ruleset: RuleSet, identifier: str) -> Rule:

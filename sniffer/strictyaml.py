@@ -27,7 +27,7 @@ import yaml
 from sniffer.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MAX_SIZE: Final = 4 << 20
@@ -90,6 +90,7 @@ class Document:
     file: str
     data: Any
     whole: Part | None = None  # of which the data are the only item; None: not known
+    apart: Mapping[str, Document] | None = None  # what stands in a file of its own, by key
 
     def position(self, place: Place) -> tuple[int, int]:
         """Line and column of a part, or of the nearest part around it."""
@@ -104,7 +105,9 @@ class Document:
         return found
 
     def problem(self, place: Place, code: str, what: str, remedy: str = "") -> Problem:
-        """A fault at a part of this document."""
+        """A fault at a part of this document, or of the file that holds this part."""
+        if self.apart and place and place[0] in self.apart:
+            return self.apart[str(place[0])].problem(place[1:], code, what, remedy)
         line, column = self.position(place)
         return Problem(self.file, line, column, code, what, remedy)
 
@@ -122,6 +125,15 @@ def load_file(path: Path) -> Document:
     Raises:
         ConfigError: with everything that is wrong in it.
     """
+    return load(read_text(path, MAX_SIZE), str(path))
+
+
+def read_text(path: Path, most: int) -> str:
+    """The text of a file of at most so many bytes.
+
+    Raises:
+        ConfigError: it is none, is too large, or cannot be read.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             is_folder = path.is_dir()
@@ -130,31 +142,30 @@ def load_file(path: Path) -> Document:
             )
             raise _refusal(path, code, what, "name a file")
         with path.open("rb") as file:
-            raw = file.read(MAX_SIZE + 1)
+            raw = file.read(most + 1)
     except FileNotFoundError:
         raise _refusal(path, "missing", "no such file", "check the name") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise _refusal(path, "unreadable", f"cannot be read ({reason})", "check owner and mode") from None
-    if len(raw) > MAX_SIZE:
-        raise _too_large(str(path))
+    if len(raw) > most:
+        raise _too_large(str(path), most)
     try:
-        text = raw.decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
         start = raw.rfind(b"\n", 0, error.start) + 1
         line, column = raw.count(b"\n", 0, error.start) + 1, len(raw[start : error.start].decode()) + 1
         raise ConfigError(
             [Problem(str(path), line, column, "encoding", "is not UTF-8", "save it as UTF-8")]
         ) from None
-    return load(text, str(path))
 
 
 def _refusal(path: Path, code: str, what: str, remedy: str) -> ConfigError:
     return ConfigError([Problem(str(path), 1, 1, code, what, remedy)])
 
 
-def _too_large(file: str) -> ConfigError:
-    return ConfigError([Problem(file, 1, 1, "size", f"is larger than {MAX_SIZE >> 20} MiB", "split it")])
+def _too_large(file: str, most: int) -> ConfigError:
+    return ConfigError([Problem(file, 1, 1, "size", f"is larger than {most >> 20} MiB", "split it")])
 
 
 def load(text: str, file: str) -> Document:
@@ -168,7 +179,7 @@ def load(text: str, file: str) -> Document:
         ConfigError: with everything that is wrong in it.
     """
     if len(text) > MAX_SIZE:
-        raise _too_large(file)
+        raise _too_large(file, MAX_SIZE)
     foreign = _foreign_character(text, file)
     if foreign:
         raise ConfigError([foreign])

@@ -10,7 +10,7 @@ from sniffer.examples import check_examples, check_rule
 from sniffer.ruleset import load_rules
 
 RULES = Path(__file__).parent.parent / "rules"
-RULESET = load_rules([RULES, RULES / "nursery"])
+RULESET = load_rules([RULES])
 
 
 @pytest.mark.parametrize("identifier", [rule.id for rule in RULESET.rules])

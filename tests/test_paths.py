@@ -14,11 +14,3 @@ def test_the_command_line_goes_first() -> None:
     assert rule_folders([A], [B]) == (A,)
     assert rule_folders(None, [B]) == (B,)
     assert rule_folders(None, ()) == rule_folders(None) == (shipped_rules(),)
-
-
-def test_nurseries_are_added(tmp_path: Path) -> None:
-    """The nursery of each folder that has one, and that of the shipped rules; each once."""
-    (tmp_path / "nursery").mkdir()
-    shipped = shipped_rules() / "nursery"
-    assert rule_folders([tmp_path, A], nursery=True) == (tmp_path, A, tmp_path / "nursery", shipped)
-    assert rule_folders(None, nursery=True) == (shipped_rules(), shipped)

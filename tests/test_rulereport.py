@@ -14,7 +14,6 @@ import rulefolder
 
 from sniffer.checks import CHECKS
 from sniffer.paths import shipped_rules
-from sniffer.ruleset import load_rules
 from sniffer.scan import warm_up
 
 if TYPE_CHECKING:
@@ -58,12 +57,12 @@ def mining(tmp_path: Path) -> Path:
 
 def test_shipped_rules_are_checked(ruleset: RuleSet) -> None:
     """What ships has no error and no warning; notes may speak of lists that grow old."""
-    done = rules("check", "--strict", "--json", "--nursery")
+    done = rules("check", "--strict", "--json")
     found: dict[str, Any] = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     assert (found["errors"], found["warnings"]) == (0, 0)
     assert {one["check"] for one in found["findings"]} <= {"list-stale", "benign-sign", "list-unused"}
-    assert found["rules"] == len(ruleset.rules) + 1
+    assert found["rules"] == len(ruleset.rules)
     assert found["version"]
     assert found["notes"] == len(found["findings"])
 
@@ -136,33 +135,6 @@ def test_many_findings_are_cut(tmp_path: Path) -> None:
     done = rules("check", "--rules", folder)
     assert done.stdout.count("/many.yaml:") == 20
     assert f"{folder}/many.yaml: 5 more of list-entry-dead not shown" in done.stderr
-
-
-def test_nursery_is_read_on_demand() -> None:
-    """Rules that nobody has tried on public traffic are left out unless they are asked for."""
-    without, with_them = (json.loads(rules("list", "--json", *more).stdout) for more in ([], ["--nursery"]))
-    assert [one["id"] for one in with_them][: len(without)] == [one["id"] for one in without]
-    assert [(one["id"], one["confidence"]) for one in with_them[len(without) :]] == [
-        ("datum-hello", "suspected")
-    ]
-
-
-def test_nursery_hits_on_demand(tmp_path: Path, ruleset: RuleSet) -> None:
-    """The hello of DATUM is told with ``scan --nursery`` and by configuration, and not without."""
-    (datum,) = load_rules([shipped_rules(), shipped_rules() / "nursery"]).rules[-1:]
-    talk = build.Conversation().open().send(0, datum.examples.hits[0].client_bytes())
-    capture, config = tmp_path / "datum.pcap", tmp_path / "sniffer.yaml"
-    capture.write_bytes(build.pcap(talk.frames))
-    config.write_text("rules: {nursery: true}\n")
-    statuses = [
-        sniffer("scan", "--fail-on-hit", *more, capture).returncode
-        for more in ([], ["--nursery"], ["--config", config])
-    ]
-    assert statuses == [0, 3, 3]
-    assert f"{len(ruleset.rules) + 1} rules: no fault" in sniffer("config", "check", config).stdout
-
-
-# ── list, explain ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_list_as_json(ruleset: RuleSet) -> None:

@@ -18,7 +18,7 @@ from sniffer.engine import EngineSettings
 from sniffer.examples import failures, rules_that_hit
 from sniffer.model import Confidence
 from sniffer.paths import shipped_rules
-from sniffer.ruleset.load import NURSERY, rule_files
+from sniffer.ruleset.load import rule_files
 from sniffer.ruleset.matcher import wants_every_name
 from sniffer.scan import ScanSettings, scan_files, warm_up
 from sniffer.strictyaml import load_file
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FLOWS: Final = 1 << 14  # more than the corpus has conversations
 NAMED: Final = 3  # conversations, in a finding
+NURSERY: Final = "nursery"  # folder of rules without a public capture
 
 
 @check(

@@ -424,7 +424,7 @@ def run_daemon(config: Config, options: Options) -> int:
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure(config.log.format, config.log.level)
-    directories = rule_folders(options.rules, config.rules.directories, nursery=config.rules.nursery)
+    directories = rule_folders(options.rules, config.rules.directories)
     loaded = load(directories)
     return asyncio.run(_run(config, options, loaded, directories))
 

@@ -153,15 +153,15 @@ def name_at(data: bytes, at: int) -> tuple[str, int]:
             raise ValueError
         labels.append(data[at + 1 : at + 1 + size])
         at += size + 1
-    return _name(b".".join(labels).decode("ascii", "replace")), end or at + 1
+    return _name(labels), end or at + 1
 
 
 def read_service(data: bytes) -> tuple[str, tuple[bytes, ...]]:
     """Target and address hints of an HTTPS record (RFC 9460, 2.2); the target is empty where it is the owner."""
     at = 2
-    labels: list[str] = []
+    labels: list[bytes] = []
     while at < len(data) and data[at] and len(labels) < MAX_LABELS:
-        labels.append(data[at + 1 : at + 1 + data[at]].decode("ascii", "replace"))
+        labels.append(data[at + 1 : at + 1 + data[at]])
         at += 1 + data[at]
     at += 1
     addresses: list[bytes] = []
@@ -172,11 +172,16 @@ def read_service(data: bytes) -> tuple[str, tuple[bytes, ...]]:
         if width and size % width == 0 and len(hint) == size:
             addresses += [hint[i : i + width] for i in range(0, size, width)]
         at += 4 + size
-    return _name(".".join(labels)), tuple(addresses[:MAX_RECORDS])
+    return _name(labels), tuple(addresses[:MAX_RECORDS])
 
 
-def _name(name: str) -> str:
-    return name.rstrip(".").lower()[:MAX_NAME]
+def _name(labels: list[bytes]) -> str:
+    """Labels as a name in lower case; "" where they are too long for one.
+
+    A dot inside a label is written as in zone files (RFC 1035, 5.1), so that nobody takes it for the end of the label.
+    """
+    name = b".".join([label.replace(b".", b"\\046") for label in labels])
+    return name.decode("ascii", "replace").lower() if len(name) <= MAX_NAME else ""
 
 
 class DnsStream(Reader):

@@ -24,6 +24,7 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_BLOCK: Final = 16_384
 MAX_FRAMES: Final = 16  # in front of the first request
 MAX_VALUE: Final = 512
+MAX_HOST: Final = 255
 HEADERS, CONTINUATION = 1, 9
 END_HEADERS, PADDED, PRIORITY = 0x04, 0x08, 0x20
 
@@ -91,8 +92,8 @@ class Http2(Reader):
             fields.setdefault(name.decode("ascii", "replace"), text)
         values: dict[str, Value] = {"http.method": fields.get(":method", "")[:16] or "GET"}
         host = re.sub(r":\d{1,5}$", "", fields.get(":authority") or fields.get("host", ""))
-        host = host.strip("[]").rstrip(".").lower()[:255]
-        if host:
+        host = host.strip("[]").rstrip(".").lower()
+        if 0 < len(host) <= MAX_HOST:
             values["http.host"] = host
             self.channel.is_named = self.channel.is_named or not is_address(host)
         if fields.get("user-agent"):

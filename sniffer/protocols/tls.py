@@ -291,7 +291,7 @@ def certificate_names(body: bytes) -> list[str] | None:
             names = [*subject_names(x509.load_der_x509_certificate(body[6 : 6 + size]))]
     except MALFORMED:
         return None
-    texts = (str(name).lower().rstrip(".").removeprefix("*.")[:MAX_NAME] for name in names)
+    texts = (str(name).lower().rstrip(".").removeprefix("*.") for name in names if len(str(name)) <= MAX_NAME)
     found = (text for text in texts if "." in text and " " not in text and not is_address(text))
     return [*dict.fromkeys(found)][:MAX_NAMES]
 

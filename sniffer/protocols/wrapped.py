@@ -57,8 +57,9 @@ def unwrap(head: bytes) -> Wrapping | None:
 
 
 def _target(host: str, port: int) -> dict[str, Value]:
-    name = host.rstrip(".").lower()[:MAX_HOST]
-    return {"connect.host": name, "connect.port": port} if name and 0 < port < 65_536 else {}
+    name = host.rstrip(".").lower()
+    is_target = 0 < len(name) <= MAX_HOST and 0 < port < 65_536
+    return {"connect.host": name, "connect.port": port} if is_target else {}
 
 
 def _address(head: bytes, at: int) -> tuple[str, int] | None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sniffer.errors import Problem, printable
-from sniffer.model import Endpoint, Match, Value
+from sniffer.model import Listed, Match, Value
 from sniffer.protocols.facts import FACTS, NAME_FACTS
 from sniffer.ruleset.domains import normalise
 from sniffer.ruleset.operators import LOWER_FACTS, OPERATORS, operator_for
@@ -85,7 +85,9 @@ class Clause:
             reason = f"{self.fact} in {_names(self.operand)} ({shown})"
         elif self.operator not in ("equals", "in", "exists"):
             reason = f"{self.fact} {self.operator} {_names(self.operand)} ({shown})"
-        return Match(True, (printable(reason, MAX_REASON),), answer if isinstance(answer, Endpoint) else None)
+        endpoint, listed = answer if isinstance(answer, tuple) else (None, answer)
+        reasons = (printable(reason, MAX_REASON),)
+        return Match(True, reasons, endpoint, listed if isinstance(listed, Listed) else None)
 
     def anchors(self) -> Anchors:
         """This fact, unless the question is whether it is absent."""
@@ -129,14 +131,15 @@ class All:
     def match(self, facts: Mapping[str, Value]) -> Match:
         """Ask each part; stop at the first that fails."""
         reasons: list[str] = []
-        endpoint = None
+        endpoint = listed = None
         for part in self.parts:
             found = part.match(facts)
             if not found:
                 return NOTHING
             reasons += found.reasons
             endpoint = endpoint or found.endpoint
-        return Match(True, tuple(reasons), endpoint)
+            listed = listed or found.listed
+        return Match(True, tuple(reasons), endpoint, listed)
 
     def anchors(self) -> Anchors:
         """Those of the part that says most."""

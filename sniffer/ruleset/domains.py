@@ -26,6 +26,8 @@ STRENGTHS: Final = ("weak", "mixed", "strong")
 MAX_NAME: Final = 255
 LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 NAME = re.compile(rf"(?:{LABEL}\.)+{LABEL}")
+AMBIGUOUS = re.compile("[\u00df\u03c2\u200c\u200d]")
+"""Letters of which the two versions of IDNA make different names (RFC 5894, section 7.2)."""
 MACHINES: Final = ("devfee", "miner_management")
 """Categories whose ``api.`` and ``static.`` hosts are asked by mining programs, not by people."""
 
@@ -40,8 +42,13 @@ class HostPattern(NamedTuple):
 
 
 def normalise(name: str) -> str:
-    """Lower case, without a trailing dot, in ASCII (IDNA)."""
-    found = name.rstrip(".").lower()[:MAX_NAME]
+    """Lower case, without a trailing dot, in ASCII (IDNA); "" where it is too long for a name.
+
+    It is not cut: what is left of a long name may be a listed one.
+    """
+    found = name.rstrip(".").lower()
+    if len(found) > MAX_NAME:
+        return ""
     if not found.isascii():
         try:
             return found.encode("idna").decode("ascii")
@@ -54,14 +61,27 @@ def checked(name: str) -> str:
     """A name as :func:`normalise` gives it.
 
     Raises:
-        ValueError: it is no host name of two labels or more (a whole top-level domain cannot be listed).
+        ValueError: it is no host name of two labels or more (a whole top-level domain cannot be listed), or one that
+            no program asks for.
     """
     found = normalise(name)
-    if len(found) > MAX_NAME - 2 or not NAME.fullmatch(found):
-        raise ValueError(f"{name[:80]!r} is no domain name of two labels or more")
-    if found[-1].isdigit() and is_address(found):
-        raise ValueError(f"{name[:80]!r} is an address, not a name")
+    if len(found) > MAX_NAME - 2 or name.endswith("..") or not NAME.fullmatch(found):
+        raise ValueError(f"{name[:80]!r} is {_instead(name)}")
+    if found[-1].isdigit() and found.rpartition(".")[2].isdigit():
+        what = "an address, not a name" if is_address(found) else "no domain name: it ends in a number"
+        raise ValueError(f"{name[:80]!r} is {what}")
+    if not name.isascii() and AMBIGUOUS.search(name):
+        raise ValueError(
+            f"{name[:80]!r} can stand for two names: write the one that is meant in ASCII (xn--...)"
+        )
     return found
+
+
+def _instead(name: str) -> str:
+    """What a text is that is no domain name."""
+    if is_address(name):
+        return "an address, not a name"
+    return "no domain name of two labels or more"
 
 
 class DomainIndex:

@@ -9,12 +9,14 @@ Endpoint lists need not be written down: ``@pool.strong`` is every live endpoint
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from sniffer.model import Listed
 from sniffer.ruleset.domains import STRENGTHS, DomainIndex, HostPattern
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sniffer.model import Endpoint
 
@@ -26,6 +28,20 @@ class NamedList(NamedTuple):
 
     type: str  # domains | ports | networks | strings
     values: Sequence[Any]
+    origin: str = ""  # where it comes from
+    updated: str = ""  # YYYY-MM-DD
+    file: str = ""  # that holds the values
+
+
+class ListRow(NamedTuple):
+    """A list that rules may refer to, as it is shown."""
+
+    name: str
+    type: str
+    entries: int
+    origin: str = ""
+    updated: str = ""
+    file: str = ""
 
 
 class Lists:
@@ -73,6 +89,24 @@ class Lists:
         """Every name that a rule may refer to, with its ``@``."""
         classes = [f"{category}.{strength}" for category in self.categories for strength in STRENGTHS]
         return sorted("@" + name for name in {*self.named, *self.categories, *classes, "defunct"})
+
+    def overview(self) -> Iterator[ListRow]:
+        """Every list by its name: those that are written down, then the classes of endpoints."""
+        for name, one in sorted(self.named.items()):
+            yield ListRow(name, one.type, len(one.values), one.origin, one.updated, one.file)
+        counts = Counter(".".join(filter(None, self.class_of(endpoint))) for endpoint in self.endpoints)
+        for name, count in sorted(counts.items()):
+            yield ListRow(name, "domains", count)
+
+    def listed(self, name: str, entry: str = "") -> Listed:
+        """An entry of a list that is written down."""
+        one = self.named[name]
+        return Listed(name, entry, one.origin, one.updated)
+
+    def listed_endpoint(self, endpoint: Endpoint) -> Listed:
+        """An endpoint as an entry of the list of its class."""
+        name = ".".join(filter(None, self.class_of(endpoint)))
+        return Listed(name, endpoint.domain, seen_on=endpoint.seen_on)
 
     def values(self, name: str) -> Sequence[Any]:
         """Members of a list that is written down; raise ValueError when there is none of this name."""

@@ -16,10 +16,12 @@ import re2
 
 from sniffer.errors import ConfigError, Problem
 from sniffer.ruleset.conditions import parse_condition
+from sniffer.ruleset.datafile import with_data
 from sniffer.ruleset.lint import endpoint_faults, example_faults, rule_faults
 from sniffer.ruleset.lists import Lists, NamedList
 from sniffer.ruleset.matcher import RuleSet
 from sniffer.ruleset.model import (
+    MEMBERS,
     BenignFile,
     ListFile,
     PatternFile,
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from sniffer.ruleset.model import Rule
 
 MAX_FILES: Final = 2_000
-NURSERY: Final = "nursery"
-"""Folder of rules that nobody has tried on public traffic yet."""
 
 
 @contextlib.contextmanager
@@ -102,9 +102,15 @@ def load_with_documents(directories: Sequence[Path]) -> tuple[RuleSet, list[Docu
                 )
                 continue
             try:
-                documents.append(load_file(path))
+                document = load_file(path)
             except ConfigError as error:
                 problems += error.problems
+                continue
+            try:
+                documents.append(with_data(document, home))
+            except ConfigError as error:
+                problems += error.problems
+                documents.append(document)  # so that its name is known to the rules
     rules, lists = _build(documents, problems)
     problems += endpoint_faults(documents, lists)
     if not problems and not rules:
@@ -131,14 +137,11 @@ _dumps = msgspec.msgpack.Decoder(Dump)
 
 
 def rule_files(directory: Path) -> list[Path]:
-    """YAML files below a folder by name; nothing hidden (editors and volume mounts keep copies there), no nursery."""
+    """YAML files below a folder by name; nothing hidden (editors and volume mounts keep copies there)."""
     found = (path for path in directory.rglob("*") if path.suffix in (".yaml", ".yml"))
-    return sorted(path for path in found if not any(map(_is_apart, path.relative_to(directory).parts)))
-
-
-def _is_apart(part: str) -> bool:
-    """Whether what lies in a folder of this name is read only where the folder itself is named."""
-    return part[0] == "." or part == NURSERY
+    return sorted(
+        path for path in found if not any(part[0] == "." for part in path.relative_to(directory).parts)
+    )
 
 
 @_without_collector()
@@ -198,6 +201,7 @@ class _Builder:
             "benign": self._read_benign,
             "host_patterns": self._read_patterns,
             "values": self._read_list,
+            "file": self._read_list,
         }
         for key, reader in readers.items():
             if key in data:
@@ -245,7 +249,15 @@ class _Builder:
             self._complain(
                 document, ("name",), "repeated", f"there is a list @{found.name} already", "rename one"
             )
-        self._named[found.name] = NamedList(found.type, found.values)
+        expand = MEMBERS[found.type]
+        values: list[str | int] = []
+        for number, value in enumerate(found.values):
+            try:
+                values += expand(value)
+            except ValueError as error:
+                self._complain(document, ("values", number), "value", str(error), "mend it, or leave it out")
+        file = document.apart["values"].file if document.apart else document.file
+        self._named[found.name] = NamedList(found.type, values, found.origin, found.updated, file)
 
     def rules(self, document: Document, lists: Lists) -> list[Rule]:
         """The rules of one file."""

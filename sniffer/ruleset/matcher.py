@@ -115,7 +115,7 @@ class RuleSet:
         for clause in self._address_clauses:
             found = clause.test(name)
             if found:
-                return getattr(found, "pool", name)
+                return found[0].pool if isinstance(found, tuple) else name
         return ""
 
     # ── what the gate must let through ───────────────────────────────────────────────────────────────────

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import zlib
-from collections.abc import Callable, Iterator  # noqa: TC003 -- pydantic reads the annotations of this module
+from collections.abc import Callable, Sequence  # noqa: TC003 -- pydantic reads the annotations of this module
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sniffer.model import Confidence, Endpoint, Severity
+from sniffer.ruleset.datafile import MAX_ENTRIES, Format
 from sniffer.ruleset.domains import HostPattern, checked
 
 if TYPE_CHECKING:
@@ -174,56 +176,70 @@ class PoolFile(Strict):
         ]
 
 
-def _port(value: str | int) -> Iterator[str | int]:
+def _port(value: str | int) -> Sequence[str | int]:
     """A port, or each port of a range ``first-last``."""
     low, dash, high = (str(value)).partition("-")
     ends = [int(end) for end in ((low, high) if dash else (low, low)) if end.isdecimal() and len(end) <= 5]
     if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= 65_535:
         raise ValueError(f"{str(value)[:80]!r} is neither a port nor a range of ports")
-    yield from range(ends[0], ends[1] + 1)
+    return range(ends[0], ends[1] + 1)
 
 
-def _network(value: str | int) -> Iterator[str | int]:
+def _network(value: str | int) -> Sequence[str | int]:
     """A network; bits behind its prefix are a fault."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not a network")  # noqa: TRY004 -- pydantic turns only ValueError into a fault
-    yield str(ipaddress.ip_network(value))
+    return (str(ipaddress.ip_network(value)),)
 
 
-def _domain(value: str | int) -> Iterator[str | int]:
+def _domain(value: str | int) -> Sequence[str | int]:
     """A domain name."""
-    yield checked(str(value))
+    return (checked(str(value)),)
 
 
-def _string(value: str | int) -> Iterator[str | int]:
+def _string(value: str | int) -> Sequence[str | int]:
     """Text."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text; put it between quotes")  # noqa: TRY004 -- as above
-    yield value
+    return (value,)
 
 
 ListType = Literal["domains", "ports", "networks", "strings"]
-MEMBERS: Final[dict[str, Callable[[str | int], Iterator[str | int]]]] = {
+MEMBERS: Final[dict[str, Callable[[str | int], Sequence[str | int]]]] = {
     "domains": _domain,
     "ports": _port,
     "networks": _network,
     "strings": _string,
 }
+"""What one value of a list stands for, by the type of the list; ValueError where it stands for nothing."""
 
 
 class ListFile(Strict):
-    """A named list: a file under ``rules/lists``."""
+    """A named list: a file under ``rules/lists``.  Its values stand there, or in a file of their own."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["values"]}, {"required": ["file"]}]},
+    )
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,47}$")
     type: ListType = "strings"
     title: str = ""
-    values: list[str | int] = Field(min_length=1, max_length=100_000)
+    origin: str = Field("", max_length=200, description="where the list comes from, in words or as a URL")
+    updated: str = Field(
+        "", pattern=r"^\d{4}-\d{2}-\d{2}$", description="when it was last brought up to date, YYYY-MM-DD"
+    )
+    file: str = Field(
+        "", min_length=1, description="file with the values, beside this one or in a folder below"
+    )
+    format: Format = Field("text", description="of that file")
+    column: str = Field("", description="heading of the column with the values; CSV only")
+    values: list[str | int] = Field([], min_length=1, max_length=MAX_ENTRIES)
 
-    @field_validator("values")
+    @field_validator("updated")
     @classmethod
-    def _members(cls, values: list[str | int], info: ValidationInfo) -> list[str | int]:
-        check = MEMBERS.get(info.data.get("type", ""))
-        return [member for value in values for member in check(value)] if check else values
+    def _day(cls, text: str) -> str:
+        date.fromisoformat(text)
+        return text
 
 
 class BenignFile(Strict):

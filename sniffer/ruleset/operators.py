@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import re2
 
-from sniffer.model import Endpoint, Value
+from sniffer.model import Endpoint, Listed, Value
 from sniffer.protocols.facts import NAME_FACTS
 from sniffer.ruleset.domains import checked, normalise, splits
 
@@ -34,7 +34,8 @@ LOWER_FACTS: Final = (
 """Facts that are lower case whatever the wire said."""
 MAX_REGEX: Final = 1_024
 
-Answer: TypeAlias = bool | Endpoint
+Answer: TypeAlias = bool | Listed | tuple[Endpoint, Listed]
+"""Yes or no; where a named list says yes, what it says."""
 Test: TypeAlias = Callable[[Value], Answer]
 
 
@@ -74,12 +75,12 @@ def _equals(operand: Any, kind: type, _lists: Lists) -> Test:
 
 def _in(operand: Any, kind: type, lists: Lists) -> Test:
     if isinstance(operand, str) and operand.startswith("@"):
-        members = lists.values(operand[1:])
-        wanted = frozenset(_scalar(member, kind) for member in members)
-    elif isinstance(operand, list) and operand:
-        wanted = frozenset(_scalar(member, kind) for member in operand)
-    else:
+        members = frozenset(_scalar(member, kind) for member in lists.values(operand[1:]))
+        listed = lists.listed(operand[1:])
+        return lambda value: listed if value in members else False
+    if not isinstance(operand, list) or not operand:
         raise ValueError("expects a list of values, or the @name of one")
+    wanted = frozenset(_scalar(member, kind) for member in operand)
     return lambda value: value in wanted
 
 
@@ -140,44 +141,56 @@ def _between(operand: Any, _kind: type, _lists: Lists) -> Test:
 def _domain_in(operand: Any, _kind: type, lists: Lists) -> Test:
     entries = operand if isinstance(operand, list) else [operand]
     wanted: set[tuple[str, str]] = set()
-    domains: set[str] = set()
+    domains: dict[str, str] = {}  # and the list that each is in
     for entry in entries:
         text = _text(entry)
+        name = text[1:]
         if not text.startswith("@"):
-            domains.add(checked(text))
-        elif lists.is_endpoint_list(text[1:]):
-            wanted |= lists.endpoint_classes(text[1:])
+            domains[checked(text)] = ""
+        elif lists.is_endpoint_list(name):
+            wanted |= lists.endpoint_classes(name)
         else:
-            domains.update(checked(_text(member)) for member in lists.values(text[1:]))
+            members = lists.values(name)
+            is_checked = lists.type_of(name) == "domains"
+            names = members if is_checked else [checked(_text(member)) for member in members]
+            domains.update(dict.fromkeys(names, name))
     index = lists.index
 
     def test(value: Value) -> Answer:
         name = normalise(str(value))
-        if domains and any(base in domains for _, base in splits(name)):
-            return True
+        found = next((base for _, base in splits(name) if base in domains), "") if domains else ""
         endpoint = index.find(name) if wanted else None
-        return endpoint if endpoint is not None and lists.class_of(endpoint) in wanted else False
+        is_wanted = endpoint is not None and lists.class_of(endpoint) in wanted
+        if endpoint is not None and is_wanted and len(endpoint.domain) > len(found):
+            return endpoint, lists.listed_endpoint(endpoint)
+        if not found:
+            return False
+        return lists.listed(domains[found], found) if domains[found] else True
 
     return test
 
 
 def _network_in(operand: Any, _kind: type, lists: Lists) -> Test:
     entries = operand if isinstance(operand, list) else [operand]
-    networks = []
+    networks: list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str]] = []  # and the list each is in
     for entry in entries:
         text = _text(entry)
-        for member in lists.values(text[1:]) if text.startswith("@") else [text]:
+        name = text[1:] if text.startswith("@") else ""
+        for member in lists.values(name) if name else [text]:
             try:
-                networks.append(ipaddress.ip_network(str(member)))
+                networks.append((ipaddress.ip_network(str(member)), name))
             except ValueError as error:
                 raise ValueError(f"expects networks: {error}") from None
 
-    def test(value: Value) -> bool:
+    def test(value: Value) -> Answer:
         try:
             address = ipaddress.ip_address(str(value))
         except ValueError:
             return False
-        return any(address in network for network in networks)
+        for network, name in networks:
+            if address in network:
+                return lists.listed(name, str(network)) if name else True
+        return False
 
     return test
 

@@ -23,7 +23,7 @@ from sniffer.sinks.privacy import PRIVATE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sniffer.model import Detection, Value
+    from sniffer.model import Detection, Listed, Value
     from sniffer.sinks.privacy import Privacy
 
 MAX_STRING: Final = 256
@@ -32,6 +32,7 @@ MAX_LINE: Final = 4096
 SHORT_STRING: Final = 64  # what a string is cut to when a line would become too long
 PROTOCOLS: Final = {6: "TCP", 17: "UDP"}
 NUMBERS: Final = ("difficulty", "hashes_per_share", "hashrate", "power", "accounts", "workers")
+LISTED: Final = ("name", "entry", "origin", "updated", "seen_on")
 EXACT: Final = 1 << 53  # integers below it survive readers that know doubles only
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MICROSECOND: Final = 253_402_300_799_999_999  # of the year 9999
@@ -164,6 +165,7 @@ def _mining(detection: Detection, privacy: Privacy) -> dict[str, Any]:
         "algorithm": said("algorithm"),
         "pool": text(endpoint.pool) if endpoint is not None else said("pool"),
         "domain": _domain(detection),
+        "list": _list(detection.match.listed),
         "user": said("user"),
         "worker": said("worker"),
         "password": said("password"),
@@ -181,6 +183,13 @@ def _mining(detection: Detection, privacy: Privacy) -> dict[str, Any]:
         "reasons": [_reason(one, told, privacy) for one in detection.match.reasons[:MAX_REASONS] if one],
     }
     return _without_absent(mining)
+
+
+def _list(listed: Listed | None) -> dict[str, str]:
+    """What is known of the list that made the rule match."""
+    if listed is None:
+        return {}
+    return _without_absent({field: text(getattr(listed, field)) for field in LISTED})
 
 
 def _domain(detection: Detection) -> str:

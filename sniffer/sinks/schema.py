@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sniffer.sinks.event import NUMBERS
+from sniffer.sinks.event import LISTED, NUMBERS
 
 TEXT: Final = {"type": "string", "pattern": "^[ -~]*$", "maxLength": 256}
 PORT: Final = {"type": "integer", "minimum": 0, "maximum": 65_535}
@@ -83,6 +83,12 @@ def event_schema() -> dict[str, Any]:
                         ),
                         TEXT,
                     ),
+                    "list": {
+                        "type": "object",
+                        "required": ["name"],
+                        "properties": dict.fromkeys(LISTED, TEXT),
+                        "additionalProperties": False,
+                    },
                     **dict.fromkeys(NUMBERS, NUMBER),
                     "accepted": {"type": "boolean"},
                     "proxy": {"const": True},

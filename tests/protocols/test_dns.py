@@ -151,6 +151,19 @@ def test_https_record(data: bytes, names: tuple[str, ...], addresses: tuple[byte
     assert not any(oddities.counts.values())
 
 
+def test_a_dot_inside_a_label_ends_none() -> None:
+    """It is written as zone files do, in questions and in what answers lead to, so that no suffix is seen behind it."""
+    asked = b"\x04a.EX\x03com\0"
+    alias = b"\x0bevil.f2pool\x04com.\0"
+    found, _ = read(
+        message(asked, HTTPS, (record(POINTER, CNAME, alias), record(alias, HTTPS, b"\0\1" + alias)))
+    )
+    assert found.resolution is not None
+    assert found.resolution.names == ("a\\046ex.com", "evil\\046f2pool.com\\046")
+    full = b"\x3f" + b"." * 63 + b"\x3f" + b"." * 63
+    assert read(message(full + b"\0"))[0].facts == []  # longer than a name may be, written so
+
+
 def test_records_of_other_names() -> None:
     """Records of a name that nobody asked for are not believed."""
     found, _ = read(

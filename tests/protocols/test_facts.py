@@ -127,7 +127,7 @@ def test_every_family_meets_a_rule(family: str) -> None:
 
 def test_headers_meet_a_rule() -> None:
     """Families that are known by a header only meet a rule, too, and be it one of the nursery."""
-    rules = load_rules(rule_folders(None, nursery=True))
+    rules = load_rules(rule_folders(None))
     for family in HEADER_ONLY:
         assert rules.match({"mining.protocol": family, "mining.message": "hello"})
 

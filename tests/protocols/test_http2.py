@@ -101,10 +101,11 @@ def test_frames_of_a_request(frames: bytes) -> None:
             {"http.method": "GET", "http.host": "a.example"},
         ),
         ([(":authority", "a.example"), ("x", "\u00ff")], {"http.method": "GET", "http.host": "a.example"}),
+        ([(":authority", "a" * 244 + ".f2pool.com.evil.example")], {"http.method": "GET"}),
         ([("user-agent", "x" * 2_000)], {"http.method": "GET", "http.user_agent": "x" * 512}),
         ([], {"http.method": "GET"}),
     ],
-    ids=["host field", "address", "long verb", "twice", "stray bytes", "long agent", "nothing"],
+    ids=["host field", "address", "long verb", "twice", "stray bytes", "too long", "long agent", "nothing"],
 )
 def test_fields(fields: list[tuple[str, str]], values: dict[str, Any]) -> None:
     """The host comes from the authority or the field, without port and in lower case; texts are cut."""

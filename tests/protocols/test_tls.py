@@ -482,8 +482,9 @@ def test_flight_without_certificate(behind: bytes) -> None:
         (certificate("a.example", x509.UniformResourceIdentifier("https://b.example/")), ["a.example"]),
         (certificate("n0.example", *map(x509.DNSName, MANY)), MANY[:32]),
         (certificate("a\u00e9.example"), ["a\u00e9.example"]),
+        (certificate("", x509.DNSName("a" * 244 + ".f2pool.com.evil.example"), x509.DNSName("a.example")), ["a.example"]),
     ],
-    ids=["subject", "alternative", "no host", "address", "addresses only", "URI", "many", "not ASCII"],
+    ids=["subject", "alternative", "no host", "address", "addresses only", "URI", "many", "not ASCII", "too long"],
 )  # fmt: skip
 def test_names(made: bytes, names: list[str]) -> None:
     """Host names are those of subject and alternatives, 32 at most; addresses and titles are none."""

@@ -64,6 +64,11 @@ WRAPPINGS: dict[str, tuple[bytes, str, dict[str, Any]]] = {
     ),
     "SOCKS 5, onion": (b"\x05\x01\x00\x05\x01\x00\x03\x07x.onion\x0d\x05", "SOCKS5", ONION),
     "SOCKS 5, no name": (b"\x05\x01\x00\x05\x01\x00\x03\x00\x0d\x05", "SOCKS5", {}),
+    "CONNECT, too long": (
+        b"CONNECT " + b"a" * 244 + b".f2pool.com.evil.example:443 HTTP/1.1\r\n\r\n",
+        "CONNECT",
+        {},
+    ),
     "SOCKS 5 reply": (SOCKS_5_REPLY, "", {}),
     "SOCKS 5 reply, password": (b"\x05\x02\x01\x00\x05\x00\x00\x04" + bytes(18), "", {}),
     "SOCKS 5 reply, name": (b"\x05\x00\x05\x00\x00\x03\x01a\x00\x00", "", {}),

@@ -64,6 +64,37 @@ def test_endpoint_travels_with_the_match(tmp_path: Path) -> None:
     )
 
 
+LISTED = [
+    ("{fact: dns.query, in: '@own-domains'}", {"dns.query": "a.private.example.org"}, "own-domains", "private.example.org"),
+    ("{fact: dns.query, domain_in: [other.example, '@own-domains']}", {"dns.query": "private.example.org"}, "own-domains", "private.example.org"),
+    ("{fact: dns.query, domain_in: [private.example.org]}", {"dns.query": "private.example.org"}, "", ""),
+    ("{fact: dns.query, domain_in: ['@own-domains', org.example]}", {"dns.query": "org.example"}, "", ""),
+    ("{fact: dns.query, in: '@pool'}", {"dns.query": "a.stratum.pool.example"}, "pool.strong", "stratum.pool.example"),
+    ("{fact: dns.query, in: '@defunct'}", {"dns.query": "old.pool.example"}, "defunct", "old.pool.example"),
+    ("{fact: server.ip, in: '@own-networks'}", {"server.ip": "10.1.2.3"}, "own-networks", "10.0.0.0/8"),
+    ("{fact: server.ip, network_in: [10.0.0.0/8]}", {"server.ip": "10.1.2.3"}, "", ""),
+    ("{fact: server.port, in: '@own-ports'}", {"server.port": 5001}, "own-ports", ""),
+    ("{fact: mining.agent, in: '@own-agents'}", {"mining.agent": "xmrig/6"}, "own-agents", ""),
+    ("{fact: mining.agent, in: [xmrig/6]}", {"mining.agent": "xmrig/6"}, "", ""),
+    (f"{{all: [{PORT}, {{fact: server.ip, in: '@own-networks'}}, {{fact: dns.query, in: '@pool'}}]}}", {"server.port": 3333, "server.ip": "10.0.0.1", "dns.query": "pool.example"}, "own-networks", "10.0.0.0/8"),
+    (f"{{all: [{PORT}, {{not: {{fact: server.ip, in: '@own-networks'}}}}]}}", {"server.port": 3333, "server.ip": "11.0.0.1"}, "", ""),
+    (f"{{any: [{PORT}, {{fact: server.ip, in: '@own-networks'}}]}}", {"server.ip": "10.0.0.1"}, "own-networks", "10.0.0.0/8"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("match", "facts", "name", "entry"), LISTED)
+def test_the_list_travels_with_the_match(
+    match: str, facts: dict[str, Value], name: str, entry: str, tmp_path: Path
+) -> None:
+    """The first named list that a clause found something in; the entry of a name or network, which may differ from the fact.
+
+    What else was found is private at times (an account), and stands in the reason, where it is hidden.
+    """
+    ((_, found),) = rulefolder.load_match(tmp_path, match).match(facts)
+    assert found.endpoint is None or "@pool" in match or "@defunct" in match
+    assert (found.listed.name, found.listed.entry) == (name, entry) if name else found.listed is None
+
+
 @pytest.mark.parametrize(
     ("match", "codes"),
     [

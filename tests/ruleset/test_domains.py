@@ -118,6 +118,15 @@ def test_normalise_never_raises(name: str) -> None:
     INDEX.find(name)
 
 
+def test_a_name_that_is_too_long_is_none() -> None:
+    """It is not cut: its first 255 characters may end in a listed name."""
+    name = "a" * 63 + "." + "b" * 178 + ".all.example"
+    assert len(name) == 254
+    assert INDEX.find(name) is not None
+    assert INDEX.find(f"{name}.evil.example") is None
+    assert normalise(f"{name}.evil.example") == ""
+
+
 @given(st.text(max_size=80))
 def test_checked_names_are_ascii(name: str) -> None:
     """What is accepted into a list can be hashed by the gate."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sniffer.model import Endpoint
-from sniffer.ruleset.lists import Lists, NamedList
+from sniffer.model import Endpoint, Listed
+from sniffer.ruleset.lists import ListRow, Lists, NamedList
 
 
 def endpoint(domain: str, strength: str, category: str = "pool", status: str = "unknown") -> Endpoint:
@@ -14,7 +14,7 @@ def endpoint(domain: str, strength: str, category: str = "pool", status: str = "
 
 
 LISTS = Lists(
-    {"own-ports": NamedList("ports", [1]), "pool": NamedList("strings", ["x"])},
+    {"own-ports": NamedList("ports", [1], "us", "2026-11-01", "a.txt"), "pool": NamedList("strings", ["x"])},
     [
         endpoint("a.example", "strong"),
         endpoint("b.example", "weak", "devfee"),
@@ -70,3 +70,23 @@ def test_known_names_lead_somewhere() -> None:
     ]  # fmt: skip
     assert all(LISTS.knows(name[1:]) for name in LISTS.known())
     assert not LISTS.knows("own-port")
+
+
+def test_overview() -> None:
+    """Every list that rules may refer to, with what is known of it."""
+    assert list(LISTS.overview()) == [
+        ListRow("own-ports", "ports", 1, "us", "2026-11-01", "a.txt"),
+        ListRow("pool", "strings", 1),
+        ListRow("defunct", "domains", 2),
+        ListRow("devfee.weak", "domains", 1),
+        ListRow("pool.strong", "domains", 1),
+    ]
+
+
+def test_entries_know_their_list() -> None:
+    """A written list tells origin and date, an endpoint its class and where it was seen."""
+    assert LISTS.listed("own-ports", "1") == Listed("own-ports", "1", "us", "2026-11-01")
+    seen = Endpoint(
+        "a.example", suffix=True, pool="p", strength="strong", category="pool", seen_on="crawl-2026-04"
+    )
+    assert LISTS.listed_endpoint(seen) == Listed("pool.strong", "a.example", seen_on="crawl-2026-04")

@@ -286,12 +286,3 @@ def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
     """Copies that editors and volume mounts keep are not read a second time."""
     folder = rulefolder.write(tmp_path, {"rules.yaml": GOOD, ".rules.yaml": GOOD, "..data/rules.yaml": GOOD})
     assert [rule.id for rule in load_rules([folder]).rules] == ["a-rule"]
-
-
-def test_nursery_is_left_alone(tmp_path: Path) -> None:
-    """Rules in a folder of that name are read only where the folder itself is named."""
-    folder = rulefolder.write(
-        tmp_path, {"rules.yaml": GOOD, "nursery/r.yaml": GOOD.replace("a-rule", "b-rule")}
-    )
-    assert [rule.id for rule in load_rules([folder]).rules] == ["a-rule"]
-    assert [rule.id for rule in load_rules([folder, folder / "nursery"]).rules] == ["a-rule", "b-rule"]

@@ -20,7 +20,7 @@ from sniffer.ruleset.schema import OPERANDS, rules_schema
 from sniffer.strictyaml import load_file
 
 BROKEN = Path(__file__).parent / "broken"
-SHIPPED = [path for folder in rule_folders(None, nursery=True) for path in rule_files(folder)]
+SHIPPED = [path for folder in rule_folders(None) for path in rule_files(folder)]
 
 
 def test_schema_knows_every_fact_operator_and_key() -> None:
@@ -93,3 +93,20 @@ def test_editor_sees_the_fault(name: str) -> None:
     except ConfigError:
         return  # not even YAML: the editor sees that by itself
     assert not VALIDATOR.is_valid(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "is_right"),
+    [
+        ({"name": "feed", "type": "domains", "values": ["a.example"]}, True),
+        ({"name": "feed", "file": "feed.csv", "format": "csv", "column": "x", "origin": "us", "updated": "2026-11-01"}, True),
+        ({"name": "feed", "file": "feed.txt", "values": ["a.example"]}, False),
+        ({"name": "feed", "type": "domains"}, False),
+        ({"name": "feed", "file": "feed.txt", "format": "xml"}, False),
+        ({"name": "feed", "file": "feed.txt", "updated": "1 November"}, False),
+        ({"name": "feed", "file": "feed.txt", "source": "us"}, False),
+    ],
+)  # fmt: skip
+def test_schema_of_lists(data: dict[str, object], *, is_right: bool) -> None:
+    """Values stand in the list or in a file that it names, never both; every other key is known."""
+    assert jsonschema.Draft202012Validator(rules_schema()).is_valid(data) is is_right

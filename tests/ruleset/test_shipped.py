@@ -71,7 +71,7 @@ WANTED = [
 @functools.cache
 def shipped() -> RuleSet:
     """The rules that ship."""
-    return load_rules(rule_folders(None, nursery=True))
+    return load_rules(rule_folders(None))
 
 
 def name_hits(name: str, port: int) -> set[str]:

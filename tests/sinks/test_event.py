@@ -7,13 +7,15 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniffer.model import Confidence, Detection, Endpoint, Facts, Match, Place, Role, Severity
+from sniffer.model import Confidence, Detection, Endpoint, Facts, Listed, Match, Place, Role, Severity
 from sniffer.sinks.event import MAX_LINE, community_id, encode, make_event, number, timestamp
 from sniffer.sinks.privacy import Privacy
+from sniffer.sinks.schema import event_schema
 
 CLEAR = Privacy(None)
 HIDDEN = Privacy(b"a key")
@@ -117,6 +119,24 @@ def test_is_as_documented() -> None:
         "tenant": {"name": "lab"},
     }
     assert json.dumps(event) == json.dumps(expected)
+
+
+def test_a_list_is_told_with_its_origin_and_date() -> None:
+    """What is known of it, in printable ASCII, as the schema says; nothing where no list was asked."""
+    known = Listed("feed", "a.example", "B\u00fcro", "2026-11-01")
+    event = event_of(detection(match=Match(True, ("dns.query in @feed (a.example)",), None, known)))
+    assert event["mining"]["list"] == {
+        "name": "feed", "entry": "a.example", "origin": "B\\xfcro", "updated": "2026-11-01",
+    }  # fmt: skip
+    jsonschema.validate(event, event_schema())
+    seen = Listed("pool.strong", "a.example", seen_on="crawl-2026-04")
+    event = event_of(detection(match=Match(True, (), None, seen)))
+    assert event["mining"]["list"] == {
+        "name": "pool.strong",
+        "entry": "a.example",
+        "seen_on": "crawl-2026-04",
+    }
+    assert "list" not in event_of(detection())["mining"]
 
 
 def test_absent_values_are_left_out() -> None:
