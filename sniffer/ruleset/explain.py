@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sniffer.errors import printable
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
+from sniffer.ruleset.count import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ def explain(rule: Rule) -> str:
         f"{rule.id}: {rule.title}",
         f"severity {rule.severity.label}, at most {rule.confidence.label}, revision {rule.rev}, signature {rule.signature_id}",
         "",
+        *counted(rule),
         "asks",
         *describe(rule.condition),
         "",
@@ -34,6 +36,20 @@ def explain(rule: Rule) -> str:
     if rule.references:
         lines += ["", "references", *(f"  {reference}" for reference in rule.references)]
     return "\n".join(lines)
+
+
+def counted(rule: Rule) -> Iterator[str]:
+    """How many messages it takes, where one is not enough."""
+    count = rule.count
+    if count is None:
+        return
+    unit = "host" if count.per_host else "flow"
+    yield f"counts, by {unit}: at least {count.at_least} messages within {count.within / SECOND:g} s that are as follows"
+    for network, at_least in count.networks:
+        yield f"  in {network}: at least {at_least}"
+    for tenant, at_least in count.tenants.items():
+        yield f"  of {printable(tenant)}: at least {at_least}"
+    yield ""
 
 
 def describe(node: Condition, indent: int = 2) -> Iterator[str]:
