@@ -119,7 +119,7 @@ class Engine:
             ruleset: the rules to match.
             interfaces: names that frames refer to by index; the sequence may grow while batches come.
             settings: sizes and times.
-            hit: called once for each message that a rule matches.
+            hit: called once for each message that a rule matches; where it counts, from the number on.
             event: called when a line about a (flow, rule) is due.
             learned: called for each address that DNS gave to a listed name; other engines can :meth:`learn` it.
             sighting: called for each message that a rule counts by host; None: this engine sees all of them, and counts.
@@ -374,11 +374,10 @@ class Engine:
             counts[name] += 1
         for name, of in self._ends:
             values[name] = of(client, server, transport)
-        told = facts.told
-        if told:
-            for name, fact in self._told:
-                if fact in told:
-                    values[name] = told[fact]
+        told = facts.told or {}
+        for name, fact in self._told:
+            if fact in told:
+                values[name] = told[fact]
         if not self.settings.paranoid:
             return self.ruleset.match(values)
         answers, differing = self.ruleset.match_twice(values)
@@ -415,7 +414,8 @@ class Engine:
                 seen=seen_of(flow, facts),
                 session=session.told,
             )
-            for hit in self._reporter.counted(flow.id, detection):
+            hits = (detection,) if rule.count is None else self._reporter.counted(flow.id, detection)
+            for hit in hits:
                 if hit.facts.mining:
                     self._reporter.hold(followed.reports, hit, flow, session.spoke, self.now)
                 else:

@@ -158,7 +158,8 @@ class Reporter:
 
     def report(self, reports: Reports, detection: Detection) -> None:
         """Count a hit of a flow that needs no answer."""
-        if is_per_host(detection):
+        count = detection.rule.count
+        if count is not None and count.per_host:
             self._sight(detection, detection.flow_id)
             return
         reported = reports.by_rule.get(detection.rule.id)
@@ -168,7 +169,8 @@ class Reporter:
 
     def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> None:
         """Count a hit of a datagram; ``flow`` is what belongs together as far as event lines are concerned."""
-        if is_per_host(detection):
+        count = detection.rule.count
+        if count is not None and count.per_host:
             self._sight(detection, number_of(flow))
             return
         key = (*flow, detection.rule.id)
@@ -217,12 +219,6 @@ class Reporter:
     def _count_here(self, sighting: Sighting, detection: Detection) -> None:
         for hit in self._hosts.add(sighting, detection):
             self._tell(hit.item, hit.told, is_due=hit.is_due)
-
-
-def is_per_host(detection: Detection) -> bool:
-    """Whether a detection's rule counts by host."""
-    count = detection.rule.count
-    return count is not None and count.per_host
 
 
 def number_of(flow: tuple[object, ...]) -> int:

@@ -29,7 +29,7 @@ LATE: Final = 15 * SECOND
 """How much later than its successors a message may come: the wait for an answer, and a worker that is behind."""
 MAX_WINDOWS: Final = 65_536
 MAX_TIMES: Final = 400_000
-"""Of all windows together: some 50 MB."""
+"""In all windows together.  When every bound is reached, with lines of a kilobyte, it takes 100 MiB."""
 MAX_HELD: Final = 20_000
 """Items of all windows that are no hits yet, and may become some."""
 SLACK: Final = 32

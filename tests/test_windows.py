@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sniffer import windows
 from sniffer.windows import LATE, SECOND, Windows
 
 if TYPE_CHECKING:
@@ -73,6 +74,37 @@ def test_the_order_of_arrival_decides_nothing(
     assert len(found) == len(set(found)) == windows.hits
     assert len(found) == by_definition([time * SECOND for time in times], at_least, within * SECOND)
     assert windows.seen == len(times)
+
+
+def uneven(seed: int) -> tuple[list[int], list[int], int, int]:
+    """Four hundred messages in bursts and pauses, their order of arrival up to five seconds off, and what is asked of them."""
+    chance = random.Random(seed)
+    at_least, within = chance.randint(1, 8), chance.randint(1, 10) * SECOND
+    times, at = [], 0
+    for _ in range(400):
+        at += int(chance.expovariate(chance.choice((0.2, 1, 5, 50, 500))) * SECOND) + 1
+        times.append(at)
+    arrivals = sorted(
+        (time + chance.choice((0, 0.25, 0.5, 5)) * SECOND * chance.random(), time) for time in times
+    )
+    return times, [time for _, time in arrivals], at_least, within
+
+
+@pytest.mark.parametrize("slack", [windows.SLACK, 0])
+def test_what_was_forgotten_accuses_nobody(slack: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bursts and pauses in disorder make exactly the hits of the definition; with too short a memory a few less, and no other."""
+    monkeypatch.setattr(windows, "SLACK", slack)
+    for seed in range(100):
+        times, arriving, at_least, within = uneven(seed)
+        found = run(Windows(), arriving, at_least, within)
+        wanted = {
+            times[rank]
+            for rank in range(at_least - 1, len(times))
+            if times[rank] - times[rank - at_least + 1] <= within
+        }
+        assert len(found) == len(set(found))
+        assert set(found) <= wanted
+        assert slack == 0 or set(found) == wanted, seed
 
 
 @pytest.mark.parametrize("at_least", [2, 20, 300])

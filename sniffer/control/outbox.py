@@ -25,8 +25,8 @@ MAX_ROWS: Final = 200_000
 MAX_LINES: Final = 10_000
 NEWS_LINES: Final = 2_000  # in one record
 NEWS_ROWS: Final = 20_000
-NEWS_SIGHTINGS: Final = 10_000
-MAX_SIGHTINGS: Final = 20_000
+NEWS_SIGHTINGS: Final = 5_000
+MAX_SIGHTINGS: Final = 10_000
 
 
 class Outbox:

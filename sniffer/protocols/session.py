@@ -303,10 +303,13 @@ class Session:
         self._note_account(reading, values, asked)
         self._note_difficulty(reading, values, family, asked)
         remembered = WISHED if reading.sender is Role.CLIENT and not reading.share else REMEMBERED
-        news = {name: value for name, value in values.items() if name in remembered}
-        if not news.items() <= self.told.items():
-            self.told.update(news)
-            self._so_far = dict(self.told)
+        told, is_news = self.told, False
+        for name, value in values.items():
+            if name in remembered and told.get(name) != value:
+                told[name] = value
+                is_news = True
+        if is_news:
+            self._so_far = dict(told)
         return Facts(
             family,
             reading.message,
