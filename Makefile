@@ -46,6 +46,7 @@ ci: lint test test-slow test-live
 bench: $(VENV)/.installed
 	$(BIN)/python bench/run.py $(BENCH)
 	$(BIN)/python bench/costs.py
+	$(BIN)/python bench/rules.py
 	$(BIN)/python bench/growth.py
 
 clean:

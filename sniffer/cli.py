@@ -44,6 +44,12 @@ RulesOption = Annotated[
     list[Path] | None,
     typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones."),
 ]
+ParanoidOption = Annotated[
+    bool,
+    typer.Option(
+        "--paranoid", help="Find each answer of the rules twice, with and without index, and compare."
+    ),
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")]
 
 
@@ -105,6 +111,7 @@ def scan(
     fail_on_hit: Annotated[
         bool, typer.Option("--fail-on-hit", help="Status 3 when something was found.")
     ] = False,
+    paranoid: ParanoidOption = False,
 ) -> int:
     """Look for mining in capture files."""
     with seldom_collected():
@@ -122,12 +129,13 @@ def scan(
             warm_up(tell)
     gc.freeze()  # all this stays: a look for waste need not go through it
     scan_settings = ScanSettings(
-        engine=settings.engine(),
+        engine=settings.engine(paranoid=paranoid),
         sensor=settings.sensor.name,
         privacy=Privacy(os.urandom(32) if private else None),
         json=as_json,
         continuous=continuous,
         jobs=jobs,
+        tenants=tuple((tenant.name, tenant.networks) for tenant in settings.tenants),
     )
 
     def write(line: bytes) -> None:
@@ -142,6 +150,11 @@ def scan(
         report.print_result(result)
     for line in result.faults:
         print(line, file=sys.stderr)
+    for rule in result.differing:
+        print(
+            f"error: rules: the matchers disagree about {rule}: a defect; the plain one was believed",
+            file=sys.stderr,
+        )
     return exit_status(result, fail_on_hit=fail_on_hit)
 
 
@@ -167,6 +180,7 @@ def run(
         float, typer.Option("--seconds", min=0, help="Read for so long; 0: until told to stop.")
     ] = 0,
     rules: RulesOption = None,
+    paranoid: ParanoidOption = False,
 ) -> int:
     """Watch a mirror port and serve metrics until told to stop."""
     from sniffer.config import load_config
@@ -187,6 +201,7 @@ def run(
         table=table,
         seconds=seconds,
         rules=tuple(rules or ()),
+        paranoid=paranoid,
     )
     if not options.interfaces and not replay:
         raise UsageError(

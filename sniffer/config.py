@@ -294,12 +294,13 @@ class Config(Section):
     http: Http = Field(default_factory=Http)
     log: Log = Field(default_factory=Log)
 
-    def engine(self) -> EngineSettings:
-        """What of this concerns the engine."""
+    def engine(self, *, paranoid: bool = False) -> EngineSettings:
+        """What of this concerns the engine; ``paranoid``: each answer of the rules is found twice, and compared."""
         from sniffer.engine import EngineSettings  # noqa: PLC0415  # brings the compiler along
 
         interval = int(self.events.repeat_interval * 1_000_000_000)
-        return EngineSettings(one_sided=self.sensor.one_sided, repeat_interval=interval)
+        one_sided = self.sensor.one_sided
+        return EngineSettings(one_sided=one_sided, repeat_interval=interval, paranoid=paranoid)
 
     @field_validator("tenants")
     @classmethod

@@ -26,7 +26,7 @@ from sniffer.oddities import Oddities
 from sniffer.protocols import dns, management, tls
 from sniffer.protocols.conversation import Conversation, Verdict
 from sniffer.protocols.dialects.miner_api import PATHS
-from sniffer.protocols.facts import FACTS
+from sniffer.protocols.facts import FACTS, FLOW_FACTS
 from sniffer.protocols.messages import Origin
 from sniffer.reporter import Reporter, Reports, seen_of
 from sniffer.ruleset.domains import splits
@@ -35,6 +35,7 @@ from sniffer.totals import InterfaceTotals, Totals
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sniffer.counts import Sighting
     from sniffer.flows.table import Flow
     from sniffer.model import Batch, Chunk, Packet, Value
     from sniffer.ruleset import RuleSet
@@ -74,6 +75,7 @@ class EngineSettings:
     one_sided: bool = False  # the mirror shows one direction by design: answers cannot be seen
     repeat_interval: int = 600 * SECOND  # between two event lines of the same flow and rule
     answer_wait: int = 5 * SECOND  # how long a hit waits for the peer's answer
+    paranoid: bool = False  # each answer of the rules is found twice, and compared
 
 
 @dataclass(slots=True)
@@ -108,6 +110,8 @@ class Engine:
         hit: Callable[[Detection], None],
         event: Callable[[Detection], None],
         learned: Callable[[Lesson], None] | None = None,
+        sighting: Callable[[Sighting, Detection], None] | None = None,
+        tenant_of: Callable[[bytes], str] = lambda _host: "",
     ) -> None:
         """Start with empty tables.
 
@@ -115,9 +119,11 @@ class Engine:
             ruleset: the rules to match.
             interfaces: names that frames refer to by index; the sequence may grow while batches come.
             settings: sizes and times.
-            hit: called once for each message that a rule matches.
+            hit: called once for each message that a rule matches; where it counts, from the number on.
             event: called when a line about a (flow, rule) is due.
             learned: called for each address that DNS gave to a listed name; other engines can :meth:`learn` it.
+            sighting: called for each message that a rule counts by host; None: this engine sees all of them, and counts.
+            tenant_of: tells the tenant of an address, "" if none; rules may have thresholds by tenant.
         """
         self.ruleset = ruleset
         self.interfaces = interfaces
@@ -136,7 +142,10 @@ class Engine:
             one_sided=settings.one_sided,
             hit=hit,
             event=event,
+            sighting=sighting,
+            tenant_of=tenant_of,
         )
+        self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
         self._facts = dict.fromkeys(FACTS, 0)
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._datagrams_read = 0
@@ -157,6 +166,7 @@ class Engine:
         """Match other rules from the next batch on; flows and counts stay."""
         self.ruleset = ruleset
         self._ends = [(fact, of) for fact, of in ENDS.items() if fact in ruleset.asked]
+        self._told = [(name, fact) for name, fact in FLOW_FACTS.items() if name in ruleset.asked]
         self._resolvers = frozenset(map(str, ruleset.members(RESOLVER_NAMES)))
         listed = [
             *ruleset.gate_names().items(),
@@ -364,7 +374,17 @@ class Engine:
             counts[name] += 1
         for name, of in self._ends:
             values[name] = of(client, server, transport)
-        return self.ruleset.match(values)
+        told = facts.told or {}
+        for name, fact in self._told:
+            if fact in told:
+                values[name] = told[fact]
+        if not self.settings.paranoid:
+            return self.ruleset.match(values)
+        answers, differing = self.ruleset.match_twice(values)
+        if differing:
+            self.oddities.count("matcher_differs")
+            self.differing.update(dict.fromkeys(differing))
+        return answers
 
     def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
         """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
@@ -394,10 +414,12 @@ class Engine:
                 seen=seen_of(flow, facts),
                 session=session.told,
             )
-            if facts.mining:
-                self._reporter.hold(followed.reports, detection, flow, session.spoke, self.now)
-            else:
-                self._reporter.report(followed.reports, detection)
+            hits = (detection,) if rule.count is None else self._reporter.counted(flow.id, detection)
+            for hit in hits:
+                if hit.facts.mining:
+                    self._reporter.hold(followed.reports, hit, flow, session.spoke, self.now)
+                else:
+                    self._reporter.report(followed.reports, hit)
         return True
 
     def _add_names(self, facts: Facts, server_name: str) -> None:
@@ -432,9 +454,9 @@ class Engine:
                 seen="client" if facts.sender is Role.CLIENT else "server",
             )
             # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
-            self._reporter.report_datagram(
-                (client[0], server[0], match.endpoint.domain if match.endpoint else ""), detection
-            )
+            belongs = (client[0], server[0], match.endpoint.domain if match.endpoint else "")
+            for hit in self._reporter.counted(belongs, detection):
+                self._reporter.report_datagram(belongs, hit)
         return told or bool(matches)
 
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────
@@ -463,6 +485,7 @@ class Engine:
         oddities = dict(self.oddities.counts)
         oddities["clock_jump"] += gate.clock_jumps
         oddities["duplicate_packet"] += gate.segments_repeated
+        oddities["window_evicted"] += self._reporter.windows_evicted
         oddities.update(gate.oddities())
         return Totals(
             packets=gate.frames,
@@ -482,6 +505,7 @@ class Engine:
             one_sided_ratio=one_sided,
             facts=dict(self._facts),
             oddities=oddities,
+            sightings=self._reporter.sightings,
             hits=self._reporter.hits,
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )

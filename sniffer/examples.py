@@ -15,8 +15,10 @@ from sniffer.model import Data, Facts, Role
 from sniffer.oddities import Oddities
 from sniffer.protocols import dns
 from sniffer.protocols.conversation import Conversation
+from sniffer.protocols.facts import FLOW_FACTS
 from sniffer.protocols.messages import Origin
 from sniffer.ruleset import load_rules
+from sniffer.windows import SECOND, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,31 +29,56 @@ if TYPE_CHECKING:
     from sniffer.ruleset.model import Example, Rule
 
 CLIENT: Final[dict[str, Value]] = {"client.ip": "192.0.2.1", "client.port": 40_000}
+HOST: Final = bytes([192, 0, 2, 1])
 SERVER: Final[dict[str, Value]] = {"server.ip": "198.51.100.1", "server.port": 3333}
 
 
 def facts_of(example: Example) -> Iterator[Facts]:
-    """What the reader makes of an example: bytes of the client first, then of the server, or of the named protocol."""
+    """What the reader makes of an example: bytes of the client first, then of the server, or of the named protocol.
+
+    An example that is repeated goes on in the same flow, ``every`` so often.
+    """
+    conversation = Conversation(Oddities(), (int(CLIENT["client.port"]), int(SERVER["server.port"])))
+    ends = [0, 0]
+    for number in range(example.repeat):
+        time = int(number * example.every * SECOND)
+        yield from _named(example, time)
+        for side, data in enumerate((example.client_bytes(), example.server_bytes())):
+            if data:
+                ends[side] += len(data)
+                yield from conversation.read(Data(side, data, time, ends[side]))
+
+
+def _named(example: Example, time: int) -> Iterator[Facts]:
+    """Facts that are given as such, or by a protocol and a name."""
     if example.facts:
-        yield Facts("example", "facts", Role.CLIENT, dict(example.facts), 0, 0)
+        yield Facts("example", "facts", Role.CLIENT, dict(example.facts), 0, time)
     if example.dns:
         question = dpkt.dns.DNS(id=1, qd=[dpkt.dns.DNS.Q(name=example.dns, type=dpkt.dns.DNS_A)])
-        yield from dns.read_message(bytes(question), Origin(0, 0, -1), Oddities()).facts
+        yield from dns.read_message(bytes(question), Origin(0, time, -1), Oddities()).facts
     if example.tls:
-        yield Facts("pool-tls", "ClientHello", Role.CLIENT, {"tls.server_name": example.tls.lower()}, 0, 0)
+        yield Facts("pool-tls", "ClientHello", Role.CLIENT, {"tls.server_name": example.tls.lower()}, 0, time)
     if example.http:
         values: dict[str, Value] = {"http.method": "GET", "http.host": example.http.lower()}
-        yield Facts("pool-http", "GET", Role.CLIENT, values, 0, 0)
-    conversation = Conversation(Oddities(), (int(CLIENT["client.port"]), int(SERVER["server.port"])))
-    for side, data in ((0, example.client_bytes()), (1, example.server_bytes())):
-        if data:
-            yield from conversation.read(Data(side, data, 0, len(data)))
+        yield Facts("pool-http", "GET", Role.CLIENT, values, 0, time)
 
 
 def rules_that_hit(example: Example, ruleset: RuleSet) -> set[str]:
     """Identifiers of the rules that match an example."""
     defaults: dict[str, Value] = {**CLIENT, **SERVER, "flow.transport": "udp" if example.dns else "tcp"}
-    return {rule.id for facts in facts_of(example) for rule, _ in ruleset.match({**defaults, **facts.values})}
+    found: set[str] = set()
+    windows: Windows[str] = Windows()
+    for facts in facts_of(example):
+        told = facts.told or {}
+        flow = {name: told[fact] for name, fact in FLOW_FACTS.items() if fact in told}
+        for rule, _ in ruleset.match({**defaults, **flow, **facts.values}):
+            count = rule.count
+            if count is None:
+                found.add(rule.id)
+            else:
+                at_least = count.limit(HOST, lambda _: "")
+                found.update(windows.add(rule.id, at_least, count.within, facts.time, rule.id))
+    return found
 
 
 def load_checked(directories: Sequence[Path]) -> RuleSet:

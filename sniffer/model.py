@@ -162,6 +162,7 @@ class Facts(msgspec.Struct):
     end: int = -1  # sequence number just behind the message; -1 for datagrams
     mining: bool = False  # a mining message was read, as opposed to a name or a hint
     again: bool = False  # another name in the message of the facts before: they are one hit together
+    told: Mapping[str, Value] | None = None  # by the flow so far, this message included
 
 
 # ── Detection: made by ruleset/ and engine, read by sinks/ ───────────────────────────────────────────────

@@ -29,6 +29,7 @@ ODDITIES: Final[dict[str, str]] = {
     "layers_limit": "more than 3 protocols inside one another",
     "learned_limit": "more addresses learned from DNS than are remembered: the oldest was dropped",
     "line_too_long": "a line longer than 16 KiB, read by its head and tail only",
+    "matcher_differs": "a message about which both matchers disagreed (--paranoid): a defect, the plain one was believed",
     "number_out_of_range": "a difficulty, target or hashrate that cannot be",
     "quic_evicted": "a QUIC hello in pieces that had to make room before it was whole",
     "quic_pieces": "a QUIC hello in more pieces than are kept",
@@ -41,6 +42,7 @@ ODDITIES: Final[dict[str, str]] = {
     "tls_malformed": "a TLS hello or certificate that contradicts itself",
     "websocket_limit": "a WebSocket message longer than 64 KiB",
     "websocket_malformed": "a WebSocket frame that cannot be",
+    "window_evicted": "a window of a rule that counts, or a message that waited in one, that had to make room",
 }
 
 

@@ -3,6 +3,9 @@
 In: detections of flows and datagrams, in order; the time.  Out: a call for each hit and for each line that is due.
 Never: I/O, a clock of its own, a hit that is told twice or not at all.
 
+Where a rule counts by flow, a detection is none before there are enough of them in its window.  Where it counts by host, a
+detection becomes a sighting when it is as sure as it will be (:mod:`sniffer.counts`).
+
 A mining message counts as *answered* when the peer's acknowledgement covers it, or when the peer speaks mining
 itself.  Until then its hit is held, for a few seconds of packet time at most; then it goes out as ``probable``.
 One spoofed segment can therefore not put an innocent address into a ``confirmed`` report.
@@ -10,16 +13,19 @@ One spoofed segment can therefore not put an innocent address into a ``confirmed
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from sniffer.counts import HostCounts, Reported, Sighting
 from sniffer.model import Confidence
+from sniffer.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from sniffer.flows.table import Flow
     from sniffer.model import Detection, Facts
@@ -46,14 +52,6 @@ class Waiting(msgspec.Struct):
         return is_covered or all(self.spoke)
 
 
-class Reported(msgspec.Struct):
-    """What has been told of one (flow, rule)."""
-
-    count: int = 0
-    confidence: Confidence | None = None
-    time: int = 0
-
-
 @dataclass(slots=True)
 class Reports:
     """What has been told of one flow, and what waits to be."""
@@ -74,6 +72,8 @@ class Reporter:
         one_sided: bool,
         hit: Callable[[Detection], None],
         event: Callable[[Detection], None],
+        sighting: Callable[[Sighting, Detection], None] | None = None,
+        tenant_of: Callable[[bytes], str] = lambda _host: "",
     ) -> None:
         """Start with nothing told.
 
@@ -83,12 +83,38 @@ class Reporter:
             one_sided: answers cannot be seen, so that nothing waits for one.
             hit: called once for each message that a rule matches.
             event: called when a line about a (flow, rule) is due.
+            sighting: called for each message that a rule counts by host; None: they are counted here.
+            tenant_of: tells the tenant of an address, "" if none.
         """
         self.hits = 0
+        self.sightings = 0  # messages that rules with a count asked for
+        self._sighting, self._tenant_of = sighting or self._count_here, tenant_of
+        self._flow_windows: Windows[Detection] = Windows()
+        self._hosts: HostCounts[Detection] = HostCounts(repeat_interval=repeat_interval)
         self._answer_wait, self._repeat_interval, self._one_sided = answer_wait, repeat_interval, one_sided
         self._hit, self._event = hit, event
         self._waiting: deque[tuple[int, Reports]] = deque()  # by deadline
         self._datagrams: OrderedDict[tuple[object, ...], Reported] = OrderedDict()
+
+    @property
+    def windows_evicted(self) -> int:
+        """Windows, and messages that waited in one, that made room."""
+        both = self._flow_windows, self._hosts.windows
+        return sum(windows.evicted + windows.given_up for windows in both)
+
+    def counted(self, flow: Hashable, detection: Detection) -> Sequence[Detection]:
+        """What is a hit by now: this detection, unless its rule counts by flow and there are not enough of them yet.
+
+        Args:
+            flow: what belongs together.
+            detection: the latest of it.
+        """
+        count = detection.rule.count
+        if count is None or count.per_host:
+            return (detection,)
+        self.sightings += 1
+        key = (flow, detection.rule.id, count.digest)
+        return self._flow_windows.add(key, count.at_least, count.within, detection.facts.time, detection)
 
     def hold(
         self, reports: Reports, detection: Detection, flow: Flow, spoke: Sequence[bool], now: int
@@ -132,6 +158,10 @@ class Reporter:
 
     def report(self, reports: Reports, detection: Detection) -> None:
         """Count a hit of a flow that needs no answer."""
+        count = detection.rule.count
+        if count is not None and count.per_host:
+            self._sight(detection, detection.flow_id)
+            return
         reported = reports.by_rule.get(detection.rule.id)
         if reported is None:
             reported = reports.by_rule[detection.rule.id] = Reported()
@@ -139,6 +169,10 @@ class Reporter:
 
     def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> None:
         """Count a hit of a datagram; ``flow`` is what belongs together as far as event lines are concerned."""
+        count = detection.rule.count
+        if count is not None and count.per_host:
+            self._sight(detection, number_of(flow))
+            return
         key = (*flow, detection.rule.id)
         reported = self._datagrams.pop(key, None) or Reported()
         self._datagrams[key] = reported
@@ -153,20 +187,43 @@ class Reporter:
         self.report(reports, one.detection)
 
     def _report(self, reported: Reported, detection: Detection) -> None:
-        reported.count += 1
-        detection.count = reported.count
+        is_due = reported.note(detection.confidence, detection.facts.time, self._repeat_interval)
+        self._tell(detection, reported.count, is_due=is_due)
+
+    def _tell(self, detection: Detection, count: int, *, is_due: bool) -> None:
+        detection.count = count
         self.hits += 1
         self._hit(detection)
-        now = detection.facts.time
-        due = (
-            reported.confidence is None
-            or detection.confidence > reported.confidence
-            or abs(now - reported.time) >= self._repeat_interval
-        )
-        if due:
-            reported.confidence = max(detection.confidence, reported.confidence or detection.confidence)
-            reported.time = now
+        if is_due:
             self._event(detection)
+
+    # ── counting by host ─────────────────────────────────────────────────────────────────────────────────
+
+    def _sight(self, detection: Detection, flow: int) -> None:
+        """Tell of a message that may, with others of its host, make a hit."""
+        self.sightings += 1
+        rule = detection.rule
+        sighting = Sighting(
+            host=detection.host,
+            rule=rule.id,
+            asks=rule.count.digest,
+            severity=int(rule.severity),
+            confidence=int(detection.confidence),
+            at_least=rule.count.limit(detection.host, self._tenant_of),
+            within=rule.count.within,
+            time=detection.facts.time,
+            flow=flow,
+        )
+        self._sighting(sighting, detection)
+
+    def _count_here(self, sighting: Sighting, detection: Detection) -> None:
+        for hit in self._hosts.add(sighting, detection):
+            self._tell(hit.item, hit.told, is_due=hit.is_due)
+
+
+def number_of(flow: tuple[object, ...]) -> int:
+    """A number for what belongs together, the same in every process: 48 bits."""
+    return int.from_bytes(hashlib.blake2s(repr(flow).encode(), digest_size=6).digest(), "big")
 
 
 def seen_of(flow: Flow, facts: Facts) -> str:

@@ -23,6 +23,7 @@ from sniffer.gate.compiler import watched
 from sniffer.model import Confidence, Severity
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
+from sniffer.sinks.networks import HostNames
 from sniffer.sinks.privacy import Privacy
 from sniffer.sinks.stats import make_stats
 from sniffer.totals import Totals, continued
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sniffer.model import Detection
+    from sniffer.sinks.networks import Network
 
 MAX_HOSTS: Final = 100_000
 MAX_SERVERS: Final = 64
@@ -48,6 +50,7 @@ class ScanSettings:
     json: bool = False
     continuous: bool = False
     jobs: int = 1
+    tenants: tuple[tuple[str, tuple[Network, ...]], ...] = ()  # rules may have thresholds by tenant
 
 
 @dataclass(slots=True)
@@ -119,6 +122,7 @@ class Result:
     faults: list[str] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)  # by rule and confidence
+    differing: list[str] = field(default_factory=list)  # rules about which both matchers disagreed
 
     def merge(self, other: Result) -> None:
         """Add the result of another file."""
@@ -133,6 +137,7 @@ class Result:
         self.expected += other.expected
         self.unreadable += other.unreadable
         self.faults += other.faults
+        self.differing = sorted({*self.differing, *other.differing})
         self.hits.update(other.hits)
 
 
@@ -148,6 +153,8 @@ class Scanner:
         self._settings = settings
         self._write = write or self.result.events.append
         self._file = ""
+        self._tenants = HostNames(tenants=settings.tenants)
+        self._differing: set[str] = set()
         self._engine: Engine | None = None
         self._interfaces: list[str] = []
 
@@ -166,6 +173,7 @@ class Scanner:
                 settings=self._settings.engine,
                 hit=self._hit,
                 event=self._event,
+                tenant_of=self._tenants.tenant,
             )
         first = len(self._interfaces)
         try:
@@ -189,6 +197,8 @@ class Scanner:
         if self._engine is not None:
             self._engine.finish()
             self.result.totals = continued(self.result.totals, self._engine.totals())
+            self._differing.update(self._engine.differing)
+            self.result.differing = sorted(self._differing)
             self._engine = None
 
     def _hit(self, detection: Detection) -> None:

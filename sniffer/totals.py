@@ -61,6 +61,7 @@ class Totals(msgspec.Struct):
     one_sided_ratio: float = 0.0  # of the gate's flows that carry data
     facts: dict[str, int] = {}  # messages by fact, every declared fact present
     oddities: dict[str, int] = {}  # by kind, every declared kind present
+    sightings: int = 0  # messages that rules with a count asked for, hits or not
     hits: int = 0
     interfaces: dict[str, InterfaceTotals] = {}
 

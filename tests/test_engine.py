@@ -100,6 +100,21 @@ def test_new_rules_apply_to_running_flows(ruleset: RuleSet, tmp_path: Path) -> N
     assert [hit.rule.id for hit in run.hits] == ["stratum-v1-subscribe", "only-this"]
 
 
+def test_the_paranoid_believe_the_plain_matcher(tmp_path: Path) -> None:
+    """Where the index lost a rule, its hits are told all the same; each such message is an oddity, the rule is named."""
+    talk = build.Conversation().open().send(0, SUBSCRIBE).send(0, SUBMIT).send(0, SUBMIT)
+    match = "{fact: stratum.method, equals: mining.submit}"
+    found = []
+    for paranoid, breaks in ((False, False), (True, False), (True, True), (False, True)):
+        rules = rulefolder.load_match(tmp_path / f"{paranoid}{breaks}", match)
+        if breaks:
+            rules._by_value.clear()
+        engine = Run(rules, paranoid=paranoid).feed(talk).engine
+        totals = engine.totals()
+        found.append((totals.hits, totals.oddities["matcher_differs"], list(engine.differing)))
+    assert found == [(2, 0, []), (2, 0, []), (2, 2, ["a-rule"]), (0, 0, [])]
+
+
 @pytest.mark.parametrize(
     "match",
     [
@@ -123,6 +138,27 @@ def test_rules_may_ask_for_the_ends_of_a_flow(match: str, tmp_path: Path) -> Non
     hosts = [hit.host for hit in run.hits]
     assert hosts[:2] == [bytes([10, 0, 0, 7])] * 2
     assert len(hosts) == 2 + ("transport" in match)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7])
+def test_rules_may_ask_what_the_flow_told(cut: int, tmp_path: Path) -> None:
+    """A share can be judged by the agent and the account of its session, not by those of a later login or another flow."""
+    wanted = "{all: [{fact: stratum.method, equals: mining.submit}, {fact: flow.agent, starts_with: cgminer}, {fact: flow.user, equals: bc1qexample.rig1}]}"
+    login = '{"id": 2, "method": "mining.authorize", "params": ["bc1qexample.rig1", "secret"]}\n'
+    other = build.Conversation(client=("10.0.0.8", 40_001)).open().send(0, SUBMIT)
+    talk = build.Conversation().open()
+    bytes_sent = (SUBMIT.replace("bc1qexample", "bc1qother") + SUBSCRIBE + login + SUBMIT + SUBMIT).encode()
+    for at in range(0, len(bytes_sent), cut or len(bytes_sent)):
+        talk.send(0, bytes_sent[at : at + (cut or len(bytes_sent))])
+    run = Run(rulefolder.load_match(tmp_path, wanted)).feed(other).feed(talk)
+    run.engine.finish()
+    assert [hit.host for hit in run.hits] == [bytes([10, 0, 0, 7])] * 2
+    assert run.hits[0].match.reasons == (
+        "stratum.method = mining.submit",
+        "flow.agent starts_with cgminer (cgminer/4.11.1)",
+        "flow.user = bc1qexample.rig1",
+    )
+    assert run.engine.totals().facts["flow.agent"] == 0  # a fact of the flow, not of a message
 
 
 def test_http_flow_stays_open_for_the_next_request(ruleset: RuleSet) -> None:

@@ -20,6 +20,48 @@ def test_shipped_rule(identifier: str) -> None:
     assert list(check_rule(rule, RULESET)) == []
 
 
+COUNTING = """
+- id: many-shares
+  title: many shares
+  severity: low
+  confidence: confirmed
+  match: {count: {at_least: 20, within: 60s, per: PER, of: {fact: stratum.method, equals: mining.submit}}}
+  examples:
+    hits:
+      - {client: '{"id":4,"method":"mining.submit","params":["w.1","bf","00000001","504e86ed","b2957c02"]}', repeat: 20, every: 3s}
+      - {facts: {stratum.method: mining.submit}, repeat: 20}
+    misses:
+      - {client: '{"id":4,"method":"mining.submit","params":["w.1","bf","00000001","504e86ed","b2957c02"]}', repeat: 19}
+      - {client: '{"id":4,"method":"mining.submit","params":["w.1","bf","00000001","504e86ed","b2957c02"]}', repeat: 40, every: 4s}
+      - {client: '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}', repeat: 40}
+"""
+
+
+@pytest.mark.parametrize("per", ["flow", "host"])
+def test_repeated_examples(per: str, tmp_path: Path) -> None:
+    """A rule that counts is shown by examples that are seen several times, so far apart; one too few is a miss."""
+    (tmp_path / "r.yaml").write_text(COUNTING.replace("PER", per))
+    assert check_examples(load_rules([tmp_path])) == []
+    (tmp_path / "r.yaml").write_text(COUNTING.replace("PER", per).replace("every: 3s", "every: 4s"))
+    (problem,) = check_examples(load_rules([tmp_path]))
+    assert "does not hit" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("shown", "more"),
+    [("dns: stratum.pool.example", 2), ("tls: stratum.pool.example", 2), ("http: stratum.pool.example", 2)],
+)
+def test_names_may_be_repeated(shown: str, more: int, tmp_path: Path) -> None:
+    """Each way to show a name can be repeated."""
+    fact = {"dns": "dns.query", "tls": "tls.server_name", "http": "http.host"}[shown.partition(":")[0]]
+    (tmp_path / "r.yaml").write_text(
+        "- id: names\n  title: names\n  severity: low\n  confidence: suspected\n"
+        f"  match: {{count: {{at_least: {more}, within: 10s, of: {{fact: {fact}, domain_in: pool.example}}}}}}\n"
+        f"  examples: {{hits: [{{{shown}, repeat: {more}}}], misses: [{{{shown}}}]}}\n"
+    )
+    assert check_examples(load_rules([tmp_path])) == []
+
+
 def test_wrong_examples_are_found(tmp_path: Path) -> None:
     """An example that does not do what it says is a problem with the place of its rule."""
     (tmp_path / "r.yaml").write_text(

@@ -91,6 +91,61 @@ def test_json(mining: Path) -> None:
     assert books["expected"] == mining.stat().st_size
 
 
+def told(done: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
+    """Event lines, but for the number of the flow, which each run draws anew."""
+    return [{**event, "flow_id": 0} for event in lines(done) if event["event_type"] == "alert"]
+
+
+def test_paranoid(mining: Path) -> None:
+    """With every answer found twice the same is found, and nothing is said; where the index is broken, it is told."""
+    plain, twice = sniffer("scan", "--json", mining), sniffer("scan", "--json", "--paranoid", mining)
+    assert (twice.returncode, twice.stderr) == (0, b"")
+    found = told(plain)
+    assert len(found) == 3
+    assert told(twice) == found
+    breaks = "import sniffer.ruleset.matcher as m; m.RuleSet._index = lambda *_: None"
+    code = f"{breaks}; from sniffer.cli import main; main()"
+    command = [sys.executable, "-c", code, "scan", "--json", "--paranoid", str(mining)]
+    broken = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    assert told(broken) == found
+    assert lines(broken)[-1]["stats"]["oddities"]["matcher_differs"] == 3
+    complaints = broken.stderr.decode().splitlines()
+    assert [line.split(" about ")[1].split(":")[0] for line in complaints] == [
+        "stratum-v1-authorize",
+        "stratum-v1-difficulty",
+        "stratum-v1-subscribe",
+    ]
+
+
+def test_rules_that_count(mining: Path, tmp_path: Path) -> None:
+    """A rule that counts by host counts over the connections of one capture, by the tenant's number; not over two files."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(
+        "- id: busy\n  title: busy host\n  severity: low\n  confidence: confirmed\n"
+        "  match: {count: {at_least: 9, within: 60s, per: host, of: {fact: mining.message, exists: true},"
+        " thresholds: [{tenant: acme, at_least: 3}]}}\n"
+        "  examples: {hits: [{facts: {mining.message: x}, repeat: 9}], misses: [{facts: {mining.message: x}}]}\n"
+    )
+    config = tmp_path / "sniffer.yaml"
+    for tenant, hits in (("acme", 1), ("other", 0)):
+        config.write_text(f"tenants: [{{name: {tenant}, networks: [10.0.0.0/24]}}]\n")
+        done = sniffer("scan", "--json", "--rules", rules, "--config", config, mining)
+        assert done.returncode == 0, done.stderr
+        *events, stats = lines(done)
+        assert (stats["stats"]["hits"], stats["stats"]["sightings"]) == (hits, 3)
+        assert [event["mining"]["message"] for event in events] == ["mining.set_difficulty"] * hits
+        for event in events:
+            assert event["mining"]["reasons"][-1] == "count within 60 s, by host"
+    other = tmp_path / "other.pcap"
+    talk = build.Conversation(client=("10.0.0.7", 50_000)).open().send(0, SUBSCRIBE).send(0, AUTHORIZE)
+    other.write_bytes(build.pcap(talk.frames))
+    config.write_text("tenants: [{name: acme, networks: [10.0.0.0/24]}]\n")
+    for more, hits in (([], 1), (["--continuous"], 3)):
+        done = sniffer("scan", "--json", "--rules", rules, "--config", config, *more, mining, other)
+        assert lines(done)[-1]["stats"]["hits"] == hits
+
+
 def test_table(mining: Path) -> None:
     """By default a table with address, confidence and hits."""
     done = sniffer("scan", mining)

@@ -132,7 +132,7 @@ def shadowed(subject: Subject) -> Iterator[Found]:
 
 def shadows(wide: Rule, narrow: Rule, ruleset: RuleSet) -> bool:
     """Whether one rule makes another one needless; of two that ask the same, the later is."""
-    if wide.severity < narrow.severity or wide.confidence < narrow.confidence:
+    if wide.severity < narrow.severity or wide.confidence < narrow.confidence or wide.count is not None:
         return False
     if not implies(narrow.condition, wide.condition, ruleset.lists):
         return False

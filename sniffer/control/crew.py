@@ -53,6 +53,7 @@ class Member:
         self.lost: dict[str, None] = {}  # interfaces that were removed
         self.heard = 0.0  # monotonic time of the last books
         self.fault = ""  # what the worker's last self-test found wrong
+        self.differing: set[str] = set()  # rules about which its matchers disagreed
         self.supervisor = Supervisor(self, partial(make_job, number), command=command)
         self._crew = crew
         self._dropped = [0, 0]  # event lines: of workers before this one, of this one
@@ -86,6 +87,14 @@ class Member:
                 fault=snapshot.fault,
             )
         self.fault = snapshot.fault
+        for rule in snapshot.differing:
+            if rule not in self.differing:
+                self.differing.add(rule)
+                logger().error(
+                    "the matchers disagree about a rule: a defect; the plain one is believed",
+                    rule=rule,
+                    worker=self.name,
+                )
         if snapshot.dropped_hits or snapshot.dropped_events:
             logger().warning(
                 "the worker had no room for all of its news",

@@ -31,11 +31,12 @@ from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_chil
 from sniffer.control.rings import Rings
 from sniffer.control.routes import make_routes
 from sniffer.control.table import HostTable
+from sniffer.counts import HostCounts
 from sniffer.errors import EXIT_OK, SnifferError
 from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
 from sniffer.paths import rule_folders
-from sniffer.sinks.event import encode
+from sniffer.sinks.event import encode, recounted
 from sniffer.sinks.events import EventWriter
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, render
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from sniffer.capture.packet_socket import RingSettings
     from sniffer.config import Config
     from sniffer.control.records import Ended, Finished, News
+    from sniffer.counts import Sighting
+    from sniffer.totals import Totals
 
 TICK: Final = 0.5
 STATS_EVERY: Final = 60.0
@@ -72,6 +75,7 @@ class Options:
     table: bool = False
     seconds: float = 0.0  # to read for; 0: until told to stop
     rules: tuple[Path, ...] = ()
+    paranoid: bool = False  # each answer of the rules is found twice, and compared
     exit_at_end: bool = False  # end with the replay, in place of staying for its metrics
 
 
@@ -91,6 +95,10 @@ class Daemon:
             ipv6_prefix=hosts.ipv6_prefix,
             expire_after=hosts.expire_after,
             hold_seconds=hosts.hold_seconds,
+        )
+        self.counts: HostCounts[None] = HostCounts(
+            repeat_interval=int(config.events.repeat_interval * 1_000_000_000),
+            network_of=self.book.network_of,
         )
         self.health = Health(interfaces=dict.fromkeys(options.interfaces, False))
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
@@ -261,6 +269,7 @@ class Daemon:
             repeat_interval=int(config.events.repeat_interval * 1_000_000_000),
             cpu=cpu_of(number) if workers > 1 else None,
             shares=workers > 1,
+            paranoid=options.paranoid,
         )
         return job, sockets
 
@@ -280,15 +289,33 @@ class Daemon:
         if self.writer is not None:
             for line in news.events:
                 self.writer.write(line)
+        for sighting in news.sightings:
+            self._count(sighting, now)
+
+    def _count(self, sighting: Sighting, now: float) -> None:
+        """Count a sighting by host; it, and others that waited for it, may be hits."""
+        for hit in self.counts.add(sighting, None):
+            one = hit.sighting
+            severity, confidence = Severity(one.severity), Confidence(one.confidence)
+            self.book.hit(one.host, one.rule, severity, confidence, 1, one.time, now)
+            if hit.is_due and one.line and self.writer is not None:
+                self.writer.write(recounted(one.line, hit.told))
+
+    @property
+    def totals(self) -> Totals:
+        """The books of all workers, and what was counted here."""
+        totals, windows = self.crew.totals, self.counts.windows
+        totals.hits += windows.hits
+        if totals.oddities:
+            totals.oddities["window_evicted"] += windows.evicted + windows.given_up
+        return totals
 
     def ended(self, end: Ended) -> None:
         """The replay is over; its numbers stay up."""
         self._end = end
         for line in end.lines:
             logger().error(line.removeprefix("error: "))
-        logger().info(
-            "the replay has ended; metrics stay until told to stop", packets=self.crew.totals.packets
-        )
+        logger().info("the replay has ended; metrics stay until told to stop", packets=self.totals.packets)
 
     async def _reopen(self) -> None:
         """Give each worker a new socket for each lost interface that is there again."""
@@ -318,6 +345,8 @@ class Daemon:
         self.book.declare(
             (row.id, Severity(row.severity), Confidence(row.confidence)) for row in loaded.rules
         )
+        for tenant in sorted(set(loaded.tenants) - {tenant.name for tenant in self.config.tenants}):
+            logger().warning("a rule has a threshold for a tenant that is not configured", tenant=tenant)
 
     async def _reload(self) -> tuple[bool, str]:
         """Load the rules again; whatever is wrong, the old ones stay."""
@@ -365,10 +394,10 @@ class Daemon:
         return health
 
     def _metrics(self) -> bytes:
-        return render(self._current_health(), self.crew.totals, self.book)
+        return render(self._current_health(), self.totals, self.book)
 
     def _overview(self) -> dict[str, Any]:
-        return overview(self._current_health(), self.crew.totals, self.book, sensor=self.config.sensor.name)
+        return overview(self._current_health(), self.totals, self.book, sensor=self.config.sensor.name)
 
     def _healthy(self) -> tuple[bool, str]:
         if not self._reading.is_set():
@@ -384,7 +413,7 @@ class Daemon:
         return True, f"watching with {len(self._loaded.rules)} rules"
 
     def _status(self) -> str:
-        totals = self.crew.totals
+        totals = self.totals
         if self._end is not None:
             state = "replay ended"
         elif self.crew.is_up:
@@ -397,12 +426,12 @@ class Daemon:
 
     def _blind_spots(self) -> BlindSpots:
         # A replay's packets have a time of their own.
-        return measure(self.crew.totals, time.time() if self.options.replay is None else None)
+        return measure(self.totals, time.time() if self.options.replay is None else None)
 
     def _write_stats(self) -> None:
         if self.writer is None:
             return
-        totals = self.crew.totals
+        totals = self.totals
         drops = sum(books.drops + books.lost for books in totals.interfaces.values())
         stats = make_stats(totals, sensor=self.config.sensor.name, drops=drops, hosts=len(self.book))
         self.writer.write(encode(stats))

@@ -18,21 +18,32 @@ if TYPE_CHECKING:
     import socket
 
     from sniffer.control.records import FromWorker
+    from sniffer.counts import Sighting
     from sniffer.model import Detection
 
 MAX_ROWS: Final = 200_000
 MAX_LINES: Final = 10_000
 NEWS_LINES: Final = 2_000  # in one record
 NEWS_ROWS: Final = 20_000
+NEWS_SIGHTINGS: Final = 5_000
+MAX_SIGHTINGS: Final = 10_000
 
 
 class Outbox:
     """Hits and lines that the parent has not got yet."""
 
-    def __init__(self, sock: socket.socket, *, rows: int = MAX_ROWS, lines: int = MAX_LINES) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        rows: int = MAX_ROWS,
+        lines: int = MAX_LINES,
+        sightings: int = MAX_SIGHTINGS,
+    ) -> None:
         sock.setblocking(False)
         self._sock = sock
-        self._max_rows, self._max_lines = rows, lines
+        self._max_rows, self._max_lines, self._max_sightings = rows, lines, sightings
+        self._sightings: deque[Sighting] = deque()
         self._hits: dict[tuple[bytes, str, int, int], tuple[int, int]] = {}
         self._lines: deque[bytes] = deque()
         self._pending = bytearray()
@@ -50,6 +61,13 @@ class Outbox:
             return
         self._hits[key] = (count + 1, max(last, detection.facts.time))
 
+    def sighting(self, sighting: Sighting) -> None:
+        """Queue a sighting."""
+        if len(self._sightings) >= self._max_sightings:
+            self.dropped_hits += 1
+            return
+        self._sightings.append(sighting)
+
     def line(self, line: bytes) -> None:
         """Queue an event line."""
         if len(self._lines) >= self._max_lines:
@@ -59,8 +77,8 @@ class Outbox:
 
     @property
     def has_news(self) -> bool:
-        """Whether hits or lines wait to be put into a record."""
-        return bool(self._hits or self._lines)
+        """Whether hits, lines or sightings wait to be put into a record."""
+        return bool(self._hits or self._lines or self._sightings)
 
     @property
     def is_clear(self) -> bool:
@@ -79,7 +97,9 @@ class Outbox:
         keys = list(self._hits)[:NEWS_ROWS]
         hits = tuple(HitDelta(*key, *self._hits.pop(key)) for key in keys)
         lines = tuple(self._lines.popleft() for _ in range(min(NEWS_LINES, len(self._lines))))
-        self.put(News(hits, lines))
+        seen = self._sightings
+        sightings = tuple(seen.popleft() for _ in range(min(NEWS_SIGHTINGS, len(seen))))
+        self.put(News(hits, lines, sightings))
 
     def flush(self) -> None:
         """Write what the socket takes."""

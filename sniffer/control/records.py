@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from sniffer.capture.packet_socket import Position, RingSettings
+from sniffer.counts import Sighting  # noqa: TC001  # as below
 from sniffer.totals import Totals  # noqa: TC001  # msgspec reads annotations at run time
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     repeat_interval: int = 600_000_000_000  # nanoseconds
     cpu: int | None = None  # processor to stay on; None: any
     shares: bool = False  # there are other workers: tell what was learned
+    paranoid: bool = False  # each answer of the rules is found twice, and compared
 
 
 class NewRules(msgspec.Struct, tag="rules", frozen=True):
@@ -114,10 +116,11 @@ class HitDelta(msgspec.Struct, frozen=True, array_like=True):
 
 
 class News(msgspec.Struct, tag="news", frozen=True):
-    """Hits and event lines since the last one."""
+    """Hits, event lines and sightings since the last one."""
 
     hits: tuple[HitDelta, ...] = ()
     events: tuple[bytes, ...] = ()
+    sightings: tuple[Sighting, ...] = ()  # the parent counts them by host
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -126,9 +129,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     totals: Totals
     up: dict[str, bool] = {}  # interfaces with a carrier
     dropped_events: int = 0  # lines that found no room
-    dropped_hits: int = 0  # hits that found no room
+    dropped_hits: int = 0  # hits and sightings that found no room
     fault: str = ""  # what the last self-test found wrong
     positions: tuple[Position, ...] = ()  # how far each ring has been read, by these books
+    differing: tuple[str, ...] = ()  # rules about which both matchers disagreed
 
 
 class RulesInUse(msgspec.Struct, tag="rules-in-use", frozen=True):

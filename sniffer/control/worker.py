@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
     from sniffer.capture.source import Source
     from sniffer.control.records import ToWorker
+    from sniffer.counts import Sighting
     from sniffer.model import Batch, Detection
     from sniffer.ruleset import RuleSet
 
@@ -69,6 +70,7 @@ DRAIN: Final = 1.0  # seconds that a live source is still read after Stop
 SELFTEST_EVERY: Final = 60.0
 LAST_WORDS: Final = 3.0  # seconds that the parent has to take the last records
 MAX_DESCRIPTORS: Final = 8
+MAX_DIFFERING: Final = 20  # rules that are named to the parent
 
 
 class Link:
@@ -136,7 +138,11 @@ class Worker:
         self._engine = self._new_engine(self._ruleset)
 
     def _new_engine(self, ruleset: RuleSet) -> Engine:
-        settings = EngineSettings(one_sided=self.job.one_sided, repeat_interval=self.job.repeat_interval)
+        settings = EngineSettings(
+            one_sided=self.job.one_sided,
+            repeat_interval=self.job.repeat_interval,
+            paranoid=self.job.paranoid,
+        )
         return Engine(
             ruleset,
             interfaces=self.source.interfaces,
@@ -144,7 +150,13 @@ class Worker:
             hit=self.outbox.hit,
             event=self._event,
             learned=self._share if self.job.shares else None,
+            sighting=self._sighting,
+            tenant_of=self._tenant_of,
         )
+
+    def _tenant_of(self, host: bytes) -> str:
+        tenant = self._tenants.get(host)
+        return tenant["name"] if tenant else ""
 
     def _share(self, lesson: Lesson) -> None:
         """Tell the parent of a learned address, if the way is free: it is of use at once or hardly at all."""
@@ -154,15 +166,25 @@ class Worker:
 
     def _event(self, detection: Detection) -> None:
         if self.job.events:
-            event = make_event(
-                detection,
-                sensor=self.job.sensor,
-                interfaces=self.source.interfaces,
-                privacy=self._privacy,
-                filename=self._filename,
-                tenant=self._tenants.get(detection.host),
-            )
-            self.outbox.line(encode(event))
+            self.outbox.line(self._line(detection))
+
+    def _sighting(self, sighting: Sighting, detection: Detection) -> None:
+        """Tell the parent of a message that it counts by host, with a line about it: any may be the one that hits."""
+        sighting.lap = self._restarts
+        if self.job.events:
+            sighting.line = self._line(detection)
+        self.outbox.sighting(sighting)
+
+    def _line(self, detection: Detection) -> bytes:
+        event = make_event(
+            detection,
+            sensor=self.job.sensor,
+            interfaces=self.source.interfaces,
+            privacy=self._privacy,
+            filename=self._filename,
+            tenant=self._tenants.get(detection.host),
+        )
+        return encode(event)
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -313,6 +335,7 @@ class Worker:
             self.outbox.dropped_hits,
             self._fault,
             self._live.positions if self._live else (),
+            tuple(self._engine.differing)[:MAX_DIFFERING],
         )
 
     def take_leave(self, last: Finished, patience: float = LAST_WORDS) -> None:

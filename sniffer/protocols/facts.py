@@ -51,6 +51,21 @@ FACTS: Final[dict[str, FactInfo]] = {
     "mining.role": FactInfo(
         str, "what stands beside miners: backend, job-declaration, template-distribution", "backend"
     ),
+    # of every mining message: what its flow told last, in this message or in one before
+    "flow.user": FactInfo(str, "account or wallet that the flow told last", "bc1qexample.rig1"),
+    "flow.worker": FactInfo(str, "machine within the account that the flow told last", "rig1"),
+    "flow.password": FactInfo(str, "password that the flow told last", "d=65536"),
+    "flow.wallet_kind": FactInfo(str, "kind of wallet of the account that the flow told last", "monero"),
+    "flow.agent": FactInfo(str, "mining program that the flow told last", "cgminer/4.11.1"),
+    "flow.hardware": FactInfo(str, "machine model that the flow told last", "Antminer S9"),
+    "flow.pool": FactInfo(str, "pool address that the flow told last", "eu1-zcash.flypool.org:3333"),
+    "flow.coin": FactInfo(str, "coin that the flow told last", "DOGE"),
+    "flow.algorithm": FactInfo(str, "hash algorithm that the flow told last", "rx/0"),
+    "flow.difficulty": FactInfo(float, "share difficulty that the flow told last", "4096"),
+    "flow.hashes_per_share": FactInfo(
+        float, "expected hashes behind one share that the flow told last", "17592186044416"
+    ),
+    "flow.proxy": FactInfo(bool, "the flow told that it stands for several machines", "true"),
     # dialects
     "stratum.method": FactInfo(
         str, "method of a mining.* request or notification, lower case", "mining.submit"
@@ -99,6 +114,15 @@ FACTS: Final[dict[str, FactInfo]] = {
     "doh.resolver": FactInfo(str, "resolver for DNS over HTTPS or TLS that is talked to", "dns.example.org"),
     "p2p.network": FactInfo(str, "coin whose nodes greet each other", "bitcoin"),
 }
+
+FLOW_FACTS: Final = {
+    f"flow.{name}": f"mining.{name}"
+    for name in (
+        "user", "worker", "password", "wallet_kind", "agent", "hardware", "pool", "coin", "algorithm", "difficulty",
+        "hashes_per_share", "proxy",
+    )
+}  # fmt: skip
+"""What a flow told, and the fact of a message that told it."""
 
 NAME_FACTS: Final = (
     "dns.query", "dns.answer", "tls.server_name", "tls.certificate_name", "http.host", "connect.host",

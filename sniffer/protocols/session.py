@@ -76,7 +76,7 @@ class Session:
     """The state of one flow."""
 
     __slots__ = (
-        "_accounts", "_asked", "_held", "_last", "_oddities", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
+        "_accounts", "_asked", "_held", "_last", "_oddities", "_so_far", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
         "ports", "protocol", "sessions", "signs", "spoke", "targets", "told",
     )  # fmt: skip
 
@@ -94,6 +94,9 @@ class Session:
         self.heard = [False, False]
         self.spoke = [False, False]  # a mining message was read from this side
         self.told: dict[str, Value] = {}
+        self._so_far: Mapping[
+            str, Value
+        ] = {}  # the same, as of the last message: never changed, only replaced
         self.signs = 0  # weak messages and hints so far: they keep an unidentified flow alive
         self.polls: deque[int] = deque(
             maxlen=MAX_POLLS
@@ -300,11 +303,23 @@ class Session:
         self._note_account(reading, values, asked)
         self._note_difficulty(reading, values, family, asked)
         remembered = WISHED if reading.sender is Role.CLIENT and not reading.share else REMEMBERED
+        told, is_news = self.told, False
         for name, value in values.items():
-            if name in remembered:
-                self.told[name] = value
+            if name in remembered and told.get(name) != value:
+                told[name] = value
+                is_news = True
+        if is_news:
+            self._so_far = dict(told)
         return Facts(
-            family, reading.message, sender, values, origin.side, origin.time, origin.end, mining=True
+            family,
+            reading.message,
+            sender,
+            values,
+            origin.side,
+            origin.time,
+            origin.end,
+            mining=True,
+            told=self._so_far,
         )
 
     def _note_account(self, reading: Reading, values: dict[str, Value], asked: Asked | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sniffer.errors import Problem, printable
 from sniffer.model import Listed, Match, Value
-from sniffer.protocols.facts import FACTS, NAME_FACTS
+from sniffer.protocols.facts import FACTS, FLOW_FACTS, NAME_FACTS
 from sniffer.ruleset.domains import normalise
 from sniffer.ruleset.operators import LOWER_FACTS, OPERATORS, operator_for
 from sniffer.strictyaml import Document, Place, suggest
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 MAX_REASON: Final = 120
 LATER: Final = {
-    "count": "counting within a window is not supported by this version",
     "payload": "rules on raw bytes are not supported by this version",
 }
+COUNT_PLACE: Final = (
+    "put it at the top of match, or into the list under all there; what it counts goes under of"
+)
 NOTHING: Final = Match(False)
 JOINTS: Final = ("all", "any", "not")
 NAMED_BY: Final = ("domain_in", "equals", "in")
@@ -106,7 +108,8 @@ class Clause:
     @property
     def is_narrow(self) -> bool:
         """Whether the gate can tell which packets this may concern: by opening bytes, or by a listed name."""
-        return self.fact.startswith(MINING_FACTS) or (self.fact in NAME_FACTS and self.operator in NAMED_BY)
+        mines = self.fact.startswith(MINING_FACTS) or self.fact in FLOW_FACTS
+        return mines or (self.fact in NAME_FACTS and self.operator in NAMED_BY)
 
     def clauses(self) -> Sequence[Clause]:
         """This one."""
@@ -248,6 +251,9 @@ def _parse(data: Any, place: Place, lists: Lists, complain: Complain) -> Conditi
         if word in data:
             complain((*place, word), "unsupported", why, "leave it out")
             return None
+    if "count" in data:
+        complain((*place, "count"), "count", "'count' stands too deep", COUNT_PLACE)
+        return None
     joined = [word for word in JOINTS if word in data]
     if not joined:
         return _clause(data, place, lists, complain)

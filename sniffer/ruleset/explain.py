@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sniffer.errors import printable
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
+from sniffer.ruleset.count import SECOND
 from sniffer.ruleset.dates import newest
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def explain(rule: Rule, lists: Lists) -> str:
         f"category    {rule.category}",
         f"written     {rule.file}:{rule.line}, revision {rule.rev}{since}, signature {rule.signature_id}",
         "",
+        *counted(rule),
         "It hits a message if",
         *describe(rule.condition),
         "",
@@ -78,6 +80,20 @@ def explain(rule: Rule, lists: Lists) -> str:
     if rule.references:
         lines += ["", "References", *(f"  {reference}" for reference in rule.references)]
     return "\n".join(lines)
+
+
+def counted(rule: Rule) -> Iterator[str]:
+    """How many messages it takes, where one is not enough."""
+    count = rule.count
+    if count is None:
+        return
+    unit = "host" if count.per_host else "flow"
+    yield f"counts, by {unit}: at least {count.at_least} messages within {count.within / SECOND:g} s that are as follows"
+    for network, at_least in count.networks:
+        yield f"  in {network}: at least {at_least}"
+    for tenant, at_least in count.tenants.items():
+        yield f"  of {printable(tenant)}: at least {at_least}"
+    yield ""
 
 
 def describe(node: Condition, indent: int = 2) -> Iterator[str]:

@@ -15,7 +15,7 @@ import msgspec
 import re2
 
 from sniffer.errors import ConfigError, Problem
-from sniffer.ruleset.conditions import parse_condition
+from sniffer.ruleset.count import parse_match
 from sniffer.ruleset.datafile import with_data
 from sniffer.ruleset.lint import endpoint_faults, example_faults, rule_faults
 from sniffer.ruleset.lists import Lists, NamedList
@@ -279,10 +279,10 @@ class _Builder:
             self.problems += error.problems
             shape = None
         match = document.data[number].get("match")
-        condition = (
-            parse_condition(match, (*place, "match"), document, lists, self.problems)
+        condition, count = (
+            parse_match(match, (*place, "match"), document, lists, self.problems)
             if match is not None
-            else None
+            else (None, None)
         )
         if shape is None or condition is None:
             return None
@@ -302,7 +302,7 @@ class _Builder:
             what = f"rules {shape.id} and {self._signatures[signature]} share signature_id {signature}"
             self._complain(document, (*place, "id"), "repeated", what, "give one of them a signature_id")
         self._signatures[signature] = shape.id
-        rule = make_rule(shape, condition, document.file, line)
+        rule = make_rule(shape, condition, count, document.file, line)
         for fault in rule_faults(rule):
             self._complain(document, (*place, "match"), "condition", fault, "leave one of them out")
         for where, fault, remedy in example_faults(rule):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sniffer.model import Match
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
 from sniffer.ruleset.conditions import NAMED_BY
 from sniffer.ruleset.domains import normalise
@@ -16,7 +17,7 @@ from sniffer.ruleset.domains import normalise
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sniffer.model import Endpoint, Match, Value
+    from sniffer.model import Endpoint, Value
     from sniffer.ruleset.conditions import Clause
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
@@ -25,6 +26,14 @@ MAX_ANSWERS: Final = 4_096  # remembered
 
 Answers: TypeAlias = "Sequence[tuple[Rule, Match]]"
 """Rules that match a message, in order of the files."""
+
+
+def ask(rule: Rule, facts: Mapping[str, Value]) -> Match:
+    """A rule's answer to one message; where the rule counts, that is among the reasons."""
+    found = rule.condition.match(facts)
+    if found and rule.count is not None:
+        return Match(True, (*found.reasons, rule.count.reason), found.endpoint)
+    return found
 
 
 class RuleSet:
@@ -100,11 +109,20 @@ class RuleSet:
             if table:
                 numbers.update(table.get(value, ()))
         rules = self.rules
-        return tuple((rules[n], found) for n in sorted(numbers) if (found := rules[n].condition.match(facts)))
+        return tuple((rules[n], found) for n in sorted(numbers) if (found := ask(rules[n], facts)))
 
     def match_plainly(self, facts: Mapping[str, Value]) -> Answers:
         """The same without index and memory: what :meth:`match` is held equal to."""
-        return tuple((rule, found) for rule in self.rules if (found := rule.condition.match(facts)))
+        return tuple((rule, found) for rule in self.rules if (found := ask(rule, facts)))
+
+    def match_twice(self, facts: Mapping[str, Value]) -> tuple[Answers, list[str]]:
+        """The plain answer, and the identifiers of rules about which :meth:`match` says something else."""
+        plain, quick = self.match_plainly(facts), tuple(self.match(facts))
+        if plain == quick:
+            return plain, []
+        sides = ({rule.id: match for rule, match in answers} for answers in (plain, quick))
+        one, other = sides
+        return plain, [rule.id for rule in self.rules if one.get(rule.id) != other.get(rule.id)]
 
     def members(self, name: str) -> Sequence[Any]:
         """Members of a list that is written down; none where there is no such list."""

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sniffer.config import Duration  # noqa: TC001 -- as above
 from sniffer.model import Confidence, Endpoint, Severity
 from sniffer.ruleset.datafile import MAX_ENTRIES, Format
 from sniffer.ruleset.domains import HostPattern, checked
 
 if TYPE_CHECKING:
     from sniffer.ruleset.conditions import Condition
+    from sniffer.ruleset.count import Count
 
 FIRST_SIGNATURE: Final = 9_000_000
 SIGNATURES: Final = 900_000
@@ -44,6 +46,8 @@ class Example(Strict):
     tls: str = Field("", description="the server name of a TLS ClientHello")
     http: str = Field("", description="the host of an HTTP request")
     facts: dict[str, str | int | float | bool] = Field({}, description="facts by name")
+    repeat: int = Field(1, ge=1, le=10_000, description="how often all of it is seen, one after the other")
+    every: Duration = Field(0.0, le=86_400, description="time from one to the next")
 
     @field_validator("client_hex", "server_hex")
     @classmethod
@@ -288,7 +292,8 @@ class Rule:
     category: str
     rev: int
     signature_id: int
-    condition: Condition
+    condition: Condition  # what one message must be like
+    count: Count | None  # how many such messages make a hit; None: each is one
     examples: Examples
     sees: str
     misses: str
@@ -303,8 +308,8 @@ def signature_of(identifier: str) -> int:
     return FIRST_SIGNATURE + zlib.crc32(identifier.encode()) % SIGNATURES
 
 
-def make_rule(shape: RuleShape, condition: Condition, file: str, line: int) -> Rule:
-    """Join a rule's shape and its condition."""
+def make_rule(shape: RuleShape, condition: Condition, count: Count | None, file: str, line: int) -> Rule:
+    """Join a rule's shape, its condition and its count."""
     return Rule(
         id=shape.id,
         title=shape.title,
@@ -314,6 +319,7 @@ def make_rule(shape: RuleShape, condition: Condition, file: str, line: int) -> R
         rev=shape.rev,
         signature_id=shape.signature_id or signature_of(shape.id),
         condition=condition,
+        count=count,
         examples=shape.examples,
         sees=shape.sees,
         misses=shape.misses,

@@ -13,10 +13,12 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from sniffer.protocols.facts import FACTS
+from sniffer.ruleset.count import CountShape
 from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape
 from sniffer.ruleset.operators import MAX_REGEX, OPERATORS
 
 CONDITION: Final = {"$ref": "#/$defs/Condition"}
+COUNT: Final = {"$ref": "#/$defs/Count"}
 LIST_NAME: Final = {"type": "string", "pattern": "^@[a-z]"}
 TEXT: Final = {"type": "string", "minLength": 1}
 NUMBER: Final = {"type": "number"}
@@ -45,10 +47,11 @@ def rules_schema() -> dict[str, Any]:
     schema = adapter.json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Rules, pool endpoints and lists of sniffer"
-    schema["$defs"]["RuleShape"]["properties"]["match"] = {**CONDITION, "description": "what must hold"}
+    schema["$defs"]["RuleShape"]["properties"]["match"] = match_schema()
     schema["$defs"]["Example"]["properties"]["facts"] |= facts_schema()
     schema["$defs"]["Example"]["minProperties"] = 1
     schema["$defs"]["Condition"] = condition_schema()
+    schema["$defs"] |= count_definitions()
     return schema
 
 
@@ -59,6 +62,32 @@ def facts_schema() -> dict[str, Any]:
         for name, info in FACTS.items()
     }
     return {"properties": properties, "additionalProperties": False}
+
+
+def match_schema() -> dict[str, Any]:
+    """A condition, or a count, which may stand in the topmost list under all."""
+    part = {"anyOf": [CONDITION, COUNT]}
+    joined = {
+        "type": "object",
+        "properties": {"all": {"type": "array", "minItems": 1, "items": part}},
+        "required": ["all"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [CONDITION, COUNT, joined], "description": "what must hold"}
+
+
+def count_definitions() -> dict[str, Any]:
+    """Definitions of a count, and of what its thresholds are like."""
+    shape = CountShape.model_json_schema(ref_template="#/$defs/{model}")
+    definitions: dict[str, Any] = shape.pop("$defs")
+    shape["properties"]["of"] = {**CONDITION, "description": shape["properties"]["of"]["description"]}
+    definitions["Count"] = {
+        "type": "object",
+        "properties": {"count": shape},
+        "required": ["count"],
+        "additionalProperties": False,
+    }
+    return definitions
 
 
 def condition_schema() -> dict[str, Any]:

@@ -136,6 +136,10 @@ class HostBook:
     def __len__(self) -> int:
         return len(self._low) + len(self._high)
 
+    def network_of(self, host: bytes) -> bytes:
+        """What an address is counted by, packed: itself, or the first address of its IPv6 network."""
+        return self._names.network(host)
+
     def declare(self, rules: Iterable[tuple[str, Severity, Confidence]]) -> None:
         """Have counters at 0 for loaded rules: (id, severity, the most that the rule can claim)."""
         for rule, severity, most in rules:

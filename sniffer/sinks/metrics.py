@@ -244,6 +244,11 @@ class DaemonCollector(Collector):
         yield _counters(
             "facts", "Messages that told a fact, by fact.", "fact", _complete(FACTS, totals.facts)
         )
+        yield _counter(
+            "sightings",
+            "Messages that rules with a count asked for; those that reach it are hits.",
+            totals.sightings,
+        )
         yield _counters(
             "oddities",
             "Nonsense on the wire, by kind.",

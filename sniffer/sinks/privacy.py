@@ -12,7 +12,10 @@ from typing import Final
 
 from sniffer.errors import UsageError
 
-PRIVATE: Final = ("mining.user", "mining.worker", "mining.password")
+PRIVATE: Final = (
+    "mining.user", "mining.worker", "mining.password",
+    "flow.user", "flow.worker", "flow.password",
+)  # fmt: skip
 """Facts that say who mines, or with what secret."""
 
 DIGEST_BYTES: Final = 8

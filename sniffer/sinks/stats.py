@@ -45,6 +45,7 @@ def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: A
             "flows_evicted": totals.flows_evicted,
             "facts": {name: count for name, count in totals.facts.items() if count},
             "oddities": {name: count for name, count in totals.oddities.items() if count},
+            "sightings": totals.sightings,
             "hits": totals.hits,
             "hosts": hosts,
             **more,

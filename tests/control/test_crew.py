@@ -77,6 +77,22 @@ def run(crew: Crew) -> Finished:
     return asyncio.run(asyncio.wait_for(crew.run(), 60))
 
 
+def test_matchers_that_disagree_are_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What the paranoid find is logged once for each rule and worker, however often the board says so."""
+    crew, _ = make(
+        tmp_path,
+        "say(Ready())\n"
+        "for n in range(3):\n"
+        "    board.turn(); board.write(Snapshot(Totals(packets=n), {}, differing=('a-rule', 'b-rule')[:1 + n])); time.sleep(0.7)\n"
+        "say(Finished())",
+        count=1,
+    )
+    run(crew)
+    told = [line for line in "".join(capfd.readouterr()).splitlines() if "disagree" in line]
+    assert len(told) == 2
+    assert ("a-rule" in told[0], "b-rule" in told[1]) == (True, True)
+
+
 def test_books_of_all_are_added(tmp_path: Path) -> None:
     """Packets, flows and hits of every worker count; it is ready once, when all are."""
     crew, listener = make(

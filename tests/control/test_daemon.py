@@ -176,6 +176,47 @@ def test_a_stop_before_it_has_started(start: Callable[..., Daemon], miner: Path)
         assert took < 5
 
 
+COUNTING = RULE.replace(
+    "match: {fact: stratum.method, equals: mining.submit}",
+    "match: {count: {at_least: 9, within: 60s, per: host, of: {fact: stratum.method, equals: mining.submit},"
+    " thresholds: [{tenant: acme, at_least: NUMBER}, {tenant: emca, at_least: 1}]}}",
+).replace("mining.submit}}]", "mining.submit}, repeat: 9}]")
+
+
+def test_hits_are_counted_by_host(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """From the number of its tenant on, messages of a host are hits: in the metrics, in the events, in the books."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(COUNTING.replace("NUMBER", "2"))
+    config = "tenants: [{name: acme, networks: [10.0.0.0/8]}]\n"
+    daemon = start("--replay", miner, "--rules", rules, "--paranoid", config=config)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric('sniffer_host_hits_total{ip="10.0.0.7"[^}]*}') == 2, "two hits", 5)
+    assert daemon.metric("sniffer_sightings_total") == 3
+    assert daemon.metric('sniffer_oddities_total{kind="matcher_differs"}') == 0
+    (warning,) = [line for line in daemon.log() if "tenant that is not configured" in line["event"]]
+    assert warning["tenant"] == "emca"
+    assert daemon.stop()[0] == 0
+    alert, stats = (json.loads(line) for line in daemon.events.read_bytes().splitlines())
+    assert (alert["mining"]["count"], alert["mining"]["confidence"]) == (1, "confirmed")
+    assert alert["tenant"]["name"] == "acme"
+    assert (stats["stats"]["hits"], stats["stats"]["sightings"]) == (2, 3)
+
+
+def test_a_lap_is_no_continuation(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """A capture of three shares that is played again and again never makes four within a minute."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(COUNTING.replace("NUMBER", "4"))
+    config = "tenants: [{name: acme, networks: [10.0.0.0/8]}]\n"
+    daemon = start("--replay", miner, "--speed", "20", "--loop", "--rules", rules, config=config)
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    daemon.until(lambda: daemon.metric("sniffer_sightings_total") > 12, "four laps")
+    assert daemon.metric("sniffer_host_hits_total") == 0
+    assert daemon.metric("sniffer_hits_total") == 0
+    assert daemon.stop()[0] == 0
+
+
 def test_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
     """HUP takes new rules at once; a broken set is told everywhere and the old one stays; a mended one is taken."""
     rules = tmp_path / "rules"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sniffer.control.outbox import Outbox
+from sniffer.control.outbox import NEWS_SIGHTINGS, Outbox
 from sniffer.control.records import News, Unframer, from_worker
+from sniffer.counts import Sighting
 from sniffer.model import Confidence, Severity
 
 if TYPE_CHECKING:
@@ -109,6 +110,35 @@ def test_a_flood_has_a_bound(pair: tuple[socket.socket, socket.socket]) -> None:
     assert (len(outbox._hits), len(outbox._lines)) == (100, 10)
     assert (outbox.dropped_hits, outbox.dropped_events) == (900, 990)
     assert outbox._hits[(5).to_bytes(4, "big"), "r", 3, 3][0] == 2
+
+
+def sighting(flow: int) -> Sighting:
+    """A sighting; its flow tells it apart."""
+    return Sighting(b"\x0a\0\0\1", "r", "digest", 3, 3, 20, 60 * 10**9, flow, flow)
+
+
+def test_sightings_leave_in_order(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Every sighting travels by itself, since the parent needs its time; as many in a record as one takes."""
+    outbox = Outbox(pair[0])
+    for number in range(NEWS_SIGHTINGS + 5):
+        outbox.sighting(sighting(number))
+    assert outbox.has_news
+    reader, got = Reader(pair[1]), []
+    while outbox.has_news or not outbox.is_clear:
+        outbox.flush()
+        outbox.put_news()
+        got += reader.news()
+    got += reader.news()
+    assert [len(news.sightings) for news in got] == [NEWS_SIGHTINGS, 5]
+    assert [one.flow for news in got for one in news.sightings] == list(range(NEWS_SIGHTINGS + 5))
+
+
+def test_a_flood_of_sightings_has_a_bound(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Sightings beyond the limit are counted with the hits that found no room."""
+    outbox = Outbox(pair[0], sightings=10)
+    for number in range(1_000):
+        outbox.sighting(sighting(number))
+    assert (len(outbox._sightings), outbox.dropped_hits) == (10, 990)
 
 
 def test_a_parent_that_has_gone(pair: tuple[socket.socket, socket.socket]) -> None:

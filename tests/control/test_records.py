@@ -26,6 +26,7 @@ from sniffer.control.records import (
     Unframer,
     frame,
 )
+from sniffer.counts import Sighting
 
 TO_WORKER = [
     Job(
@@ -47,6 +48,13 @@ TO_WORKER = [
 FROM_WORKER = [
     Ready(),
     News((HitDelta(b"\x0a\0\0\7", "stratum-v1-submit", 3, 3, 17, 1_700_000_000_000_000_000),), (b"{}\n",)),
+    News(
+        sightings=(
+            Sighting(
+                b"\x0a\0\0\7", "r", "ab", 3, 2, 20, 60 * 10**9, 1_700_000_000 * 10**9, 1 << 47, 1, b"{}\n"
+            ),
+        )
+    ),
     RulesInUse(2, "no"),
     Lost("eth0"),
     Ended(("error: a",), 66),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import frames as build
 import msgspec
 import pytest
-from control.conftest import SUBMIT
+from control.conftest import OWN_RULE, SUBMIT
 
 from sniffer.control import records
 from sniffer.control.board import Board
@@ -33,6 +33,7 @@ from sniffer.control.records import (
     Unframer,
     frame,
 )
+from sniffer.control.reload import load
 from sniffer.control.supervisor import COMMAND
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from sniffer.control.records import FromWorker, ToWorker
     from sniffer.control.reload import Loaded
+    from sniffer.counts import Sighting
 
 
 class Parent:
@@ -145,6 +147,40 @@ def test_a_capture_is_told_whole(parent: Parent, shipped: Loaded, miner: Path) -
     assert lines[0]["pcap_filename"] == "miner.pcap"
     assert lines[0]["sensor"] == "s1"
     assert lines[0]["tenant"] == {"name": "acme", "contact": "noc@acme.example"}
+
+
+COUNTING = (
+    OWN_RULE.replace(
+        "match: {fact: stratum.method, equals: mining.submit}",
+        "match: {count: {at_least: 4, within: 60s, per: host, of: {fact: stratum.method, equals: mining.submit}}}",
+    )
+    .replace("mining.submit}}]", "mining.submit}, repeat: 4}]")
+    .replace("EXAMPLE", "mining.ping")
+)
+
+
+def test_sightings_are_told_one_by_one(parent: Parent, miner: Path, tmp_path: Path) -> None:
+    """Of a rule that counts by host every message is told, with a line and its lap, and none is a hit yet; paranoid or not."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(COUNTING)
+    dump = load([rules]).dump
+    parent.send(Job(dump, replay=ReplayJob(str(miner), 20.0, loop=True), events=True, paranoid=True))
+    sightings: list[Sighting] = []
+    while len(sightings) < 7:
+        news = parent.until(News)
+        assert isinstance(news, News)
+        assert not news.hits
+        assert not news.events
+        sightings += news.sightings
+    assert [one.lap for one in sightings[:7]] == [0, 0, 0, 1, 1, 1, 2]
+    assert {(one.rule, one.host, one.at_least, one.within) for one in sightings} == {
+        ("own-submit", bytes([10, 0, 0, 7]), 4, 60 * 10**9)
+    }
+    assert {json.loads(one.line)["mining"]["message"] for one in sightings} == {"mining.submit"}
+    books = parent.until_next()
+    assert books.totals.sightings >= len(sightings)
+    assert (books.totals.hits, books.differing, books.totals.oddities["matcher_differs"]) == (0, (), 0)
 
 
 def test_lines_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path) -> None:

@@ -109,7 +109,13 @@ def expected(story: Path) -> dict[str, dict[str, int]]:
 
 
 def play(
-    capture: Path, tmp_path: Path, *, workers: int = 1, kernel_filter: str = "none"
+    capture: Path,
+    tmp_path: Path,
+    *,
+    workers: int = 1,
+    kernel_filter: str = "none",
+    rules: Path | None = None,
+    speed: float | None = None,
 ) -> dict[str, Counter[str]]:
     """Play a capture to a daemon on the link; return the hits of each address on its metrics page."""
     config = tmp_path / "sniffer.yaml"
@@ -125,6 +131,7 @@ def play(
         "mirror",
         "--config",
         str(config),
+        *(("--rules", str(rules)) if rules else ()),
     ]
     with (tmp_path / "log").open("w") as output:
         daemon = subprocess.Popen(
@@ -134,7 +141,9 @@ def play(
         wait_for(lambda page: 'sniffer_interface_up{interface="mirror"} 1' in page, "the daemon watches")
         before = wait_for(lambda page: PACKETS.search(page) is not None, "the daemon counts")
         already = float(PACKETS.search(before)[1])  # type: ignore[index]
-        info = inside("tcpreplay", f"--multiplier={multiplier(capture)}", "--intf1=tap", capture).stdout
+        info = inside(
+            "tcpreplay", f"--multiplier={speed or multiplier(capture)}", "--intf1=tap", capture
+        ).stdout
         sent = int(re.search(r"Actual: (\d+) packets", info)[1])  # type: ignore[index]
         kept = sent - (dropped(capture) if kernel_filter == "auto" else 0)
         wait_for(lambda page: float(PACKETS.search(page)[1]) >= already + kept, "every packet is read")  # type: ignore[index]

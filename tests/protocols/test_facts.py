@@ -13,8 +13,9 @@ from talk import CLIENT, SERVER, Talk
 import sniffer
 from sniffer.paths import rule_folders
 from sniffer.protocols.dialects import stratum
-from sniffer.protocols.facts import ADDRESS_FACTS, FACTS, NAME_FACTS, SOURCES, source_of
+from sniffer.protocols.facts import ADDRESS_FACTS, FACTS, FLOW_FACTS, NAME_FACTS, SOURCES, source_of
 from sniffer.protocols.families import FAMILIES
+from sniffer.protocols.session import REMEMBERED
 from sniffer.ruleset import load_rules
 
 PACKAGE = Path(sniffer.__file__).parent
@@ -68,6 +69,12 @@ def test_declarations() -> None:
         if info.type is bool:
             assert info.example in ("true", "false"), name
     assert set(ADDRESS_FACTS) <= set(NAME_FACTS) <= FACTS.keys()
+
+
+def test_all_that_is_remembered_of_a_flow_can_be_asked() -> None:
+    """For each fact that a session remembers there is one of the flow, of the same type."""
+    assert set(FLOW_FACTS.values()) == REMEMBERED
+    assert all(FACTS[name].type is FACTS[fact].type for name, fact in FLOW_FACTS.items())
 
 
 ONE_OF_EACH: dict[str, Talk] = {

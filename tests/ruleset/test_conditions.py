@@ -98,9 +98,7 @@ def test_the_list_travels_with_the_match(
 @pytest.mark.parametrize(
     ("match", "codes"),
     [
-        ("{count: {at_least: 3}}", ["unsupported"]),
         ("{payload: {starts_with: '{'}}", ["unsupported"]),
-        (f"{{all: [{SUBMIT}, {{count: 3}}]}}", ["unsupported"]),
         ("{}", ["condition"]),
         ("[]", ["condition", "type"]),
         ("text", ["condition", "type"]),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
+import statistics
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from sniffer.paths import shipped_rules
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset import RuleSet, load_rules, restore
+from sniffer.ruleset.conditions import Clause
 from sniffer.ruleset.matcher import MAX_ANSWERS
 
 if TYPE_CHECKING:
@@ -78,6 +82,7 @@ def rules_of(trees: list[Any]) -> list[dict[str, Any]]:
     return [
         {
             "id": f"rule-{number}",
+            "signature_id": number + 1,
             "title": f"Rule {number}",
             "severity": "low",
             "confidence": "suspected",
@@ -128,6 +133,63 @@ def test_answers_are_remembered_within_a_bound() -> None:
     for number in range(100):
         ruleset.match({"mining.user": "one", "mining.difficulty": float(number)})
     assert ruleset.remembered == known
+
+
+def test_every_answer_is_found_twice_by_the_paranoid() -> None:
+    """Where the index lost a rule, the plain answer is given and the rule is named; else nothing is."""
+    ruleset = with_trees([{"fact": "server.port", "equals": 1}, {"fact": "server.port", "at_least": 1}])
+    facts: dict[str, Value] = {"server.port": 1}
+    assert ruleset.match_twice(facts) == (ruleset.match_plainly(facts), [])
+    broken = with_trees([{"fact": "server.port", "equals": 1}, {"fact": "server.port", "at_least": 1}])
+    broken._by_value.clear()
+    answers, differing = broken.match_twice(facts)
+    assert ([rule.id for rule, _ in answers], differing) == (["rule-0", "rule-1"], ["rule-0"])
+
+
+# ── the price of a rule ──────────────────────────────────────────────────────────────────────────────────
+
+
+def seconds_a_message(ruleset: RuleSet, messages: list[dict[str, Value]]) -> float:
+    """CPU time of one message, that is asked about for the first time."""
+    begun = time.process_time()
+    for facts in messages:
+        ruleset.match(facts)
+    return (time.process_time() - begun) / len(messages)
+
+
+def test_two_thousand_rules_cost_a_message_what_ten_do() -> None:
+    """With a value of its own for each rule, a message that was never seen before costs the same however many rules there are."""
+    sets = {
+        count: with_trees([{"fact": "mining.user", "equals": f"u{number}"} for number in range(count)])
+        for count in (10, 2_000)
+    }
+    ratios = []
+    for turn in range(9):
+        messages: list[dict[str, Value]] = [
+            {"mining.user": f"u{number % 10 if number % 2 else number}", "stratum.method": "mining.submit"}
+            for number in range(turn * MAX_ANSWERS, (turn + 1) * MAX_ANSWERS)
+        ]
+        few, many = (seconds_a_message(sets[count], messages) for count in (10, 2_000))
+        ratios.append(many / few)
+    assert sets[2_000].match({"mining.user": "u1999"})
+    assert statistics.median(ratios) <= 1.5, ratios
+
+
+def test_expressions_are_asked_once_for_each_answer() -> None:
+    """Rules with regular expressions make a message pay when it says something new, and no more than each rule once."""
+    asked: list[Value] = []
+    ruleset = with_trees([{"fact": "mining.agent", "matches": f"^xmrig/{number}"} for number in range(5)])
+    rules = []
+    for rule in ruleset.rules:
+        clause = rule.condition
+        assert isinstance(clause, Clause)
+        test = functools.partial(lambda test, value: asked.append(value) or test(value), clause.test)
+        rules.append(dataclasses.replace(rule, condition=dataclasses.replace(clause, test=test)))
+    watched = RuleSet(rules, ruleset.lists, "", b"")
+    for number in range(1_000):
+        facts: dict[str, Value] = {"mining.agent": f"xmrig/{number % 4}", "mining.difficulty": float(number)}
+        assert len(watched.match(facts)) == 1
+    assert len(asked) == 4 * 5
 
 
 def is_sound(tree: Any) -> bool:

@@ -207,6 +207,7 @@ def test_a_listed_name_shows_pool_and_domain() -> None:
 def test_private_facts_are_hidden_everywhere() -> None:
     """Under a key no account, worker or password appears in the line, also not quoted in a reason."""
     secret = {"mining.user": "bc1qsecret", "mining.worker": "rigsecret", "mining.password": "pwsecret"}
+    secret |= {fact.replace("mining.", "flow."): value for fact, value in secret.items()}
     reasons = (
         *tuple(f"{fact} = {value}" for fact, value in secret.items()),
         "stratum.method = mining.submit",
@@ -216,7 +217,8 @@ def test_private_facts_are_hidden_everywhere() -> None:
     mining = event_of(one, HIDDEN)["mining"]
     assert mining["user"] == HIDDEN.hide("bc1qsecret")
     assert mining["reasons"][0] == f"mining.user = {mining['user']}"
-    assert mining["reasons"][3] == "stratum.method = mining.submit"
+    assert mining["reasons"][3] == f"flow.user = {mining['user']}"
+    assert mining["reasons"][6] == "stratum.method = mining.submit"
     assert event_of(one, CLEAR)["mining"]["reasons"] == list(reasons)
 
 
