@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import dpkt
 
 from sniffer.errors import ConfigError, Problem
-from sniffer.model import Data, Facts, Role
+from sniffer.model import Data, End, Facts, Role
 from sniffer.oddities import Oddities
-from sniffer.protocols import dns
+from sniffer.protocols import dns, payload
 from sniffer.protocols.conversation import Conversation
 from sniffer.protocols.messages import Origin
 from sniffer.ruleset import load_rules
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sniffer.model import Value
+    from sniffer.model import Pattern, Value
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Example, Rule
 
@@ -30,8 +30,11 @@ CLIENT: Final[dict[str, Value]] = {"client.ip": "192.0.2.1", "client.port": 40_0
 SERVER: Final[dict[str, Value]] = {"server.ip": "198.51.100.1", "server.port": 3333}
 
 
-def facts_of(example: Example) -> Iterator[Facts]:
-    """What the reader makes of an example: bytes of the client first, then of the server, or of the named protocol."""
+def facts_of(example: Example, patterns: Sequence[Pattern] = ()) -> Iterator[Facts]:
+    """What the reader makes of an example: bytes of the client first, then of the server, or of the named protocol.
+
+    ``patterns``: of the rules, since openings are told only where a rule names them.
+    """
     if example.facts:
         yield Facts("example", "facts", Role.CLIENT, dict(example.facts), 0, 0)
     if example.dns:
@@ -42,16 +45,35 @@ def facts_of(example: Example) -> Iterator[Facts]:
     if example.http:
         values: dict[str, Value] = {"http.method": "GET", "http.host": example.http.lower()}
         yield Facts("pool-http", "GET", Role.CLIENT, values, 0, 0)
+    yield from openings_of(example, patterns)
     conversation = Conversation(Oddities(), (int(CLIENT["client.port"]), int(SERVER["server.port"])))
     for side, data in ((0, example.client_bytes()), (1, example.server_bytes())):
         if data:
             yield from conversation.read(Data(side, data, 0, len(data)))
 
 
+def openings_of(example: Example, patterns: Sequence[Pattern]) -> Iterator[Facts]:
+    """How the bytes of an example open: as a flow that the client opened, and as one datagram of each side."""
+    ports = (int(CLIENT["client.port"]), int(SERVER["server.port"]))
+    openings = payload.Openings([one for one in patterns if one.transport != "udp"], ports, opener=0)
+    datagrams = [one for one in patterns if one.transport != "tcp"]
+    for side, data in ((0, example.client_bytes()), (1, example.server_bytes())):
+        if data:
+            yield from openings.read(Data(side, data, 0, len(data)))
+            yield from openings.read(End(side, 0))
+            for facts in payload.read_datagram(data, (ports[side], ports[1 - side]), datagrams, 0):
+                facts.values["flow.transport"] = "udp"
+                yield facts
+
+
 def rules_that_hit(example: Example, ruleset: RuleSet) -> set[str]:
     """Identifiers of the rules that match an example."""
     defaults: dict[str, Value] = {**CLIENT, **SERVER, "flow.transport": "udp" if example.dns else "tcp"}
-    return {rule.id for facts in facts_of(example) for rule, _ in ruleset.match({**defaults, **facts.values})}
+    return {
+        rule.id
+        for facts in facts_of(example, ruleset.patterns)
+        for rule, _ in ruleset.match({**defaults, **facts.values})
+    }
 
 
 def load_checked(directories: Sequence[Path]) -> RuleSet:

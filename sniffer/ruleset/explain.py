@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sniffer.errors import printable
 from sniffer.protocols.facts import FACTS
-from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
+from sniffer.ruleset.conditions import All, AnyOf, Clause, Not, Payload, payload_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,10 @@ def explain(rule: Rule) -> str:
 def describe(node: Condition, indent: int = 2) -> Iterator[str]:
     """The tree of a condition, one line a node."""
     margin = " " * indent
-    if isinstance(node, Clause):
+    if isinstance(node, Payload):
+        over = "tcp or udp" if node.operand.transport == "any" else node.operand.transport
+        yield f"{margin}payload {payload_text(node.operand)}   (first bytes of a side, over {over})"
+    elif isinstance(node, Clause):
         operand = printable(
             ", ".join(map(str, node.operand)) if isinstance(node.operand, list) else node.operand, 200
         )

@@ -16,7 +16,7 @@ import re2
 
 from sniffer.errors import ConfigError, Problem
 from sniffer.ruleset.conditions import parse_condition
-from sniffer.ruleset.lint import endpoint_faults, example_faults, rule_faults
+from sniffer.ruleset.lint import endpoint_faults, example_faults, pattern_faults, payload_faults, rule_faults
 from sniffer.ruleset.lists import Lists, NamedList
 from sniffer.ruleset.matcher import RuleSet
 from sniffer.ruleset.model import (
@@ -95,6 +95,7 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
                 problems += error.problems
     rules, lists = _build(documents, problems)
     problems += endpoint_faults(documents, lists)
+    problems += pattern_faults(rules)
     if not problems and not rules:
         problems.append(
             Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
@@ -277,6 +278,8 @@ class _Builder:
         rule = make_rule(shape, condition, document.file, line)
         for fault in rule_faults(rule):
             self._complain(document, (*place, "match"), "condition", fault, "leave one of them out")
+        for fault, remedy in payload_faults(condition):
+            self._complain(document, (*place, "match"), "payload", fault, remedy)
         for where, fault, remedy in example_faults(rule):
             self._complain(document, (*place, "examples", *where), "example", fault, remedy)
         return rule

@@ -10,13 +10,13 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
-from sniffer.ruleset.conditions import NAMED_BY
+from sniffer.ruleset.conditions import NAMED_BY, Payload
 from sniffer.ruleset.domains import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sniffer.model import Endpoint, Match, Value
+    from sniffer.model import Endpoint, Match, Pattern, Value
     from sniffer.ruleset.conditions import Clause
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
@@ -155,6 +155,12 @@ class RuleSet:
             if ways is None or not all(clause.is_narrow for clause in ways):
                 return True
         return False
+
+    @property
+    def patterns(self) -> Sequence[Pattern]:
+        """Bytes that a flow or a datagram may begin with for some rule, in order of the files, none twice."""
+        clauses = (clause for rule in self.rules for clause in rule.condition.clauses())
+        return tuple(dict.fromkeys(clause.operand for clause in clauses if isinstance(clause, Payload)))
 
     # ── hand-over to a worker ────────────────────────────────────────────────────────────────────────────
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from sniffer.errors import UsageError
 
-PRIVATE: Final = ("mining.user", "mining.worker", "mining.password")
-"""Facts that say who mines, or with what secret."""
+PRIVATE: Final = ("mining.user", "mining.worker", "mining.password", "payload.text", "payload.hex")
+"""Facts that say who mines, or with what secret; or that may, since nobody knows the protocol."""
 
 DIGEST_BYTES: Final = 8
 

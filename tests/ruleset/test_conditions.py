@@ -68,7 +68,6 @@ def test_endpoint_travels_with_the_match(tmp_path: Path) -> None:
     ("match", "codes"),
     [
         ("{count: {at_least: 3}}", ["unsupported"]),
-        ("{payload: {starts_with: '{'}}", ["unsupported"]),
         (f"{{all: [{SUBMIT}, {{count: 3}}]}}", ["unsupported"]),
         ("{}", ["condition"]),
         ("[]", ["condition", "type"]),

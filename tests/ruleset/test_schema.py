@@ -7,6 +7,7 @@ import json
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.model import RuleShape
 from sniffer.ruleset.operators import OPERATORS
+from sniffer.ruleset.payloads import KEYS
 from sniffer.ruleset.schema import rules_schema
 
 
@@ -16,6 +17,7 @@ def test_schema_knows_every_fact_operator_and_key() -> None:
     clause = schema["$defs"]["Condition"]["anyOf"][-1]["properties"]
     assert clause["fact"]["enum"] == sorted(FACTS)
     assert set(clause) == {"fact", *OPERATORS}
+    assert set(schema["$defs"]["Condition"]["anyOf"][-2]["properties"]["payload"]["properties"]) == set(KEYS)
     assert set(schema["$defs"]["RuleShape"]["properties"]) == set(RuleShape.model_fields)
 
 
