@@ -42,6 +42,7 @@ class Loaded(msgspec.Struct, tag="loaded", frozen=True):
     version: str
     rules: tuple[RuleRow, ...]
     endpoints: int
+    wants_datagrams: bool = False  # a rule asks for the payload of datagrams
 
 
 class Refused(msgspec.Struct, tag="refused", frozen=True):
@@ -67,7 +68,8 @@ def load(directories: Sequence[Path]) -> Loaded:
 def describe(ruleset: RuleSet) -> Loaded:
     """What the daemon needs of a rule set."""
     rows = tuple(RuleRow(rule.id, int(rule.severity), int(rule.confidence)) for rule in ruleset.rules)
-    return Loaded(ruleset.dump(), ruleset.version, rows, len(ruleset.endpoints))
+    wants_datagrams = any(pattern.transport != "tcp" for pattern in ruleset.patterns)
+    return Loaded(ruleset.dump(), ruleset.version, rows, len(ruleset.endpoints), wants_datagrams)
 
 
 async def load_in_child(directories: Sequence[Path], *, command: Sequence[str] = COMMAND) -> Loaded | Refused:

@@ -256,6 +256,9 @@ class Conversation:
             direction.head += chunk.data  # what came before does not fit, but this segment may
             return self._choose(direction, chunk.data, chunk)
         direction.done = not direction.midway or direction.hunted > MAX_HUNTED or self.session.identified
+        self._channel.turns.dead |= (
+            direction.done
+        )  # what is nothing on this side is no handshake on the other
         return None
 
     # ── wrappings ────────────────────────────────────────────────────────────────────────────────────────
