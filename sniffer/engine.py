@@ -148,7 +148,9 @@ class Engine:
             event=event,
         )
         self._facts = dict.fromkeys(FACTS, 0)
-        self._openings = OpeningReader(wait=settings.answer_wait, tell=self._tell_opening)
+        self._openings = OpeningReader(
+            wait=settings.answer_wait, tell=self._tell_opening, oddities=self.oddities
+        )
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._datagrams_read = 0
         self._levels = (0, 0, 0.0)  # of flows, as of the last sweep
@@ -316,8 +318,12 @@ class Engine:
     def _give_verdict(self, flow: Flow, followed: Followed, packet: Packet) -> None:
         verdict = followed.conversation.verdict
         stage = followed.stage
-        if verdict is not Verdict.YES and followed.is_unsettled:
+        if verdict is not Verdict.YES and followed.openings and (flow.has_hole or followed.is_unsettled):
             return
+        if verdict is Verdict.MORE and followed.opens and not followed.conversation.is_claimed:
+            verdict = (
+                Verdict.NO
+            )  # the gate has looked for every protocol, and passed it for its opening alone
         if verdict is Verdict.YES:
             if stage < rows.MINING:
                 self.flows.promote(flow)

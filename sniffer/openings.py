@@ -2,7 +2,7 @@
 
 In: chunks of the flows that are read, datagrams, the patterns of the rules, the time.
 Out: facts of each opening that fits, once a side, through a call.
-Never: a wait without an end: a line that fits and does not end is taken as it is after a while, or when too many wait.
+Never: a wait without an end: what is not whole after a while, or when too many wait, is taken as it is.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ if TYPE_CHECKING:
 
     from sniffer.flows.table import Flow
     from sniffer.model import Chunk, Facts, Packet, Pattern
+    from sniffer.oddities import Oddities
 
-MAX_WAITING: Final = 4_096  # lines that fit and have not ended
+MAX_WAITING: Final = 4_096  # openings that have begun and are not whole
 
 
 class OpeningReader:
     """Reads the openings of all flows of one engine."""
 
-    def __init__(self, *, wait: int, tell: Callable[[Flow, Facts], None]) -> None:
+    def __init__(self, *, wait: int, tell: Callable[[Flow, Facts], None], oddities: Oddities) -> None:
         """Start without patterns.
 
         Args:
-            wait: nanoseconds that the end of a line is waited for.
+            wait: nanoseconds from the first byte within which an opening has to be whole.
             tell: called with the facts of an opening of a flow.
+            oddities: counts what had to be taken too early.
         """
+        self._oddities = oddities
         self._wait, self._tell = wait, tell
         self._waiting: deque[tuple[int, Flow, Openings, int]] = deque()  # by deadline; the side comes last
         self._tcp: list[Pattern] = []
@@ -58,14 +61,15 @@ class OpeningReader:
             if start >= 0 and (chunk.end - len(chunk.data)) & 0xFFFFFFFF != start:
                 flow.opened[side] = True
                 return
-        waited = openings.fits(side)
+        waits = openings.has_begun(side)
         found = openings.read(chunk)
         flow.opened[side] = openings.is_done(side)
         for facts in found:
             self._tell(flow, facts)
-        if openings.fits(side) and not waited:
+        if openings.has_begun(side) and not waits:
             self._waiting.append((now + self._wait, flow, openings, side))
             if len(self._waiting) > MAX_WAITING:
+                self._oddities.count("opening_limit")
                 self._close()
 
     def wakes(self, flow: Flow, side: int, packet: Packet) -> bool:
@@ -82,7 +86,7 @@ class OpeningReader:
         return fits
 
     def tick(self, now: int) -> None:
-        """Take lines as they are that have waited long enough."""
+        """Take as they are those that have waited long enough."""
         while self._waiting and self._waiting[0][0] <= now:
             self._close()
 

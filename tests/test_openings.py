@@ -241,6 +241,25 @@ def test_a_line_without_an_end_is_told_all_the_same(hello: RuleSet) -> None:
     assert {hit.confidence for hit in run.hits} == {Confidence.CONFIRMED}
 
 
+def test_an_opening_that_stays_short_is_let_go(tmp_path: Path) -> None:
+    """Whoever sends less than a rule's offset is read for as long as a hit would wait, and no longer."""
+    own = rulefolder.load_match(tmp_path, "{payload: {starts_with: HELLO-MINE, at: 50}}")
+    one = build.Conversation().open().send(0, b"\x80\x81\x82\x83\x84\x85")
+    run = Run(own).feed(one)
+    one.frames.clear()
+    for _ in range(10):
+        one.send(1, bytes(1_000))
+    passed = run.feed(one).engine.totals().passed
+    one.frames.clear()
+    one.time += 6 * SECOND
+    for _ in range(100):
+        one.send(1, bytes(1_000))
+    for frame in one.frames:
+        run.engine.process(build.batch([frame]))
+    assert run.engine.totals().passed - passed < 5
+    assert run.hits == []
+
+
 def test_datagrams_hit_each_and_confirm_nothing(hello: RuleSet) -> None:
     """One event line for many; a forged one needs no answer."""
     ends = ("10.0.0.7", 40_000), ("203.0.113.9", 7_777)
@@ -312,5 +331,42 @@ def test_a_flood_of_openings_is_bounded_and_counted(hello: RuleSet, monkeypatch:
     totals = run.engine.totals()
     assert totals.packets == totals.passed + sum(totals.skipped.values()) == len(frames)
     assert totals.oddities["flow_evicted"] == 4_900
+    assert totals.oddities["opening_limit"] == 4_950
     assert len({hit.host for hit in run.hits}) == 5_000
     assert totals.hits == len(run.hits) == 10_000
+
+
+def said_first(banner: bytes) -> list[tuple[int, bytes]]:
+    """A session in which the server speaks first."""
+    return build.Conversation().open().send(1, banner).send(0, HELLO).send(1, b"thanks\n").frames
+
+
+def in_pieces(size: int) -> list[tuple[int, bytes]]:
+    """A session whose opening comes in small segments."""
+    one = build.Conversation().open()
+    for at in range(0, len(HELLO), size):
+        one.send(0, HELLO[at : at + size])
+    return one.frames
+
+
+STORIES = {
+    "a session": talk().frames,
+    "joined in the middle": talk().frames[3:],
+    "a short banner": said_first(b"welcome\r\n"),
+    "a long banner": said_first(b"welcome, whoever you are, to this server\r\n"),
+    "in pieces": in_pieces(5),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_batches_do_not_matter(hello: RuleSet, story: str) -> None:
+    """However frames come in batches, hits and their confidence are the same."""
+    found = []
+    for size in (1, 2, 1_000):
+        run = Run(hello)
+        for first in range(0, len(STORIES[story]), size):
+            run.engine.process(build.batch(STORIES[story][first : first + size]))
+        run.engine.finish()
+        found.append(sorted((hit.rule.id, hit.confidence, hit.host) for hit in run.hits))
+    assert found[0] == found[1] == found[2]
+    assert found[0]

@@ -80,6 +80,11 @@ class Flow:
         self.more = 0  # bytes of these that the caller holds
         self.state: Any = None
 
+    @property
+    def has_hole(self) -> bool:
+        """Whether bytes of a side wait for others."""
+        return any(stream.opened >= 0 for stream in self.streams)
+
 
 class FlowTable:
     """Finds the flow of each packet and feeds its streams."""
@@ -175,7 +180,7 @@ class FlowTable:
         return out
 
     def _note_hole(self, flow: Flow) -> None:
-        if any(each.opened >= 0 for each in flow.streams):
+        if flow.has_hole:
             self._open.setdefault(flow.key, flow)
         else:
             self._open.pop(flow.key, None)

@@ -104,6 +104,11 @@ class Conversation:
         return self._channel.asker
 
     @property
+    def is_claimed(self) -> bool:
+        """Whether a reader has taken one of the directions."""
+        return any(direction.reader for direction in self._directions)
+
+    @property
     def target(self) -> str:
         """Name of the host that a proxy was asked to reach, if this flow goes through one."""
         return self._channel.target

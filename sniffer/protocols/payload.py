@@ -58,23 +58,17 @@ class Openings:
         self._ends = [-1, -1]  # sequence number behind it
 
     def has_begun(self, side: int) -> bool:
-        """Whether bytes of a side are kept."""
+        """Whether a side has begun and is not done."""
         return bool(self._heads[side])
 
     def is_done(self, side: int) -> bool:
         """Whether a side needs no more bytes."""
         return self._stages[side] is Stage.DONE
 
-    def fits(self, side: int) -> bool:
-        """Whether a side fits, and only the end of its line is waited for."""
-        return self._stages[side] is Stage.FITS
-
     @property
     def is_open(self) -> bool:
         """Whether a side has begun and is not done."""
-        return any(
-            head and stage is not Stage.DONE for head, stage in zip(self._heads, self._stages, strict=True)
-        )
+        return bool(self._heads[0] or self._heads[1])
 
     def read(self, chunk: Chunk) -> list[Facts]:
         """Read what has come; what is lost or over ends an opening."""

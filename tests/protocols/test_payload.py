@@ -73,7 +73,7 @@ def test_a_line_that_fits_is_waited_for() -> None:
     for last in (b"x\n", b"x" * 300, b"\xff"):
         openings = begin()
         assert read(openings, b"HELLO-MINE v1 ") == []
-        assert (openings.is_open, openings.fits(0)) == (True, True)
+        assert (openings.is_open, openings.has_begun(0), openings.has_begun(1)) == (True, True, False)
         (facts,) = read(openings, last)
         assert len(str(facts.values["payload.text"])) <= MAX_TEXT
     for ending in (Gap(0, 5, 9), End(0, 9)):
