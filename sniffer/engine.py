@@ -88,9 +88,7 @@ class Followed:
     reports: Reports = field(default_factory=Reports)
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
-    opens: bool = (
-        False  # the gate passes everything because a side opens as a rule says, whatever the stage was
-    )
+    opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
 
     @property
     def is_unsettled(self) -> bool:
@@ -321,9 +319,7 @@ class Engine:
         if verdict is not Verdict.YES and followed.openings and (flow.has_hole or followed.is_unsettled):
             return
         if verdict is Verdict.MORE and followed.opens and not followed.conversation.is_claimed:
-            verdict = (
-                Verdict.NO
-            )  # the gate has looked for every protocol, and passed it for its opening alone
+            verdict = Verdict.NO  # the gate found no protocol either: it passed for its opening alone
         if verdict is Verdict.YES:
             if stage < rows.MINING:
                 self.flows.promote(flow)

@@ -78,9 +78,7 @@ class Packet(msgspec.Struct, frozen=True):
     frame_length: int
     reason: int  # why the gate let it pass: index into gate.reasons.REASONS
     now: int  # nanoseconds on the gate's own clock: packet time since the first packet, without leaps
-    opener: int = (
-        -1
-    )  # the side that opened the connection (0: the lower address, on a tie the lower port); -1: not known
+    opener: int = -1  # the side that opened the connection, 0 or 1 as in ``flows``; -1: not known
 
 
 class TcpFlag(enum.IntFlag):
