@@ -21,9 +21,10 @@ from sniffer.gate import reasons, rows
 from sniffer.gate.gate import DEFAULT_FLOWS, Gate
 from sniffer.gate.headers import TCP
 from sniffer.learned import Addresses, Lesson
-from sniffer.model import Data, Detection, Facts, Place, Role
+from sniffer.model import Confidence, Data, Detection, Facts, Place, Role
 from sniffer.oddities import Oddities
-from sniffer.protocols import dns, management, tls
+from sniffer.openings import OpeningReader
+from sniffer.protocols import dns, management, payload, tls
 from sniffer.protocols.conversation import Conversation, Verdict
 from sniffer.protocols.dialects.miner_api import PATHS
 from sniffer.protocols.facts import FACTS, FLOW_FACTS
@@ -83,11 +84,18 @@ class Followed:
     """What the engine knows of one flow that is being read."""
 
     conversation: Conversation
+    openings: payload.Openings | None = None  # where a rule may ask about them
     server: Server | None = None  # where one end is known by its address
     told_server: bool = False
     reports: Reports = field(default_factory=Reports)
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
+    opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether an opening is still read, or a hit waits for its answer."""
+        return bool(self.reports.waiting) or (self.openings is not None and self.openings.is_open)
 
 
 class Server(NamedTuple):
@@ -147,6 +155,9 @@ class Engine:
         )
         self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
         self._facts = dict.fromkeys(FACTS, 0)
+        self._openings = OpeningReader(
+            wait=settings.answer_wait, tell=self._tell_opening, oddities=self.oddities
+        )
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._datagrams_read = 0
         self._levels = (0, 0, 0.0)  # of flows, as of the last sweep
@@ -174,6 +185,8 @@ class Engine:
             *((path, False) for path in PATHS),
         ]
         self.gate.list_names(listed, every_name=ruleset.wants_every_name)
+        self.gate.list_patterns(ruleset.patterns)
+        self._openings.set_patterns(ruleset.patterns)
         for address in self._addresses.list_resolvers(map(str, ruleset.members(RESOLVER_ADDRESSES))):
             self.gate.know_server(address)
 
@@ -200,6 +213,7 @@ class Engine:
         self._now, self._time = now, time
         now, time = now + self._idle, time + self._idle
         self._reporter.tick(now)
+        self._openings.tick(now)
         if now >= self._next_expiry:
             self._next_expiry = now + 10 * SECOND
             self.flows.expire(self._time)
@@ -211,27 +225,43 @@ class Engine:
         """Let go of everything that waits: no more packets will come."""
         for flow, chunks in self.flows.finish():
             self._read(flow, flow.state, chunks)
+        self._openings.finish()
         self._reporter.finish()
 
     # ── packets ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _segment(self, packet: Packet) -> None:
-        found = self.flows.packet(packet)
+        found = self.flows.packet(packet) or self._wake(packet)
         if found is None:
             return
         flow, chunks = found
         followed = flow.state
         if followed is None:
-            followed = flow.state = self._follow(flow)
+            followed = flow.state = self._follow(flow, packet.opener)
+        followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
         self._read(flow, followed, chunks)
         if followed.reports.waiting:
             self._reporter.release(followed.reports)
         self._give_verdict(flow, followed, packet)
 
-    def _follow(self, flow: Flow) -> Followed:
+    def _wake(self, packet: Packet) -> tuple[Flow, list[Chunk]] | None:
+        """Read a flow that is not read any more again where its other side opens as a rule says."""
+        flow, side = self.flows.muted(packet)
+        wakes = self._openings.wakes(flow, side, packet)
+        if wakes or packet.reason == reasons.PAYLOAD:  # else: an opening that is sent again
+            self.gate.set_stage(packet.slot, packet.flow_hash, rows.WATCHED if wakes else rows.JUDGED)
+        if not wakes:
+            return None
+        self.flows.wake(flow)
+        flow.state = self._follow(flow, packet.opener)
+        flow.state.conversation.verdict = Verdict.NO  # as it was: only the opening is wanted
+        return self.flows.packet(packet)
+
+    def _follow(self, flow: Flow, opener: int) -> Followed:
         """Begin to read a flow."""
         ports = (flow.ends[0][1], flow.ends[1][1])
-        return Followed(Conversation(self.oddities, ports), self._server_of(flow))
+        openings = self._openings.begin(flow, opener)
+        return Followed(Conversation(self.oddities, ports), openings, self._server_of(flow))
 
     def _server_of(self, flow: Flow) -> Server | None:
         """The end of a flow that is known by its address."""
@@ -247,6 +277,8 @@ class Engine:
     def _read(self, flow: Flow, followed: Followed, chunks: list[Chunk]) -> None:
         conversation = followed.conversation
         for chunk in chunks:
+            if followed.openings:
+                self._openings.read(flow, followed.openings, chunk, self.now)
             if not flow.from_start[chunk.side]:
                 conversation.join_midway(chunk.side)
             try:
@@ -266,6 +298,12 @@ class Engine:
         held = conversation.held
         if held != flow.more:
             self.flows.weigh(flow, held)
+
+    def _tell_opening(self, flow: Flow, facts: Facts) -> None:
+        followed = flow.state
+        if followed is not None:
+            self._match_flow(flow, followed, facts)
+            self._reporter.release(followed.reports)
 
     def _tell_server(self, flow: Flow, followed: Followed, server: Server, chunk: Chunk) -> None:
         """Tell of a server that is known by its address, once it is clear that the flow itself names no host."""
@@ -288,6 +326,10 @@ class Engine:
     def _give_verdict(self, flow: Flow, followed: Followed, packet: Packet) -> None:
         verdict = followed.conversation.verdict
         stage = followed.stage
+        if verdict is not Verdict.YES and followed.openings and (flow.has_hole or followed.is_unsettled):
+            return
+        if verdict is Verdict.MORE and followed.opens and not followed.conversation.is_claimed:
+            verdict = Verdict.NO  # the gate found no protocol either: it passed for its opening alone
         if verdict is Verdict.YES:
             if stage < rows.MINING:
                 self.flows.promote(flow)
@@ -301,8 +343,8 @@ class Engine:
         elif verdict is Verdict.NO:
             stage = rows.JUDGED
             self.flows.mute(flow)
-        if stage != followed.stage:
-            followed.stage = stage
+        if stage != followed.stage or (followed.opens and verdict is not Verdict.MORE):
+            followed.stage, followed.opens = stage, False
             self.gate.set_stage(packet.slot, packet.flow_hash, stage)
 
     # ── datagrams ────────────────────────────────────────────────────────────────────────────────────────
@@ -313,7 +355,7 @@ class Engine:
             self.oddities.count("duplicate_packet")
             return
         try:
-            found = self._read_datagram(packet)
+            found = [*self._read_datagram(packet), *self._openings.read_datagram(packet)]
         except Exception:  # as above: one datagram must not take the others with it  # noqa: BLE001
             self.oddities.count("reader_failed")
             return
@@ -330,6 +372,8 @@ class Engine:
         return seen is not None and now - seen <= DUPLICATE_WITHIN
 
     def _read_datagram(self, packet: Packet) -> list[Facts]:
+        if packet.reason == reasons.PAYLOAD:
+            return []
         origin = Origin(0, packet.time, -1)
         if packet.reason == reasons.QUIC_LISTED:  # the gate has opened it: the payload is the client's hello
             values = tls.hello_values(packet.payload[4:], over="q")
@@ -416,7 +460,7 @@ class Engine:
             )
             hits = (detection,) if rule.count is None else self._reporter.counted(flow.id, detection)
             for hit in hits:
-                if hit.facts.mining:
+                if hit.facts.mining or hit.facts.protocol == payload.FAMILY:
                     self._reporter.hold(followed.reports, hit, flow, session.spoke, self.now)
                 else:
                     self._reporter.report(followed.reports, hit)
@@ -440,6 +484,7 @@ class Engine:
         client, server = (source, destination) if facts.sender is Role.CLIENT else (destination, source)
         place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
         matches = self._match(facts, client, server, "udp")
+        is_opening = facts.protocol == payload.FAMILY
         for rule, match in () if told else matches:
             detection = Detection(
                 rule=rule,
@@ -447,7 +492,8 @@ class Engine:
                 match=match,
                 place=place,
                 flow_id=datagram_flow(packet),
-                confidence=rule.confidence,
+                # Whoever forges a datagram needs no answer, so that one alone confirms nothing.
+                confidence=min(rule.confidence, Confidence.PROBABLE) if is_opening else rule.confidence,
                 host=client[0],
                 server=None if is_dns(facts) else server[0],
                 server_port=0 if is_dns(facts) else server[1],

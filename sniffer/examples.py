@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import dpkt
 
 from sniffer.errors import ConfigError, Problem
-from sniffer.model import Data, Facts, Role
+from sniffer.model import Data, End, Facts, Role
 from sniffer.oddities import Oddities
-from sniffer.protocols import dns
+from sniffer.protocols import dns, payload
 from sniffer.protocols.conversation import Conversation
 from sniffer.protocols.facts import FLOW_FACTS
 from sniffer.protocols.messages import Origin
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sniffer.model import Value
+    from sniffer.model import Pattern, Value
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.model import Example, Rule
 
@@ -33,16 +33,20 @@ HOST: Final = bytes([192, 0, 2, 1])
 SERVER: Final[dict[str, Value]] = {"server.ip": "198.51.100.1", "server.port": 3333}
 
 
-def facts_of(example: Example) -> Iterator[Facts]:
+def facts_of(example: Example, patterns: Sequence[Pattern] = ()) -> Iterator[Facts]:
     """What the reader makes of an example: bytes of the client first, then of the server, or of the named protocol.
 
     An example that is repeated goes on in the same flow, ``every`` so often.
+
+    ``patterns``: of the rules, since openings are told only where a rule names them.
     """
     conversation = Conversation(Oddities(), (int(CLIENT["client.port"]), int(SERVER["server.port"])))
     ends = [0, 0]
     for number in range(example.repeat):
         time = int(number * example.every * SECOND)
         yield from _named(example, time)
+        if number == 0:
+            yield from openings_of(example, patterns)
         for side, data in enumerate((example.client_bytes(), example.server_bytes())):
             if data:
                 ends[side] += len(data)
@@ -63,12 +67,26 @@ def _named(example: Example, time: int) -> Iterator[Facts]:
         yield Facts("pool-http", "GET", Role.CLIENT, values, 0, time)
 
 
+def openings_of(example: Example, patterns: Sequence[Pattern]) -> Iterator[Facts]:
+    """How the bytes of an example open: as a flow that the client opened, and as one datagram of each side."""
+    ports = (int(CLIENT["client.port"]), int(SERVER["server.port"]))
+    openings = payload.Openings([one for one in patterns if one.transport != "udp"], ports, opener=0)
+    datagrams = [one for one in patterns if one.transport != "tcp"]
+    for side, data in ((0, example.client_bytes()), (1, example.server_bytes())):
+        if data:
+            yield from openings.read(Data(side, data, 0, len(data)))
+            yield from openings.read(End(side, 0))
+            for facts in payload.read_datagram(data, (ports[side], ports[1 - side]), datagrams, 0):
+                facts.values["flow.transport"] = "udp"
+                yield facts
+
+
 def rules_that_hit(example: Example, ruleset: RuleSet) -> set[str]:
     """Identifiers of the rules that match an example."""
     defaults: dict[str, Value] = {**CLIENT, **SERVER, "flow.transport": "udp" if example.dns else "tcp"}
     found: set[str] = set()
     windows: Windows[str] = Windows()
-    for facts in facts_of(example):
+    for facts in facts_of(example, ruleset.patterns):
         told = facts.told or {}
         flow = {name: told[fact] for name, fact in FLOW_FACTS.items() if fact in told}
         for rule, _ in ruleset.match({**defaults, **flow, **facts.values}):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -78,6 +78,7 @@ class Packet(msgspec.Struct, frozen=True):
     frame_length: int
     reason: int  # why the gate let it pass: index into gate.reasons.REASONS
     now: int  # nanoseconds on the gate's own clock: packet time since the first packet, without leaps
+    opener: int = -1  # the side that opened the connection, 0 or 1 as in ``flows``; -1: not known
 
 
 class TcpFlag(enum.IntFlag):
@@ -128,6 +129,21 @@ class Alternative(msgspec.Struct, frozen=True):
 
 
 Chunk: TypeAlias = Data | Gap | End | Alternative
+
+# ── Pattern: made by ruleset/, read by gate/ and protocols/ ──────────────────────────────────────────────
+
+OPENING: Final = 64  # bytes of a side within which a pattern must end
+MAX_PATTERNS: Final = 256
+
+
+class Pattern(NamedTuple):
+    """Bytes that a rule looks for where a side of a flow, or a datagram, begins."""
+
+    at: int  # offset from the first byte
+    data: bytes
+    side: str  # who sends them: client | server | any
+    transport: str  # tcp | udp | any
+
 
 # ── Facts: made by protocols/, read by ruleset/ ──────────────────────────────────────────────────────────
 

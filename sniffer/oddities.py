@@ -31,6 +31,7 @@ ODDITIES: Final[dict[str, str]] = {
     "line_too_long": "a line longer than 16 KiB, read by its head and tail only",
     "matcher_differs": "a message about which both matchers disagreed (--paranoid): a defect, the plain one was believed",
     "number_out_of_range": "a difficulty, target or hashrate that cannot be",
+    "opening_limit": "more openings that may fit a payload rule wait for their bytes than are kept: the oldest was taken as it is",
     "quic_evicted": "a QUIC hello in pieces that had to make room before it was whole",
     "quic_pieces": "a QUIC hello in more pieces than are kept",
     "reader_failed": "a message that a reader could not cope with: a defect, the flow was given up",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sniffer.model import Detection, Facts
 
 MAX_WAITING: Final = 256  # hits of one flow that wait for an answer
+MAX_FLOWS_WAITING: Final = 65_536  # with hits that wait; beyond them the oldest goes out as it is
 MAX_DATAGRAM_FLOWS: Final = 8_192  # what datagrams said, remembered to tell a first line from a reminder
 
 
@@ -134,6 +135,8 @@ class Reporter:
         reports.waiting.append(Waiting(detection, flow, spoke))
         if len(reports.waiting) == 1:
             self._waiting.append((now + self._answer_wait, reports))
+            if len(self._waiting) > MAX_FLOWS_WAITING:
+                self.release(self._waiting.popleft()[1], everything=True)
         if len(reports.waiting) > MAX_WAITING:
             self._let_go(reports, reports.waiting.popleft())
 

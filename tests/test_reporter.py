@@ -8,10 +8,13 @@ import dpkt
 import frames as build
 from enginerun import NOTIFY, SECOND, SUBMIT, SUBSCRIBE, Run
 
+from sniffer import reporter
 from sniffer.model import Confidence
 from sniffer.reporter import MAX_DATAGRAM_FLOWS, MAX_WAITING
 
 if TYPE_CHECKING:
+    import pytest
+
     from sniffer.ruleset import RuleSet
 
 
@@ -122,6 +125,19 @@ def test_what_waits_is_bounded(ruleset: RuleSet) -> None:
     assert run.levels == [Confidence.PROBABLE] * 10
     run.engine.finish()
     assert len(run.hits) == MAX_WAITING + 10
+
+
+def test_flows_that_wait_are_bounded(ruleset: RuleSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of flows whose miners nobody answers: the oldest goes out as probable, none is lost."""
+    monkeypatch.setattr(reporter, "MAX_FLOWS_WAITING", 20)
+    run = Run(ruleset, answer_wait=3600 * SECOND)
+    for number in range(1, 51):
+        talk = build.Conversation(client=(f"10.0.0.{number}", 40_000))
+        run.feed(talk.send(0, SUBMIT, answered=False))
+    assert run.levels == [Confidence.PROBABLE] * 30
+    assert [hit.host[3] for hit in run.hits] == list(range(1, 31))
+    run.engine.finish()
+    assert len(run.hits) == 50
 
 
 def test_datagram_flows_are_bounded(ruleset: RuleSet) -> None:

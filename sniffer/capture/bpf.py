@@ -3,7 +3,8 @@
 In: link type, snap length, whether to filter.  Out: the bytes of a program for SO_ATTACH_FILTER.
 Never: a guess.  What is dropped, the gate would skip for what stands in this one frame, whatever it has seen before:
 EtherTypes that lead nowhere, and datagrams between ports of no meaning that do not open like QUIC.  TCP, fragments,
-extension headers, tunnels, tags and everything unknown pass.
+extension headers, tunnels, tags and everything unknown pass.  Only rules on the payload of datagrams may want more; where
+there are some, the daemon says that they do not go together.
 
 The kernel takes the outermost VLAN tag out of a frame before the filter sees it; tags that remain are stepped over.
 A read behind the end of a frame ends the program and drops the frame: such a frame ends inside its headers.

@@ -339,6 +339,11 @@ class Daemon:
 
     def _take(self, loaded: Loaded) -> None:
         self._loaded = loaded
+        if loaded.wants_datagrams and self.config.capture.filter == "auto" and self.options.interfaces:
+            logger().warning(
+                "rules ask for payloads of UDP, most of which the kernel filter drops: set capture.filter to none",
+                code="filter_hides_datagrams",
+            )
         health = self.health
         health.rules_loaded, health.rules_version = len(loaded.rules), loaded.version
         health.generation, health.reload_success, health.last_reload = self._generation, True, time.time()

@@ -43,6 +43,7 @@ class Loaded(msgspec.Struct, tag="loaded", frozen=True):
     rules: tuple[RuleRow, ...]
     endpoints: int
     tenants: tuple[str, ...] = ()  # that rules have thresholds for
+    wants_datagrams: bool = False  # a rule asks for the payload of datagrams
 
 
 class Refused(msgspec.Struct, tag="refused", frozen=True):
@@ -69,7 +70,14 @@ def describe(ruleset: RuleSet) -> Loaded:
     """What the daemon needs of a rule set."""
     rows = tuple(RuleRow(rule.id, int(rule.severity), int(rule.confidence)) for rule in ruleset.rules)
     tenants = {tenant for rule in ruleset.rules if rule.count for tenant in rule.count.tenants}
-    return Loaded(ruleset.dump(), ruleset.version, rows, len(ruleset.endpoints), tuple(sorted(tenants)))
+    return Loaded(
+        ruleset.dump(),
+        ruleset.version,
+        rows,
+        len(ruleset.endpoints),
+        tenants=tuple(sorted(tenants)),
+        wants_datagrams=any(pattern.transport != "tcp" for pattern in ruleset.patterns),
+    )
 
 
 async def load_in_child(directories: Sequence[Path], *, command: Sequence[str] = COMMAND) -> Loaded | Refused:

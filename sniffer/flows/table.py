@@ -46,7 +46,7 @@ class Flow:
 
     __slots__ = (
         "acked", "ended", "ends", "from_start", "id", "interface", "key", "last_seen", "layers", "midway", "mining",
-        "more", "muted", "seen", "starts", "state", "streams", "tier", "touched", "vlans", "weight",
+        "more", "muted", "opened", "seen", "starts", "state", "streams", "tier", "touched", "vlans", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +65,7 @@ class Flow:
         self.starts = [-1, -1]  # sequence number of the first byte of a side, where its SYN was seen
         self.from_start = [False, False]  # the first byte of this side's stream is the first one sent
         self.seen = [False, False]  # a packet of this side was seen
+        self.opened = [False, False]  # the caller has read how this side opens; outlives its state
         self.acked = [-1, -1]  # what the peer acknowledged of this side's bytes; -1: nothing yet
         self.layers: tuple[str, ...] = ()
         self.vlans: tuple[int, ...] = ()
@@ -78,6 +79,11 @@ class Flow:
         self.weight = 0  # bytes held, as last counted
         self.more = 0  # bytes of these that the caller holds
         self.state: Any = None
+
+    @property
+    def has_hole(self) -> bool:
+        """Whether bytes of a side wait for others."""
+        return any(stream.opened >= 0 for stream in self.streams)
 
 
 class FlowTable:
@@ -102,14 +108,7 @@ class FlowTable:
 
     def packet(self, packet: Packet) -> tuple[Flow, list[Chunk]] | None:
         """Feed a packet to its flow; None when the flow is not read any more."""
-        source, destination = packet.source, packet.destination
-        source_port, destination_port = packet.source_port, packet.destination_port
-        if source < destination or (source == destination and source_port <= destination_port):
-            side = 0
-            key = source + destination + PORTS(source_port, destination_port)
-        else:
-            side = 1
-            key = destination + source + PORTS(destination_port, source_port)
+        side, key = side_and_key(packet)
         flow = self._flows.get(key)
         if flow is None:
             flow = self._insert(key, side, packet)
@@ -181,7 +180,7 @@ class FlowTable:
         return out
 
     def _note_hole(self, flow: Flow) -> None:
-        if any(each.opened >= 0 for each in flow.streams):
+        if flow.has_hole:
             self._open.setdefault(flow.key, flow)
         else:
             self._open.pop(flow.key, None)
@@ -230,6 +229,15 @@ class FlowTable:
         self._empty(flow)
         flow.muted = True
         flow.state = None
+
+    def muted(self, packet: Packet) -> tuple[Flow, int]:
+        """The flow of a packet for which :meth:`packet` gave None, and the side that sent it."""
+        side, key = side_and_key(packet)
+        return self._flows[key], side
+
+    def wake(self, flow: Flow) -> None:
+        """Read a flow again, from its next packet on."""
+        flow.muted = False
 
     def restart(self, flow: Flow) -> None:
         """Read on from wherever the flow's next payload begins (the gate shows only some requests of HTTP)."""
@@ -313,6 +321,15 @@ class FlowTable:
         self._empty(flow)
         flow.muted = True
         del flow.tier[flow.key], self._flows[flow.key]
+
+
+def side_and_key(packet: Packet) -> tuple[int, bytes]:
+    """Which side sent a packet, and the key of its flow."""
+    source, destination = packet.source, packet.destination
+    source_port, destination_port = packet.source_port, packet.destination_port
+    if source < destination or (source == destination and source_port <= destination_port):
+        return 0, source + destination + PORTS(source_port, destination_port)
+    return 1, destination + source + PORTS(destination_port, source_port)
 
 
 def is_new_connection(flow: Flow, side: int, packet: Packet) -> bool:

@@ -15,7 +15,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from sniffer.gate import fragments, http_heads, names, openings, quic, reasons, repeats, rows, servers
+from sniffer.gate import (
+    fragments,
+    http_heads,
+    names,
+    openings,
+    patterns,
+    quic,
+    reasons,
+    repeats,
+    rows,
+    servers,
+)
 from sniffer.gate.area import settle
 from sniffer.gate.compiled import inlined, kernel, prefetch
 from sniffer.gate.flowtable import EVICTIONS, IDLE_SECONDS, expect, find, flow_hash, insert, locate
@@ -86,6 +97,8 @@ STATE = np.dtype(
             (2 * STRIDE + 1,),
         ),  # scratch: the rows of two strides, and a second reading of a datagram
         ("labels", "<i8", (names.MAX_LABELS,)),  # scratch
+        ("tcp_patterns", patterns.TABLE),  # what rules look for where a side of a flow begins
+        ("udp_patterns", patterns.TABLE),  # and in datagrams
         ("servers", servers.TABLE),
         ("repeats", repeats.METER),
         ("quic", quic.STORE),
@@ -311,6 +324,14 @@ def judge_opening(data, row, flow, now, listed, state):  # type: ignore[no-untyp
 
 
 @kernel
+def opener_of(flow):  # type: ignore[no-untyped-def]
+    """Who opened the connection: 1 + the side, 0 where neither a SYN nor the answer to one was seen."""
+    if flow.seen & rows.SEEN_CALL:
+        return 1
+    return 2 if flow.seen & (rows.SEEN_CALL << 1) else 0
+
+
+@kernel
 def note_syn(row, flow):  # type: ignore[no-untyped-def]
     """Take note of a SYN: where this side starts, and whether this is a new connection on old ports."""
     side = row.side
@@ -327,9 +348,11 @@ def note_syn(row, flow):  # type: ignore[no-untyped-def]
         flow.probes = 0
     elif flow.stage <= rows.JUDGED and (has_start or (flow.seen & (rows.SEEN_SYN << (1 - side))) == 0):
         flow.stage = rows.FRESH  # an answer to a call that was not seen: this sensor sees one direction
-        flow.seen &= 0xFF & ~((rows.SEEN_SYN | rows.SEEN_PAYLOAD) << side)
+        flow.seen &= 0xFF & ~((rows.SEEN_SYN | rows.SEEN_PAYLOAD) << side) & ~(3 * rows.SEEN_CALL)
         flow.probes = 0
     flow.seen |= rows.SEEN_SYN << side
+    if flow.seen & (3 * rows.SEEN_CALL) == 0:
+        flow.seen |= rows.SEEN_CALL << (1 - side if row.tcp_flags & ACK else side)
     if side:
         flow.start1 = start
     else:
@@ -369,10 +392,17 @@ def judge_segment(data, row, now, hashes, flows, listed, state):  # type: ignore
         return reasons.WATCHED
     if not has_payload:
         return reasons.NO_PAYLOAD
+    is_first = (flow.seen & (rows.SEEN_PAYLOAD << side)) == 0
+    reason = np.int64(reasons.JUDGED)
     if stage == rows.JUDGED:
         flow.seen |= rows.SEEN_PAYLOAD << side
-        return reasons.JUDGED
-    return judge_opening(data, row, flow, now, listed, state)
+    else:
+        reason = np.int64(judge_opening(data, row, flow, now, listed, state))
+    table = state.tcp_patterns
+    if reason >= reasons.PASSING and table.count > 0 and patterns.opens_side(data, row, is_first, table):
+        flow.stage = rows.WATCHED
+        return reasons.PAYLOAD
+    return reason
 
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -438,6 +468,7 @@ def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyp
     row.hash = 0
     row.side = 0
     row.memory = 0
+    row.opener = 0
     if reason == reasons.DECODED:
         if row.protocol == TCP:
             row.hash, row.side = flow_hash(data, row, state.keys[0], state.keys[1])
@@ -537,7 +568,13 @@ def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, list
                         reason = np.int64(judge_segment(memory, reading, now, hashes, flows, listed, state))
                     else:
                         reason = np.int64(judge_datagram(memory, reading, now, listed, area, state))
+                        if reason >= reasons.PASSING and patterns.opens_datagram(
+                            memory, reading, state.udp_patterns
+                        ):
+                            reason = np.int64(reasons.PAYLOAD)
                     if reason < reasons.PASSING:
+                        if reading.protocol == TCP:
+                            reading.opener = opener_of(flows[reading.slot])
                         reading.reason = reason
                         found[passed] = reading
                         passed += 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sniffer.gate import decide, fragments, kinds, labels, names, quic, reasons, rows, servers
+from sniffer.gate import decide, fragments, kinds, labels, names, patterns, quic, reasons, rows, servers
 from sniffer.gate.area import make_area
 from sniffer.gate.compiled import one_at_a_time
 from sniffer.gate.flowtable import (
@@ -23,7 +23,7 @@ from sniffer.gate.flowtable import (
     aligned_zeros,
     sweep,
 )
-from sniffer.model import FRAME, Batch, Packet
+from sniffer.model import FRAME, Batch, Packet, Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,6 +70,17 @@ class Gate:
         """Replace the listed names, between two batches."""
         self.names = names.NameTable(listed, seed=int(self.keys[2]), everything=every_name)
         self._state["everything"][0] = every_name
+
+    def list_patterns(self, listed: Iterable[Pattern]) -> None:
+        """Replace the bytes that openings are compared with, between two batches; who sends them is not asked here.
+
+        Raises:
+            ValueError: there are too many, or one is too short or leads too far.
+        """
+        wanted = list(listed)
+        for transport in ("tcp", "udp"):
+            mine = ((one.at, one.data) for one in wanted if one.transport in (transport, "any"))
+            patterns.lay_out(self._state[0][f"{transport}_patterns"], mine)
 
     def know_server(self, address: bytes, until: int = servers.FOR_EVER) -> None:
         """Let the first payload of each flow with this server pass.
@@ -155,6 +166,7 @@ class Gate:
                 depth,
                 _side,
                 memory,
+                opener,
             ) = row
             data = memories[memory]
             width = 4 if family == 4 else 16
@@ -179,6 +191,7 @@ class Gate:
                 length,
                 reason,
                 now,
+                opener - 1,
             )
 
     def set_stage(self, slot: int, flow_hash: int, stage: int) -> None:

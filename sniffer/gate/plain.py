@@ -37,6 +37,7 @@ from sniffer.gate.openings import MAX_TINY
 from sniffer.gate.plain_fragments import PlainFragments
 from sniffer.gate.plain_headers import Found, decode, walk
 from sniffer.gate.plain_links import Refused, u16
+from sniffer.gate.plain_patterns import PlainPatterns
 from sniffer.gate.plain_payloads import (
     VERBS,
     dns_names,
@@ -66,9 +67,9 @@ from sniffer.gate.quic import MAX_HELLO
 from sniffer.model import TcpFlag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from sniffer.model import Batch
+    from sniffer.model import Batch, Pattern
 
 SYN, ACK = TcpFlag.SYN, TcpFlag.ACK
 
@@ -86,6 +87,7 @@ class Flow:
     payload_from: set[int] = field(default_factory=set)
     heard: set[int] = field(default_factory=set)  # sides, with or without payload
     probes: int = 0
+    opener: int = 0  # 1 + the side that opened the connection
 
     def kind(self, now: int) -> str:
         """Name the kind of flow in the order of eviction."""
@@ -128,7 +130,14 @@ class PlainGate:
         self.quic = PlainQuic(keys[2])
         self.servers: dict[bytes, int] = {}  # address: second until which it counts
         self.repeats = PlainRepeats()
+        self.tcp_patterns = self.udp_patterns = PlainPatterns()
         self.area = bytearray()
+
+    def list_patterns(self, listed: Iterable[Pattern]) -> None:
+        """Replace the bytes that openings are compared with."""
+        wanted = list(listed)
+        self.tcp_patterns = PlainPatterns((one.at, one.data) for one in wanted if one.transport != "udp")
+        self.udp_patterns = PlainPatterns((one.at, one.data) for one in wanted if one.transport != "tcp")
 
     def know_server(self, address: bytes, until: int) -> None:
         """Let the first payload of each flow with this server pass until a time, in nanoseconds."""
@@ -178,8 +187,14 @@ class PlainGate:
         memory = bytes(self.area) if found.memory else memory
         payload = memory[found.payload : found.payload + found.payload_length]
         if found.protocol == TCP:
-            return self.judge_segment(memory, payload, found)
-        return self.judge_datagram(memory, payload, found)
+            reason = self.judge_segment(memory, payload, found)
+            if reason < reasons.PASSING:
+                found.opener = self.slots[found.slot].opener
+            return reason
+        reason = self.judge_datagram(memory, payload, found)
+        if reason >= reasons.PASSING and self.udp_patterns.opens(payload, is_whole=True):
+            return reasons.PAYLOAD
+        return reason
 
     def set_stage(self, slot: int, flow_hash: int, stage: int) -> None:
         """Take back a verdict on a flow, if it is still in its slot."""
@@ -324,7 +339,12 @@ class PlainGate:
         flow.heard.add(found.side)
         found.start = flow.starts.get(found.side, -1)
         if flow.stage < rows.WATCHED:
-            return self.judge_unwatched(memory, payload, found, flow)
+            is_first = found.side not in flow.payload_from
+            reason = self.judge_unwatched(memory, payload, found, flow)
+            if reason >= reasons.PASSING and payload and self.opens_side(payload, found, is_first=is_first):
+                flow.stage = rows.WATCHED
+                return reasons.PAYLOAD
+            return reason
         if payload:
             flow.payload_from.add(found.side)
         ends = found.tcp_flags & (SYN | TcpFlag.FIN | TcpFlag.RST)
@@ -344,12 +364,19 @@ class PlainGate:
             flow.starts.clear()
             flow.payload_from.clear()
             flow.heard.clear()
-            flow.probes = 0
+            flow.probes = flow.opener = 0
         elif flow.stage <= rows.JUDGED and (known is not None or 1 - found.side not in flow.starts):
             flow.stage = rows.FRESH
             flow.payload_from.discard(found.side)
-            flow.probes = 0
+            flow.probes = flow.opener = 0
         flow.starts[found.side] = start
+        flow.opener = flow.opener or 1 + (1 - found.side if found.tcp_flags & ACK else found.side)
+
+    def opens_side(self, payload: bytes, found: Found, *, is_first: bool) -> bool:
+        """Whether a payload is the opening of its side, and opens like a pattern."""
+        if found.start >= 0:
+            is_first = bool(found.tcp_flags & SYN) or found.sequence == found.start
+        return is_first and self.tcp_patterns.opens(payload, is_whole=False)
 
     def judge_unwatched(self, memory: bytes, payload: bytes, found: Found, flow: Flow) -> int:
         """Pass what may be the start of something."""

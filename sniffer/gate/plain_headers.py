@@ -43,6 +43,7 @@ class Found:
     frame: int = 0
     clock: int = 0
     memory: int = 0
+    opener: int = 0
 
 
 def decode(data: bytes, at: int, cut: int, link: int, tag: tuple[int, int], found: Found) -> None:

@@ -48,6 +48,8 @@ REASONS: Final = (
     Reason("dns_partial", "DNS message over TCP that goes on in a later segment"),
     Reason("quic_listed", "QUIC Initial with a listed server name"),
     Reason("management", "datagram that miners and their tools send one another"),
+    # passing: both
+    Reason("payload", "opens, or may open, with bytes that a rule names"),
     # skipped: nothing to see
     Reason("no_payload", "TCP without payload, of a flow that is not being read"),
     Reason("judged", "belongs to a flow that was found not to be mining"),
@@ -120,6 +122,7 @@ REASONS: Final = (
     DNS_PARTIAL,
     QUIC_LISTED,
     MANAGEMENT,
+    PAYLOAD,
     NO_PAYLOAD,
     JUDGED,
     UNPROMISING,

@@ -37,6 +37,7 @@ ROW = np.dtype(
         ("depth", "u1"),  # how many wrappings
         ("side", "u1"),  # of the flow: 0 where the sender has the lower address, on a tie the lower port
         ("memory", "u1"),  # 0: Batch.data, 1: the gate's own area
+        ("opener", "u1"),  # of a passing frame's connection: 1 + the side that opened it, 0: not known
     ],
     align=True,
 )
@@ -66,3 +67,4 @@ STAGES: Final = 6
 SEEN_SYN: Final = 1  # shifted left by the side: 1 for side 0, 2 for side 1
 SEEN_PAYLOAD: Final = 4  # 4 for side 0, 8 for side 1
 SEEN_ANY: Final = 16  # 16 for side 0, 32 for side 1: any packet, since the flow is known
+SEEN_CALL: Final = 64  # 64 for side 0, 128 for side 1: it opened the connection, as a SYN or its answer tells

@@ -104,6 +104,11 @@ class Conversation:
         return self._channel.asker
 
     @property
+    def is_claimed(self) -> bool:
+        """Whether a reader has taken one of the directions."""
+        return any(direction.reader for direction in self._directions)
+
+    @property
     def target(self) -> str:
         """Name of the host that a proxy was asked to reach, if this flow goes through one."""
         return self._channel.target
@@ -256,6 +261,9 @@ class Conversation:
             direction.head += chunk.data  # what came before does not fit, but this segment may
             return self._choose(direction, chunk.data, chunk)
         direction.done = not direction.midway or direction.hunted > MAX_HUNTED or self.session.identified
+        self._channel.turns.dead |= (
+            direction.done
+        )  # what is nothing on this side is no handshake on the other
         return None
 
     # ── wrappings ────────────────────────────────────────────────────────────────────────────────────────

@@ -110,6 +110,14 @@ FACTS: Final[dict[str, FactInfo]] = {
         "of every message: the server's name, as a proxy was asked for it, or as an observed DNS answer gave it",
         "btc.pool.example.org",
     ),
+    # openings of flows and datagrams, where a rule has a payload condition that they fit
+    "payload.hex": FactInfo(str, "first bytes that a side sent, at most 64, in hexadecimal", "48454c4c4f"),
+    "payload.text": FactInfo(
+        str,
+        "the same as text: up to the first byte that is not printable ASCII, at most 256 characters",
+        "HELLO-MINE v1 wallet=abc",
+    ),
+    "payload.side": FactInfo(str, "who sent them: client or server", "client"),
     # what is not mining
     "doh.resolver": FactInfo(str, "resolver for DNS over HTTPS or TLS that is talked to", "dns.example.org"),
     "p2p.network": FactInfo(str, "coin whose nodes greet each other", "bitcoin"),
@@ -148,6 +156,7 @@ SOURCES: Final[dict[str, str]] = {
     "address.": "DNS answers seen before the flow",
     "doh.": "TLS, HTTP, known addresses of resolvers",
     "p2p.": "greetings of coin nodes",
+    "payload.": "how a side of a TCP connection, or a datagram, begins, where a rule asks for it",
 }
 """Which protocols state a fact, by the beginning of its name."""
 

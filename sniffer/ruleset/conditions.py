@@ -11,10 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sniffer.errors import Problem, printable
-from sniffer.model import Listed, Match, Value
+from sniffer.model import Listed, Match, Pattern, Value
 from sniffer.protocols.facts import FACTS, FLOW_FACTS, NAME_FACTS
 from sniffer.ruleset.domains import normalise
 from sniffer.ruleset.operators import LOWER_FACTS, OPERATORS, operator_for
+from sniffer.ruleset.payloads import parse_pattern, shown
 from sniffer.strictyaml import Document, Place, suggest
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from sniffer.ruleset.operators import Test
 
 MAX_REASON: Final = 120
-LATER: Final = {
-    "payload": "rules on raw bytes are not supported by this version",
-}
 COUNT_PLACE: Final = (
     "put it at the top of match, or into the list under all there; what it counts goes under of"
 )
@@ -118,6 +116,48 @@ class Clause:
     def asked(self) -> frozenset[str]:
         """The one it is about."""
         return frozenset([self.fact])
+
+
+@dataclass(frozen=True, slots=True)
+class Payload(Clause):
+    """One question about the opening of a side, or of a datagram: its operand is a Pattern."""
+
+    def match(self, facts: Mapping[str, Value]) -> Match:
+        """Compare; the reason names what the rule says, not what else was sent."""
+        said = facts.get(self.fact)
+        pattern: Pattern = self.operand
+        if said is None or not self.test(said):
+            return NOTHING
+        for fact, wanted in (("payload.side", pattern.side), ("flow.transport", pattern.transport)):
+            if wanted != "any" and facts.get(fact) != wanted:
+                return NOTHING
+        return Match(True, (printable(f"payload {payload_text(pattern)}", MAX_REASON),))
+
+    def anchors(self) -> Anchors:
+        """There is an opening."""
+        return [(self.fact, None)]
+
+    @property
+    def is_narrow(self) -> bool:
+        """The gate compares these bytes itself."""
+        return True
+
+    def asked(self) -> frozenset[str]:
+        """The opening, and who sent it by what."""
+        return frozenset(["payload.hex", "payload.side", "flow.transport"])
+
+
+def payload_clause(pattern: Pattern) -> Payload:
+    """The question whether an opening holds these bytes where the pattern says."""
+    digits, start = pattern.data.hex(), 2 * pattern.at
+    return Payload("payload.hex", "payload", pattern, lambda value: str(value).startswith(digits, start))
+
+
+def payload_text(pattern: Pattern) -> str:
+    """A pattern in words."""
+    where = f" at {pattern.at}" if pattern.at else ""
+    side = "" if pattern.side == "any" else f" from the {pattern.side}"
+    return f"begins{where} with {shown(pattern.data)}{side}"
 
 
 def _names(operand: Any) -> str:
@@ -244,17 +284,15 @@ def parse_condition(
 
 def _parse(data: Any, place: Place, lists: Lists, complain: Complain) -> Condition | None:
     if not isinstance(data, dict) or not data:
-        remedy = "write {fact: ..., equals: ...}, or all, any, not"
+        remedy = "write {fact: ..., equals: ...}, or payload, all, any, not"
         complain(place, "condition", "a condition must be a mapping", remedy)
         return None
-    for word, why in LATER.items():
-        if word in data:
-            complain((*place, word), "unsupported", why, "leave it out")
-            return None
     if "count" in data:
         complain((*place, "count"), "count", "'count' stands too deep", COUNT_PLACE)
         return None
     joined = [word for word in JOINTS if word in data]
+    if not joined and "payload" in data:
+        return _payload(data, place, complain)
     if not joined:
         return _clause(data, place, lists, complain)
     word = joined[0]
@@ -276,6 +314,15 @@ def _parse(data: Any, place: Place, lists: Lists, complain: Complain) -> Conditi
     if len(whole) < len(parts) or others:
         return None
     return All(whole) if word == "all" else AnyOf(whole)
+
+
+def _payload(data: dict[str, Any], place: Place, complain: Complain) -> Payload | None:
+    """A question about raw bytes."""
+    others = [other for other in data if other != "payload"]
+    for other in others:
+        complain((*place, other), "condition", f"{other!r} stands beside 'payload'", "join both with all:")
+    pattern = parse_pattern(data["payload"], (*place, "payload"), complain)
+    return payload_clause(pattern) if pattern and not others else None
 
 
 def _clause(data: dict[str, Any], place: Place, lists: Lists, complain: Complain) -> Clause | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.errors import printable
 from sniffer.protocols.facts import FACTS
-from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
+from sniffer.ruleset.conditions import All, AnyOf, Clause, Not, Payload, payload_text
 from sniffer.ruleset.count import SECOND
 from sniffer.ruleset.dates import newest
 
@@ -99,7 +99,10 @@ def counted(rule: Rule) -> Iterator[str]:
 def describe(node: Condition, indent: int = 2) -> Iterator[str]:
     """The tree of a condition, one line a node."""
     margin = " " * indent
-    if isinstance(node, Clause):
+    if isinstance(node, Payload):
+        over = "tcp or udp" if node.operand.transport == "any" else node.operand.transport
+        yield f"{margin}payload {payload_text(node.operand)}   (first bytes of a side, over {over})"
+    elif isinstance(node, Clause):
         yield f"{margin}{sentence(node)}"
     elif isinstance(node, Not):
         yield f"{margin}this is not true:"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from sniffer.errors import Problem
+from sniffer.model import MAX_PATTERNS
 from sniffer.protocols.facts import FACTS
-from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
+from sniffer.ruleset.conditions import All, AnyOf, Clause, Not, Payload, payload_text
+from sniffer.ruleset.payloads import FACTS_BESIDE
 from sniffer.strictyaml import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sniffer.errors import Problem
     from sniffer.ruleset.conditions import Condition
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
@@ -41,13 +43,61 @@ def _faults(node: Condition) -> Iterator[str]:
         if not isinstance(part, Clause):
             continue
         key = (part.fact, part.operator, repr(part.operand))
-        if key in seen:
+        if key in seen and isinstance(part, Payload):
+            yield f"asks twice whether the payload {payload_text(part.operand)}"
+        elif key in seen:
             yield f"asks twice whether {part.fact} {part.operator} {part.operand}"
         seen.add(key)
         if isinstance(node, All) and part.operator == "equals":
             other = wanted.setdefault(part.fact, part.operand)
             if other != part.operand:
                 yield f"can never match: {part.fact} cannot be both {other!r} and {part.operand!r}"
+
+
+def payload_faults(condition: Condition) -> Iterator[tuple[str, str]]:
+    """What the gate cannot carry, or what no opening can tell: sentence and remedy."""
+    if not any(fact.startswith("payload.") for fact in condition.asked()):
+        return
+    ways = condition.ways()
+    if ways is None or not all(clause.is_narrow for clause in ways):
+        yield (
+            "an unanchored payload: this can hold without a payload condition, so the gate cannot carry it",
+            "join it by all: with payload: {starts_with: ...}; write what is joined by any: as rules of their own",
+        )
+    yield from _beside(condition)
+
+
+def _beside(node: Condition) -> Iterator[tuple[str, str]]:
+    """Facts that must be there together with an opening, and never are."""
+    if isinstance(node, Not):
+        yield from _beside(node.part)
+    if not isinstance(node, All | AnyOf):
+        return
+    for part in node.parts:
+        yield from _beside(part)
+    needed = [part for part in node.parts if isinstance(part, Clause) and part.ways() is not None]
+    if isinstance(node, All) and any(part.fact.startswith("payload.") for part in needed):
+        for part in needed:
+            if part.fact not in FACTS_BESIDE:
+                what = f"can never match: an opening does not tell {part.fact}"
+                yield what, f"beside a payload, ask about {', '.join(FACTS_BESIDE)}"
+
+
+def pattern_faults(rules: Iterable[Rule]) -> Iterator[Problem]:
+    """Rules whose payload conditions are beyond the number that the gate carries."""
+    patterns: set[tuple[int, bytes]] = set()
+    for rule in rules:
+        patterns |= {
+            (clause.operand.at, clause.operand.data)
+            for clause in rule.condition.clauses()
+            if isinstance(clause, Payload)
+        }
+        if len(patterns) > MAX_PATTERNS:
+            what = (
+                f"rule {rule.id}: more than {MAX_PATTERNS} different payload conditions in all rules together"
+            )
+            yield Problem(rule.file, rule.line, 1, "payload", what, "leave some out, or let one name less")
+            return
 
 
 def example_faults(rule: Rule) -> Iterator[Fault]:

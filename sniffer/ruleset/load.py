@@ -17,7 +17,7 @@ import re2
 from sniffer.errors import ConfigError, Problem
 from sniffer.ruleset.count import parse_match
 from sniffer.ruleset.datafile import with_data
-from sniffer.ruleset.lint import endpoint_faults, example_faults, rule_faults
+from sniffer.ruleset.lint import endpoint_faults, example_faults, pattern_faults, payload_faults, rule_faults
 from sniffer.ruleset.lists import Lists, NamedList
 from sniffer.ruleset.matcher import RuleSet
 from sniffer.ruleset.model import (
@@ -113,6 +113,7 @@ def load_with_documents(directories: Sequence[Path]) -> tuple[RuleSet, list[Docu
                 documents.append(document)  # so that its name is known to the rules
     rules, lists = _build(documents, problems)
     problems += endpoint_faults(documents, lists)
+    problems += pattern_faults(rules)
     if not problems and not rules:
         problems.append(
             Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
@@ -305,6 +306,8 @@ class _Builder:
         rule = make_rule(shape, condition, count, document.file, line)
         for fault in rule_faults(rule):
             self._complain(document, (*place, "match"), "condition", fault, "leave one of them out")
+        for fault, remedy in payload_faults(condition):
+            self._complain(document, (*place, "match"), "payload", fault, remedy)
         for where, fault, remedy in example_faults(rule):
             self._complain(document, (*place, "examples", *where), "example", fault, remedy)
         return rule

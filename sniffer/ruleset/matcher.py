@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sniffer.model import Match
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
-from sniffer.ruleset.conditions import NAMED_BY
+from sniffer.ruleset.conditions import NAMED_BY, Payload
 from sniffer.ruleset.domains import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sniffer.model import Endpoint, Value
+    from sniffer.model import Endpoint, Pattern, Value
     from sniffer.ruleset.conditions import Clause
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
@@ -169,6 +169,12 @@ class RuleSet:
     def wants_every_name(self) -> bool:
         """Whether some rule can match a message without mining in it and without a listed name: then all must pass."""
         return any(map(wants_every_name, self.rules))
+
+    @property
+    def patterns(self) -> Sequence[Pattern]:
+        """Bytes that a flow or a datagram may begin with for some rule, in order of the files, none twice."""
+        clauses = (clause for rule in self.rules for clause in rule.condition.clauses())
+        return tuple(dict.fromkeys(clause.operand for clause in clauses if isinstance(clause, Payload)))
 
     # ── hand-over to a worker ────────────────────────────────────────────────────────────────────────────
 

@@ -30,6 +30,8 @@ LOWER_FACTS: Final = (
     "cryptonote.reply",
     "ethereum.method",
     "ethereum.reply",
+    "payload.hex",
+    "payload.side",
 )
 """Facts that are lower case whatever the wire said."""
 MAX_REGEX: Final = 1_024

@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from sniffer.model import OPENING
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.count import CountShape
 from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape
 from sniffer.ruleset.operators import MAX_REGEX, OPERATORS
+from sniffer.ruleset.payloads import SHORTEST_TEXT, SIDES, TRANSPORTS
 
 CONDITION: Final = {"$ref": "#/$defs/Condition"}
 COUNT: Final = {"$ref": "#/$defs/Count"}
@@ -91,9 +93,9 @@ def count_definitions() -> dict[str, Any]:
 
 
 def condition_schema() -> dict[str, Any]:
-    """A tree of all, any and not over questions about facts."""
+    """A tree of all, any and not over questions about facts and payloads."""
     parts = {"type": "array", "minItems": 1, "items": CONDITION}
-    words: dict[str, Any] = {"all": parts, "any": parts, "not": CONDITION}
+    words: dict[str, Any] = {"all": parts, "any": parts, "not": CONDITION, "payload": payload_schema()}
     joined = [
         {"type": "object", "properties": {word: shape}, "required": [word], "additionalProperties": False}
         for word, shape in words.items()
@@ -114,3 +116,27 @@ def condition_schema() -> dict[str, Any]:
         "additionalProperties": False,
     }
     return {"anyOf": [*joined, clause]}
+
+
+def payload_schema() -> dict[str, Any]:
+    """Raw bytes with which a side of a flow, or a datagram, begins."""
+    digits = "^([0-9A-Fa-f]{2} ?)+$"
+    return {
+        "type": "object",
+        "description": "bytes with which a side of a flow, or a datagram, begins",
+        "properties": {
+            "starts_with": {"type": "string", "minLength": SHORTEST_TEXT, "description": "the bytes as text"},
+            "starts_with_hex": {"type": "string", "pattern": digits, "description": "or in hexadecimal"},
+            "at": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": OPENING - 1,
+                "default": 0,
+                "description": "how many bytes stand before them",
+            },
+            "side": {"enum": list(SIDES), "default": "any", "description": "who sends them"},
+            "transport": {"enum": list(TRANSPORTS), "default": "tcp"},
+        },
+        "oneOf": [{"required": ["starts_with"]}, {"required": ["starts_with_hex"]}],
+        "additionalProperties": False,
+    }

@@ -15,8 +15,9 @@ from sniffer.errors import UsageError
 PRIVATE: Final = (
     "mining.user", "mining.worker", "mining.password",
     "flow.user", "flow.worker", "flow.password",
+    "payload.text", "payload.hex",
 )  # fmt: skip
-"""Facts that say who mines, or with what secret."""
+"""Facts that say who mines, or with what secret; or that may, since nobody knows the protocol."""
 
 DIGEST_BYTES: Final = 8
 

@@ -254,6 +254,23 @@ def test_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_rules_on_datagrams_and_the_kernel_filter(start: Callable[..., Daemon], tmp_path: Path) -> None:
+    """Where both are asked for, the log says before anything else that they do not go together; else it does not."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    said = []
+    for transport, chosen in (("udp", "auto"), ("udp", "none"), ("tcp", "auto")):
+        payload = f"{{payload: {{starts_with: HELLO-MINE, transport: {transport}}}}}"
+        text = RULE.replace("{fact: stratum.method, equals: mining.submit}", payload)
+        text = text.replace("{facts: {stratum.method: mining.submit}}", "{client: HELLO-MINE}")
+        (rules / "own.yaml").write_text(text)
+        config = f"capture: {{filter: {chosen}}}\n"
+        daemon = start("--interface", "missing0", "--rules", rules, config=config)
+        assert daemon.process.wait(30) != 0  # there is no such interface
+        said.append(daemon.said("rules ask for payloads of UDP"))
+    assert said == [True, False, False]
+
+
 def test_a_storm_of_hang_ups(start: Callable[..., Daemon], miner: Path) -> None:
     """A hundred HUPs in a moment are a few reloads, and the daemon goes on."""
     daemon = start("--replay", miner)

@@ -40,6 +40,15 @@ def test_examples_are_run(tmp_path: Path) -> None:
         load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.submit"))])
 
 
+def test_rules_on_datagrams_are_told(tmp_path: Path) -> None:
+    """Whether a rule asks for UDP that the kernel filter would drop; the shipped ones do not."""
+    match = "{fact: stratum.method, equals: mining.submit}"
+    rule = OWN_RULE.replace("EXAMPLE", "mining.ping")
+    for transport, wants in (("tcp", False), ("udp", True), ("any", True)):
+        payload = f"{{any: [{match}, {{payload: {{starts_with: HELLO, transport: {transport}}}}}]}}"
+        assert load([folder_of(tmp_path, rule.replace(match, payload))]).wants_datagrams is wants
+
+
 def test_a_child_loads_the_same(shipped: Loaded) -> None:
     """What the child finds is what this process finds."""
     assert asyncio.run(load_in_child([shipped_rules()])) == shipped

@@ -435,6 +435,22 @@ def test_flow_that_was_dropped_is_not_weighed() -> None:
     assert table.held == held
 
 
+def test_a_muted_flow_can_be_read_again() -> None:
+    """From the packet on that woke it: of a side whose start is known from there, if that is what comes."""
+    table, _ = make_table()
+    flows, _ = feed(table, [segment(1, b"one\n", start=1)])
+    flow = flows[0]
+    table.mute(flow)
+    answer = back(segment(501, b"two\n", start=501))
+    assert table.packet(answer) is None
+    assert table.muted(answer) == (flow, 1)
+    assert table.muted(segment()) == (flow, 0)
+    table.wake(flow)
+    found, chunks = feed(table, [answer])
+    assert (found, text(chunks, 1)) == ([flow], b"two\n")
+    assert flow.from_start[1]
+
+
 def test_muted_flow_holds_nothing() -> None:
     """A flow that need not be read keeps no bytes and no state."""
     table, _ = make_table()

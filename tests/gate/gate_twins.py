@@ -19,7 +19,7 @@ from sniffer.gate.plain import Found, PlainGate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sniffer.model import Batch
+    from sniffer.model import Batch, Pattern
 
 KEYS = (0x0706050403020100, 0x0F0E0D0C0B0A0908, 0x1716151413121110)
 FIELDS = tuple(field.name for field in dataclasses.fields(Found))
@@ -35,9 +35,11 @@ class Twins:
         *,
         every_name: bool = False,
         flows: int = 1024,
+        patterns: Iterable[Pattern] = (),
     ) -> None:
         self.gate = Gate(listed, every_name=every_name, flows=flows, keys=KEYS)
         self.plain = PlainGate(listed, every_name=every_name, flows=flows, keys=KEYS)
+        self.list_patterns(patterns)
         self.passed: list[Found] = []  # of the last batch
 
     def judge(self, frames: Iterable[Seen | bytes]) -> list[str]:
@@ -77,6 +79,12 @@ class Twins:
         self.gate.set_stage(each.slot, each.hash, stage)
         self.plain.set_stage(each.slot, each.hash, stage)
 
+    def list_patterns(self, patterns: Iterable[Pattern]) -> None:
+        """Have both look for bytes."""
+        wanted = list(patterns)
+        self.gate.list_patterns(wanted)
+        self.plain.list_patterns(wanted)
+
     def know_server(self, address: bytes, until: int) -> None:
         """Tell both of a server."""
         self.gate.know_server(address, until)
@@ -96,6 +104,7 @@ class Twins:
                 "starts": flow.starts,
                 "payload_from": flow.payload_from,
                 "heard": flow.heard,
+                "opener": flow.opener,
             }
 
 
@@ -110,4 +119,5 @@ def described(flow: Any) -> dict[str, Any]:
         "starts": starts,
         "payload_from": {side for side in (0, 1) if seen & rows.SEEN_PAYLOAD << side},
         "heard": {side for side in (0, 1) if seen & rows.SEEN_ANY << side},
+        "opener": seen // rows.SEEN_CALL,
     }

@@ -7,6 +7,7 @@ import random
 import gate_frames as wire
 import pytest
 import test_links
+import test_patterns
 import test_quic
 import test_tunnels
 from gate_frames import ACK, FIN, LOGIN, RST, Connection, Seen
@@ -736,6 +737,11 @@ def test_every_reason_can_be_met() -> None:
     met |= {reason for _, _, reason in test_links.SKIPPED.values()}
     met |= {reason for _, reason in test_tunnels.FEW.values()}
     met |= {reason for _, reason in test_quic.MET.values()}
+    met |= set(
+        Twins(patterns=[test_patterns.HELLO]).judge(
+            [*Connection().handshake(), Connection().up(test_patterns.OPEN)]
+        )
+    )
     met |= set(test_quic.judge(*[test_quic.MET["a hello"][0]] * 2))
     met |= set(
         twins.judge(

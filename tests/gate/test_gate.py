@@ -42,6 +42,7 @@ def test_a_packet_says_everything_about_its_frame() -> None:
             frame_length=len(frame),
             reason=reasons.JSON,
             now=9,
+            opener=0,
         )
     ]
 

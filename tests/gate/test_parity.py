@@ -18,7 +18,7 @@ from loadscript import script
 from sniffer.capture.savefile import SUFFIXES, Savefile
 from sniffer.errors import InputError
 from sniffer.gate import rows
-from sniffer.model import Batch
+from sniffer.model import Batch, Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,14 @@ rewrap = script("scripts/rewrap.py")
 quic = script("pcaps/initials.py")
 WRAPPINGS = list(rewrap.WRAPPINGS.values())
 CAPTURES = Path(__file__).parents[2] / ".." / "shared" / "captures"
+PATTERNS = [
+    Pattern(0, b"220 mail", "any", "any"),
+    Pattern(0, b"HELLO-MINE v1", "any", "any"),
+    Pattern(0, b"\x80\x80\x80", "any", "tcp"),
+    Pattern(3, b" / HTTP/1.1", "any", "tcp"),
+    Pattern(2, b"\0\0\0", "any", "udp"),
+    Pattern(20, b"xxx", "any", "tcp"),
+]
 MAX_FRAMES = 20_000  # of one capture: the plain twin takes its time
 
 
@@ -412,6 +420,7 @@ def test_they_agree_on_garbage(seed: int, flows: int) -> None:
     rng = random.Random(seed * 100 + flows)
     twins = Twins(flows=flows, every_name=seed == 3)
     twins.know_server(wire.packed("203.0.113.9"), (1 << 62) if seed == 1 else 0)
+    twins.list_patterns(PATTERNS if seed == 2 else ())
     reasons_met: set[str] = set()
     for _ in range(20):
         reasons_met.update(twins.judge(garbage(rng, rng.choice([1, 31, 32, 33, 100, 300]))))
@@ -462,14 +471,19 @@ def test_they_agree_on_noise(noise: list[bytes], link: int) -> None:
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.booleans(), st.binary(min_size=1, max_size=80) | st.text(max_size=40).map(str.encode)),
+        st.tuples(
+            st.booleans(),
+            st.binary(min_size=1, max_size=80)
+            | st.text(max_size=40).map(str.encode)
+            | st.sampled_from([b"HELLO-MINE v1 wallet=abc", b"HELLO", b"\x80\x80", b"\x80" * 40, b"y" * 30]),
+        ),
         max_size=8,
     ),
     st.booleans(),
 )
 def test_they_agree_on_any_conversation(turns: list[tuple[bool, bytes]], handshake: bool) -> None:  # noqa: FBT001
     """Any payloads, from either side, with or without a handshake before them."""
-    twins = Twins(flows=8)
+    twins = Twins(flows=8, patterns=PATTERNS)
     one = wire.Connection()
     at = [0, 0]
     frames = one.handshake() if handshake else []

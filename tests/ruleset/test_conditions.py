@@ -98,7 +98,6 @@ def test_the_list_travels_with_the_match(
 @pytest.mark.parametrize(
     ("match", "codes"),
     [
-        ("{payload: {starts_with: '{'}}", ["unsupported"]),
         ("{}", ["condition"]),
         ("[]", ["condition", "type"]),
         ("text", ["condition", "type"]),

@@ -57,7 +57,9 @@ def test_index_gives_what_every_rule_by_itself_gives(facts: dict[str, Value]) ->
     assert shipped().match(facts) == shipped().match_plainly(facts)
 
 
-QUESTIONS = st.sampled_from(sorted(FACTS)).flatmap(
+NAMES = sorted(name for name in FACTS if not name.startswith("payload."))
+"""Facts of an opening stand beside a payload condition only (test_payloads.py)."""
+QUESTIONS = st.sampled_from(NAMES).flatmap(
     lambda name: st.one_of(
         st.builds(lambda value: {"fact": name, "exists": value}, st.booleans()),
         st.builds(lambda value: {"fact": name, "equals": value}, BY_TYPE[FACTS[name].type].filter(lambda v: v == str(v).lower() or not isinstance(v, str))),

@@ -16,6 +16,7 @@ from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.load import rule_files
 from sniffer.ruleset.model import RuleShape
 from sniffer.ruleset.operators import OPERATORS
+from sniffer.ruleset.payloads import KEYS
 from sniffer.ruleset.schema import OPERANDS, rules_schema
 from sniffer.strictyaml import load_file
 
@@ -29,6 +30,7 @@ def test_schema_knows_every_fact_operator_and_key() -> None:
     clause = schema["$defs"]["Condition"]["anyOf"][-1]["properties"]
     assert clause["fact"]["enum"] == sorted(FACTS)
     assert set(clause) == {"fact", *OPERATORS}
+    assert set(schema["$defs"]["Condition"]["anyOf"][-2]["properties"]["payload"]["properties"]) == set(KEYS)
     assert set(schema["$defs"]["RuleShape"]["properties"]) == set(RuleShape.model_fields)
 
 

@@ -204,6 +204,21 @@ def test_a_listed_name_shows_pool_and_domain() -> None:
 # ── privacy and escaping ─────────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_an_opening_said_is_hidden() -> None:
+    """The rule's own words are shown; a reason that quotes the line or its bytes is not, for a wallet may be in it."""
+    secret = {"payload.text": "HELLO wallet=bc1qsecret", "payload.hex": b"bc1qsecret".hex()}
+    reasons = (
+        'payload begins with "HELLO"',
+        "payload.text contains wallet (HELLO wallet=bc1qsecret)",
+        f"payload.hex ends_with 00 ({b'bc1qsecret'.hex()})",
+    )
+    one = detection(values=dict(secret), match=Match(matched=True, reasons=reasons))
+    mining = event_of(one, HIDDEN)["mining"]
+    assert mining["reasons"][:2] == [reasons[0], f"payload.text = {HIDDEN.hide(secret['payload.text'])}"]
+    assert "bc1qsecret" not in str(mining)
+    assert b"bc1qsecret".hex() not in str(mining)
+
+
 def test_private_facts_are_hidden_everywhere() -> None:
     """Under a key no account, worker or password appears in the line, also not quoted in a reason."""
     secret = {"mining.user": "bc1qsecret", "mining.worker": "rigsecret", "mining.password": "pwsecret"}
