@@ -1,7 +1,7 @@
 """When a hit counts, how sure it is by then, and when an event line about it is due.
 
 In: detections of flows and datagrams, in order; the time.  Out: a call for each hit and for each line that is due.
-Never: I/O, a clock of its own, a hit that is told twice or not at all.
+Never: I/O, a clock of its own, a hit that is told twice, or not at all unless it is suppressed.
 
 A mining message counts as *answered* when the peer's acknowledgement covers it, or when the peer speaks mining
 itself.  Until then its hit is held, for a few seconds of packet time at most; then it goes out as ``probable``.
@@ -74,6 +74,7 @@ class Reporter:
         one_sided: bool,
         hit: Callable[[Detection], None],
         event: Callable[[Detection], None],
+        suppresses: Callable[[Detection], bool],
     ) -> None:
         """Start with nothing told.
 
@@ -83,10 +84,11 @@ class Reporter:
             one_sided: answers cannot be seen, so that nothing waits for one.
             hit: called once for each message that a rule matches.
             event: called when a line about a (flow, rule) is due.
+            suppresses: asked once for each hit whether it goes no further.
         """
         self.hits = 0
         self._answer_wait, self._repeat_interval, self._one_sided = answer_wait, repeat_interval, one_sided
-        self._hit, self._event = hit, event
+        self._hit, self._event, self._suppresses = hit, event, suppresses
         self._waiting: deque[tuple[int, Reports]] = deque()  # by deadline
         self._datagrams: OrderedDict[tuple[object, ...], Reported] = OrderedDict()
 
@@ -130,21 +132,32 @@ class Reporter:
         while self._waiting:
             self.release(self._waiting.popleft()[1], everything=True)
 
-    def report(self, reports: Reports, detection: Detection) -> None:
-        """Count a hit of a flow that needs no answer."""
+    def report(self, reports: Reports, detection: Detection) -> bool:
+        """Count a hit of a flow that needs no answer, unless it is suppressed; return whether it was counted."""
+        if self._suppresses(detection):
+            return False
         reported = reports.by_rule.get(detection.rule.id)
         if reported is None:
             reported = reports.by_rule[detection.rule.id] = Reported()
         self._report(reported, detection)
+        return True
 
-    def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> None:
-        """Count a hit of a datagram; ``flow`` is what belongs together as far as event lines are concerned."""
+    def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> bool:
+        """Count a hit of a datagram, unless it is suppressed; return whether it was counted.
+
+        Args:
+            flow: what belongs together as far as event lines are concerned.
+            detection: the hit.
+        """
+        if self._suppresses(detection):
+            return False
         key = (*flow, detection.rule.id)
         reported = self._datagrams.pop(key, None) or Reported()
         self._datagrams[key] = reported
         if len(self._datagrams) > MAX_DATAGRAM_FLOWS:
             self._datagrams.popitem(last=False)
         self._report(reported, detection)
+        return True
 
     def _let_go(self, reports: Reports, one: Waiting) -> None:
         evidence = Confidence.CONFIRMED if reports.answered else Confidence.PROBABLE

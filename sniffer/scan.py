@@ -23,6 +23,7 @@ from sniffer.gate.compiler import watched
 from sniffer.model import Confidence, Severity
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
+from sniffer.sinks.networks import HostNames
 from sniffer.sinks.privacy import Privacy
 from sniffer.sinks.stats import make_stats
 from sniffer.totals import Totals, continued
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sniffer.model import Detection
+    from sniffer.sinks.networks import Network
 
 MAX_HOSTS: Final = 100_000
 MAX_SERVERS: Final = 64
@@ -48,6 +50,7 @@ class ScanSettings:
     json: bool = False
     continuous: bool = False
     jobs: int = 1
+    tenants: tuple[tuple[str, tuple[Network, ...]], ...] = ()
 
 
 @dataclass(slots=True)
@@ -148,6 +151,7 @@ class Scanner:
         self._settings = settings
         self._write = write or self.result.events.append
         self._file = ""
+        self._tenant_of = HostNames(tenants=settings.tenants).tenant
         self._engine: Engine | None = None
         self._interfaces: list[str] = []
 
@@ -166,6 +170,7 @@ class Scanner:
                 settings=self._settings.engine,
                 hit=self._hit,
                 event=self._event,
+                tenant_of=self._tenant_of,
             )
         first = len(self._interfaces)
         try:

@@ -61,7 +61,9 @@ class Totals(msgspec.Struct):
     one_sided_ratio: float = 0.0  # of the gate's flows that carry data
     facts: dict[str, int] = {}  # messages by fact, every declared fact present
     oddities: dict[str, int] = {}  # by kind, every declared kind present
-    hits: int = 0
+    hits: int = 0  # told; with those that were suppressed they make all matches
+    suppressed: dict[str, int] = {}  # hits by rule
+    suppressed_by: dict[str, int] = {}  # the same by entry (Suppression.key)
     interfaces: dict[str, InterfaceTotals] = {}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -28,15 +29,23 @@ from sniffer.ruleset.model import (
     make_rule,
     signature_of,
 )
+from sniffer.ruleset.suppression import (
+    MAX_SUPPRESSIONS,
+    SuppressionFile,
+    Suppressions,
+    make_suppressions,
+    suppression_faults,
+)
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sniffer.model import Endpoint
     from sniffer.ruleset.domains import HostPattern
     from sniffer.ruleset.model import Rule
+    from sniffer.ruleset.suppression import Suppression
 
 MAX_FILES: Final = 2_000
 
@@ -57,8 +66,12 @@ def _without_collector() -> Iterator[None]:
 
 
 @_without_collector()
-def load_rules(directories: Sequence[Path]) -> RuleSet:
+def load_rules(directories: Sequence[Path], tenants: Collection[str] | None = None) -> RuleSet:
     """Read every YAML file below the folders, in order of their names.
+
+    Args:
+        directories: the folders.
+        tenants: names of tenants that suppressions may name; None: not known, so any.
 
     Raises:
         ConfigError: with each Problem of each file.
@@ -93,8 +106,12 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
                 documents.append(load_file(path))
             except ConfigError as error:
                 problems += error.problems
-    rules, lists = _build(documents, problems)
+    builder, rules, lists = _build(documents, problems)
     problems += endpoint_faults(documents, lists)
+    if not problems:
+        today, known = datetime.now(UTC).date(), {rule.id for rule in rules}
+        for document in builder.with_suppressions:
+            problems += suppression_faults(document, known, tenants, today)
     if not problems and not rules:
         problems.append(
             Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
@@ -104,7 +121,7 @@ def load_rules(directories: Sequence[Path]) -> RuleSet:
     packed = [msgspec.Raw(msgspec.msgpack.encode(document.data)) for document in documents]
     version = hashlib.blake2s(msgspec.msgpack.encode(packed), digest_size=5).hexdigest()
     dump = Dump(version, [document.file for document in documents], packed)
-    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump))
+    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump), builder.suppressions())
 
 
 class Dump(msgspec.Struct, array_like=True):
@@ -135,13 +152,13 @@ def restore(dump: bytes) -> RuleSet:
         Document(file, msgspec.msgpack.decode(data))
         for file, data in zip(found.files, found.documents, strict=True)
     )
-    rules, lists = _build(documents, problems)
+    builder, rules, lists = _build(documents, problems)
     if problems:
         raise ConfigError(problems)
-    return RuleSet(rules, lists, found.version, dump)
+    return RuleSet(rules, lists, found.version, dump, builder.suppressions())
 
 
-def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[list[Rule], Lists]:
+def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[_Builder, list[Rule], Lists]:
     """Take the lists of each document, then the rules; what is only lists is not held on to."""
     builder = _Builder(problems)
     with_rules = []
@@ -150,7 +167,7 @@ def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[list
         if isinstance(document.data, list):
             with_rules.append(document)
     lists = builder.lists()
-    return [rule for document in with_rules for rule in builder.rules(document, lists)], lists
+    return builder, [rule for document in with_rules for rule in builder.rules(document, lists)], lists
 
 
 class _Builder:
@@ -162,11 +179,16 @@ class _Builder:
         self._endpoints: list[Endpoint] = []
         self._patterns: list[HostPattern] = []
         self._benign: list[str] = []
+        self._suppressions: list[Suppression] = []
+        self.with_suppressions: list[Document] = []
         self._ids: dict[str, str] = {}
         self._signatures: dict[int, str] = {}
 
     def lists(self) -> Lists:
         return Lists(self._named, self._endpoints, self._patterns, self._benign)
+
+    def suppressions(self) -> Suppressions:
+        return Suppressions(self._suppressions)
 
     def read(self, document: Document) -> None:
         """Take the lists of a document; the kind of a file is told by its keys."""
@@ -183,6 +205,7 @@ class _Builder:
             "benign": self._read_benign,
             "host_patterns": self._read_patterns,
             "values": self._read_list,
+            "allow": self._read_suppressions,
         }
         for key, reader in readers.items():
             if key in data:
@@ -230,6 +253,15 @@ class _Builder:
                 document, ("name",), "repeated", f"there is a list @{found.name} already", "rename one"
             )
         self._named[found.name] = NamedList(found.type, found.values)
+
+    def _read_suppressions(self, document: Document) -> None:
+        self._suppressions += make_suppressions(document.file, validate(document, SuppressionFile))
+        self.with_suppressions.append(document)
+        if len(self._suppressions) > MAX_SUPPRESSIONS:
+            what = f"more than {MAX_SUPPRESSIONS} suppressions in all"
+            self._complain(
+                document, ("allow",), "range", what, "give networks or rules in place of addresses"
+            )
 
     def rules(self, document: Document, lists: Lists) -> list[Rule]:
         """The rules of one file."""

@@ -13,13 +13,16 @@ from pydantic import TypeAdapter
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape
 from sniffer.ruleset.operators import OPERATORS
+from sniffer.ruleset.suppression import SuppressionFile
 
 CONDITION: Final = {"$ref": "#/$defs/Condition"}
 
 
 def rules_schema() -> dict[str, Any]:
-    """The schema of a rule file, a pool file and a list file in one."""
-    adapter: TypeAdapter[Any] = TypeAdapter(list[RuleShape] | PoolFile | ListFile | BenignFile | PatternFile)
+    """The schema of a rule file, a pool file, a list file and a file of suppressions in one."""
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        list[RuleShape] | PoolFile | ListFile | BenignFile | PatternFile | SuppressionFile
+    )
     schema = adapter.json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Rules, pool endpoints and lists of sniffer"

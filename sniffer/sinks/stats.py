@@ -46,6 +46,7 @@ def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: A
             "facts": {name: count for name, count in totals.facts.items() if count},
             "oddities": {name: count for name, count in totals.oddities.items() if count},
             "hits": totals.hits,
+            "suppressed": {rule: count for rule, count in totals.suppressed.items() if count},
             "hosts": hosts,
             **more,
         },
