@@ -198,7 +198,7 @@ def test_reloads_change_nothing(name: str, ruleset: RuleSet) -> None:
             said.append((detection.rule.id, detection.host, detection.facts.time, detection.confidence))
 
         def event(detection: Detection, said: list[tuple[object, ...]] = said) -> None:
-            said.append(("line", detection.rule.id, detection.flow_id, detection.count))
+            said.append(("line", detection.rule.id, detection.place.source, detection.count))
 
         sets = [prepare(rules, 7) for rules in (ruleset, restore(ruleset.dump()))]
         source = Savefile(str(ROOT / "pcaps" / name / "traffic.pcap"))

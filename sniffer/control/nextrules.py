@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.errors import WorkerError, printable
+from sniffer.garbage import not_collected
 from sniffer.prepared import Prepared, prepare
 from sniffer.ruleset import restore
 from sniffer.selftest import find_fault
@@ -40,6 +41,7 @@ class Made(NamedTuple):
     fault: str = ""
 
 
+@not_collected()
 def make_rules(dump: bytes, seed: int) -> Prepared:
     """Build rules and try them.
 

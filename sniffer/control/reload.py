@@ -29,7 +29,7 @@ COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.reload")
 SECONDS: Final = 60.0
 MEMORY: Final = 2 << 30  # address space of the child, bytes
 MAX_DUMP: Final = MAX_FRAME - (1 << 20)  # bytes of a set on its way to a worker
-NICE: Final = 10  # the child gives way to workers: packets do not wait
+NICE: Final = 5  # the child gives way to workers: packets do not wait
 
 
 class RuleRow(msgspec.Struct, frozen=True, array_like=True):

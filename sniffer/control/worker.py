@@ -45,6 +45,7 @@ from sniffer.control.records import (
 )
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import SnifferError, WorkerError
+from sniffer.garbage import share_one_heap
 from sniffer.gate import gate
 from sniffer.learned import Lesson
 from sniffer.prepared import prepare
@@ -424,6 +425,7 @@ def main(arguments: Sequence[str]) -> int:
     """Entry of the worker process: one argument, the descriptor of its end of the socket pair."""
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
+    share_one_heap()
     return serve(socket.socket(fileno=int(arguments[0])))
 
 

@@ -6,8 +6,6 @@ Never: half a set; the old one stays in use until a new one is whole.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -16,6 +14,7 @@ import msgspec
 import re2
 
 from sniffer.errors import ConfigError, Problem
+from sniffer.garbage import not_collected
 from sniffer.ruleset.conditions import parse_condition
 from sniffer.ruleset.lint import endpoint_faults, example_faults, rule_faults
 from sniffer.ruleset.lists import Lists, NamedList
@@ -39,7 +38,7 @@ from sniffer.ruleset.suppression import (
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from sniffer.model import Endpoint
@@ -50,22 +49,7 @@ if TYPE_CHECKING:
 MAX_FILES: Final = 2_000
 
 
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Leave the search for circles out: what is made here has none, is kept, and would be looked through again and again.
-
-    A third of the time, where lists are long; in a worker it is time in which no packet is read.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_without_collector()
+@not_collected()
 def load_rules(directories: Sequence[Path], tenants: Collection[str] | None = None) -> RuleSet:
     """Read every YAML file below the folders, in order of their names.
 
@@ -143,7 +127,7 @@ def rule_files(directory: Path) -> list[Path]:
     )
 
 
-@_without_collector()
+@not_collected()
 def restore(dump: bytes) -> RuleSet:
     """Build a set again from :meth:`RuleSet.dump`; it was checked when it was first loaded."""
     found = _dumps.decode(dump)

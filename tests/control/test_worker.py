@@ -287,7 +287,7 @@ def resident(pid: int, what: str = "VmRSS") -> float:
 def test_a_long_list_takes_its_memory_once(
     parent: Parent, shipped: Loaded, miner: Path, tmp_path: Path
 ) -> None:
-    """Set after set of a hundred thousand names: while one is made there are two, afterwards one, and it goes back at the end."""
+    """Set after set of a hundred thousand names: while one is made there are two, never three, and it stays so."""
     many = load_rules([many_pools(tmp_path / "rules", 100_000)]).dump()
     parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
     parent.until(Ended)
@@ -302,11 +302,11 @@ def test_a_long_list_takes_its_memory_once(
     one = take(2, many)
     after = [take(generation, many) for generation in range(3, 8)]
     peak = resident(pid, "VmHWM") - before
-    small = take(9, shipped.dump)
-    assert max(after) < 1.5 * one + 40
-    assert after[-1] < after[1] + 20
-    assert peak < 2.5 * one + 60
-    assert small < one
+    take(9, shipped.dump)
+    again = take(10, many)
+    told = f"{before:.0f} MiB before; beyond it {one:.0f} with one, {after} after more, {peak:.0f} at most, {again:.0f}"
+    assert max(*after, peak, again) < 2 * one + 25, told
+    assert after[-1] < after[1] + 15, told
 
 
 def test_it_goes_on_while_rules_are_made(
