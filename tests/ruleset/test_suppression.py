@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import random
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,13 @@ import rulefolder
 
 from sniffer.errors import ConfigError
 from sniffer.ruleset import load_rules, restore
-from sniffer.ruleset.suppression import MAX_SUPPRESSIONS, Hit, Suppressions
+from sniffer.ruleset.suppression import (
+    MAX_SUPPRESSIONS,
+    Hit,
+    SuppressionFile,
+    Suppressions,
+    make_suppressions,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +100,8 @@ def test_an_entry_counts_to_the_end_of_its_day_by_packet_time(tmp_path: Path) ->
         "rule: a-rule, reason: second, until: 2020-03-01",
     )
     over = int(datetime(2020, 3, 1, tzinfo=UTC).timestamp()) * 10**9
-    for time, reason in ((0, "first"), (over - 1, "first"), (over, "second"), (over + 86_400 * 10**9, "")):
-        entry = found.find(HIT, time)
+    for moment, reason in ((0, "first"), (over - 1, "first"), (over, "second"), (over + 86_400 * 10**9, "")):
+        entry = found.find(HIT, moment)
         assert (entry.reason if entry else "") == reason
     assert [entry.reason for entry in found.expired(date(2020, 3, 1))] == ["first"]
     assert len(found.expired(date(2020, 3, 2))) == 2
@@ -186,3 +194,57 @@ def test_there_is_a_most(tmp_path: Path) -> None:
     assert len(load_rules([rulefolder.write(tmp_path, files)]).suppressions.entries) == MAX_SUPPRESSIONS
     with pytest.raises(ConfigError, match="suppressions in all"):
         load_rules([rulefolder.write(tmp_path, {"c.yaml": f"allow:\n- {{rule: a-rule, {ENDS}}}\n"})])
+
+
+def test_the_index_finds_what_a_search_finds(tmp_path: Path) -> None:
+    """For entries of every kind and hits of every kind: the same entries, in the same order, as one after another gives."""
+    rng = random.Random(5)
+    choices = {
+        "address": ["10.20.0.7", "10.20.1.7", "'2001:db8::7'"],
+        "network": ["10.20.0.0/16", "10.20.0.0/24", "'2001:db8::/32'"],
+        "server": ["203.0.113.9", "203.0.113.0/24", "'2001:db8:9::/48'"],
+        "tenant": ["acme", "lab"],
+        "rule": ["a-rule", "[a-rule]"],
+        "domain": ["pool.example", "eu.pool.example", "b.example"],
+    }
+    written = []
+    for _ in range(300):
+        keys = rng.sample(sorted(choices), rng.randint(1, 3))
+        if {"address", "network"} <= set(keys):
+            keys.remove("network")
+        written.append(", ".join(f"{key}: {rng.choice(choices[key])}" for key in keys) + f", {ENDS}")
+    found = load(tmp_path, *written)
+    hits = 0
+    for _ in range(500):
+        hosts = ("10.20.0.7", "10.20.1.7", "10.21.0.1", "2001:db8::7", "2001:db9::1")
+        servers = ("203.0.113.9", "203.0.113.10", "192.0.2.1", "2001:db8:9::1")
+        hit = Hit(
+            rng.choice(["a-rule", "b-rule"]),
+            ipaddress.ip_address(rng.choice(hosts)).packed,
+            rng.choice([None, *(ipaddress.ip_address(one).packed for one in servers)]),
+            rng.choice(["", "acme", "lab"]),
+            rng.choice(["", "pool.example", "x.eu.pool.example", "xpool.example", "b.example"]),
+        )
+        plainly = tuple(entry for entry in found.entries if entry.covers(hit))
+        assert found._covering(hit) == plainly
+        hits += bool(plainly)
+    assert 100 < hits < 500
+
+
+def test_a_hit_costs_the_same_with_a_thousand_entries() -> None:
+    """Also one of an address that was never seen before: floods come from many."""
+    seconds = {}
+    for count in (10, MAX_SUPPRESSIONS):
+        written = [
+            {"address": f"10.{n >> 8}.{n & 255}.1", "rule": "x", "reason": "a test", "until": SOON}
+            for n in range(count)
+        ]
+        found = Suppressions(list(make_suppressions("a", SuppressionFile.model_validate({"allow": written}))))
+        took = []
+        for round_ in range(5):
+            hits = [Hit("x", bytes([11, round_, n >> 8, n & 255]), None, "", "") for n in range(1_000)]
+            began = time.process_time()
+            assert not any(found.find(hit, NOW) for hit in hits)
+            took.append(time.process_time() - began)
+        seconds[count] = min(took)
+    assert seconds[MAX_SUPPRESSIONS] < 3 * seconds[10] + 0.005
