@@ -87,7 +87,7 @@ def one_round(capture: Path, folder: Path, arguments: argparse.Namespace, *, rel
         time.sleep(arguments.seconds / 3)
         begun = time.monotonic()
         sensor.process.send_signal(signal.SIGHUP)
-        while time.monotonic() < begun + PATIENCE and not enough.wait(0.02):
+        while time.monotonic() < begun + PATIENCE and not enough.wait(0.2):
             if sensor.metric("sniffer_rules_generation") == 2:
                 took.append(time.monotonic() - begun)
                 return
