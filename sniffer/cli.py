@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -85,7 +86,8 @@ def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> Rule
     from sniffer.paths import rule_folders
     from sniffer.ruleset import load_rules
 
-    return load_rules(rule_folders(rules, config.rules.directories if config else None))
+    tenants = [tenant.name for tenant in config.tenants] if config else []
+    return load_rules(rule_folders(rules, config.rules.directories if config else None), tenants or None)
 
 
 # ── scan ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,6 +139,8 @@ def scan(
         jobs=jobs,
         tenants=tuple((tenant.name, tenant.networks) for tenant in settings.tenants),
     )
+    for entry in ruleset.suppressions.expired(datetime.now(UTC).date()):
+        print(f"warning: {entry.where}: has expired on {entry.until}", file=sys.stderr)
 
     def write(line: bytes) -> None:
         sys.stdout.buffer.write(line)
@@ -411,8 +415,9 @@ def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] 
     from sniffer.examples import load_checked
     from sniffer.paths import rule_folders
 
-    wanted = load_config(file).rules
-    ruleset = load_checked(rule_folders(None, wanted.directories))
+    config = load_config(file)
+    tenants = [tenant.name for tenant in config.tenants]
+    ruleset = load_checked(rule_folders(None, config.rules.directories), tenants)
     print(f"configuration and {len(ruleset.rules)} rules: no fault")
     return EXIT_OK
 

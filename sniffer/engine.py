@@ -9,13 +9,14 @@ Which hits count when, and as how sure, is :mod:`sniffer.reporter`'s business.
 from __future__ import annotations
 
 import hashlib
+import secrets
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from sniffer.addresses import address_text
 from sniffer.flows.table import FlowTable
 from sniffer.gate import reasons, rows
 from sniffer.gate.gate import DEFAULT_FLOWS, Gate
@@ -24,13 +25,14 @@ from sniffer.learned import Addresses, Lesson
 from sniffer.model import Confidence, Data, Detection, Facts, Place, Role
 from sniffer.oddities import Oddities
 from sniffer.openings import OpeningReader
+from sniffer.prepared import Prepared, prepare
 from sniffer.protocols import dns, management, payload, tls
 from sniffer.protocols.conversation import Conversation, Verdict
-from sniffer.protocols.dialects.miner_api import PATHS
-from sniffer.protocols.facts import FACTS, FLOW_FACTS
+from sniffer.protocols.facts import FACTS
 from sniffer.protocols.messages import Origin
 from sniffer.reporter import Reporter, Reports, seen_of
 from sniffer.ruleset.domains import splits
+from sniffer.suppressor import Suppressor
 from sniffer.totals import InterfaceTotals, Totals
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 
     from sniffer.counts import Sighting
     from sniffer.flows.table import Flow
-    from sniffer.model import Batch, Chunk, Packet, Value
+    from sniffer.model import Batch, Chunk, Packet
+    from sniffer.prepared import Party
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.matcher import Answers
 
@@ -46,22 +49,9 @@ SECOND: Final = 1_000_000_000
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
 DUPLICATE_WITHIN: Final = SECOND // 20
 SILENT_AFTER: Final = 4  # chunks in which a flow has neither mined nor named a host
-RESOLVER_NAMES: Final = "doh-resolvers"
-"""List of the names of resolvers that speak DNS inside TLS or HTTPS."""
-RESOLVER_ADDRESSES: Final = "doh-addresses"
 RESOLVER_PORTS: Final = (443, 853)
-Party: TypeAlias = "tuple[bytes, int]"
-"""One end of a flow: its address, packed, and its port."""
 SERVER_PROTOCOLS: Final = {"address.name": "pool-address", "doh.resolver": "doh"}
 """Facts that come from a server's address, and the protocol that an event about them names."""
-ENDS: Final[dict[str, Callable[[Party, Party, str], Value]]] = {
-    "client.ip": lambda client, _server, _transport: address_text(client[0]),
-    "client.port": lambda client, _server, _transport: client[1],
-    "server.ip": lambda _client, server, _transport: address_text(server[0]),
-    "server.port": lambda _client, server, _transport: server[1],
-    "flow.transport": lambda _client, _server, transport: transport,
-}
-"""Facts of every message, out of its ends and its transport; only those are made that a rule asks about."""
 HOST_FACTS: Final = ("tls.server_name", "http.host", "connect.host")
 """Facts that name the host a flow goes to."""
 
@@ -111,7 +101,7 @@ class Engine:
 
     def __init__(
         self,
-        ruleset: RuleSet,
+        rules: RuleSet | Prepared,
         *,
         interfaces: Sequence[str],
         settings: EngineSettings,
@@ -124,39 +114,45 @@ class Engine:
         """Start with empty tables.
 
         Args:
-            ruleset: the rules to match.
+            rules: the rules to match; prepared ones are shared between engines.
             interfaces: names that frames refer to by index; the sequence may grow while batches come.
             settings: sizes and times.
             hit: called once for each message that a rule matches; where it counts, from the number on.
             event: called when a line about a (flow, rule) is due.
             learned: called for each address that DNS gave to a listed name; other engines can :meth:`learn` it.
             sighting: called for each message that a rule counts by host; None: this engine sees all of them, and counts.
-            tenant_of: tells the tenant of an address, "" if none; rules may have thresholds by tenant.
+            tenant_of: tells the tenant of an address, packed, "" if none; suppressions and thresholds may be by tenant.
         """
-        self.ruleset = ruleset
+        prepared = rules if isinstance(rules, Prepared) else prepare(rules)
         self.interfaces = interfaces
         self.settings = settings
         self.oddities = Oddities()
-        self.gate = Gate(flows=settings.gate_flows)
+        keys = (secrets.randbits(64), secrets.randbits(64), prepared.names.seed)
+        self.gate = Gate(flows=settings.gate_flows, keys=keys)
         self.flows = FlowTable(
             limit_flows=settings.read_flows, limit_bytes=settings.read_bytes, oddities=self.oddities
         )
         self._addresses = Addresses(self.oddities)
         self._learned = learned
-        self._resolvers: frozenset[str] = frozenset()  # names of known resolvers
+        self._suppressor = Suppressor(tenant_of)
         self._reporter = Reporter(
             answer_wait=settings.answer_wait,
             repeat_interval=settings.repeat_interval,
             one_sided=settings.one_sided,
             hit=hit,
             event=event,
+            suppresses=self._suppressor.suppresses,
             sighting=sighting,
             tenant_of=tenant_of,
         )
         self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
         self._facts = dict.fromkeys(FACTS, 0)
+        # Held weakly, so that an engine, and the rules it has, are gone at once: a circle would wait for a search for waste.
+        me = weakref.proxy(self)
         self._openings = OpeningReader(
-            wait=settings.answer_wait, tell=self._tell_opening, oddities=self.oddities
+            wait=settings.answer_wait,
+            tell=lambda flow, facts: Engine._tell_opening(me, flow, facts),
+            oddities=self.oddities,
         )
         self._datagrams: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._datagrams_read = 0
@@ -166,28 +162,26 @@ class Engine:
         self._time = 0  # as the packet says, nanoseconds since 1970
         self._idle = 0
         self._next_expiry = 0
-        self.set_rules(ruleset)
+        self.set_rules(prepared)
 
     @property
     def now(self) -> int:
         """Nanoseconds of packet time since the first packet, without leaps, plus idle time."""
         return self._now + self._idle
 
-    def set_rules(self, ruleset: RuleSet) -> None:
-        """Match other rules from the next batch on; flows and counts stay."""
-        self.ruleset = ruleset
-        self._ends = [(fact, of) for fact, of in ENDS.items() if fact in ruleset.asked]
-        self._told = [(name, fact) for name, fact in FLOW_FACTS.items() if name in ruleset.asked]
-        self._resolvers = frozenset(map(str, ruleset.members(RESOLVER_NAMES)))
-        listed = [
-            *ruleset.gate_names().items(),
-            *((name, True) for name in self._resolvers),
-            *((path, False) for path in PATHS),
-        ]
-        self.gate.list_names(listed, every_name=ruleset.wants_every_name)
+    def set_rules(self, prepared: Prepared) -> None:
+        """Match other rules from the next batch on; flows and counts stay.
+
+        Raises:
+            ValueError: they were not prepared with the seed of this engine's names.
+        """
+        ruleset = self.ruleset = prepared.ruleset
+        self._suppressor.suppressions = ruleset.suppressions
+        self._ends, self._told, self._resolvers = prepared.ends, prepared.told, prepared.resolvers
+        self.gate.list_names(prepared.names)
         self.gate.list_patterns(ruleset.patterns)
         self._openings.set_patterns(ruleset.patterns)
-        for address in self._addresses.list_resolvers(map(str, ruleset.members(RESOLVER_ADDRESSES))):
+        for address in self._addresses.list_resolvers(prepared.resolver_addresses):
             self.gate.know_server(address)
 
     def process(self, batch: Batch) -> None:
@@ -442,6 +436,7 @@ class Engine:
         matches = self._match(facts, client, server, "tcp")
         if told or not matches:
             return told
+        counted = False
         place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
         has_server, session = not is_dns(facts), conversation.session
         for rule, match in matches:
@@ -458,13 +453,15 @@ class Engine:
                 seen=seen_of(flow, facts),
                 session=session.told,
             )
-            hits = (detection,) if rule.count is None else self._reporter.counted(flow.id, detection)
+            hits = self._reporter.counted(flow.id, detection)
+            counted = counted or not hits  # it counts towards one
             for hit in hits:
                 if hit.facts.mining or hit.facts.protocol == payload.FAMILY:
                     self._reporter.hold(followed.reports, hit, flow, session.spoke, self.now)
-                else:
-                    self._reporter.report(followed.reports, hit)
-        return True
+                    counted = True
+                elif self._reporter.report(followed.reports, hit):
+                    counted = True
+        return counted
 
     def _add_names(self, facts: Facts, server_name: str) -> None:
         """Add what is known of the host that facts are about: its name, and whether it is a resolver."""
@@ -485,6 +482,7 @@ class Engine:
         place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
         matches = self._match(facts, client, server, "udp")
         is_opening = facts.protocol == payload.FAMILY
+        counted = False
         for rule, match in () if told else matches:
             detection = Detection(
                 rule=rule,
@@ -501,9 +499,12 @@ class Engine:
             )
             # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
             belongs = (client[0], server[0], match.endpoint.domain if match.endpoint else "")
-            for hit in self._reporter.counted(belongs, detection):
-                self._reporter.report_datagram(belongs, hit)
-        return told or bool(matches)
+            hits = self._reporter.counted(belongs, detection)
+            counted = counted or not hits  # it counts towards one
+            for hit in hits:
+                if self._reporter.report_datagram(belongs, hit):
+                    counted = True
+        return told or counted
 
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -553,6 +554,8 @@ class Engine:
             oddities=oddities,
             sightings=self._reporter.sightings,
             hits=self._reporter.hits,
+            suppressed=dict(self._suppressor.by_rule),
+            suppressed_by=dict(self._suppressor.by_entry),
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
 

@@ -21,7 +21,7 @@ from sniffer.ruleset import load_rules
 from sniffer.windows import SECOND, Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from sniffer.model import Pattern, Value
@@ -99,13 +99,13 @@ def rules_that_hit(example: Example, ruleset: RuleSet) -> set[str]:
     return found
 
 
-def load_checked(directories: Sequence[Path]) -> RuleSet:
-    """Load rules and run every example.
+def load_checked(directories: Sequence[Path], tenants: Collection[str] | None = None) -> RuleSet:
+    """Load rules (see :func:`~sniffer.ruleset.load_rules`) and run every example.
 
     Raises:
         ConfigError: with each fault of each file, and each example that does not do what it says.
     """
-    ruleset = load_rules(directories)
+    ruleset = load_rules(directories, tenants)
     problems = check_examples(ruleset)
     if problems:
         raise ConfigError(problems)

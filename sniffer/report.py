@@ -130,6 +130,9 @@ def print_result(result: Result) -> None:
         f"{len(result.hosts)} addresses, {totals.hits} hits in {totals.packets} packets of {result.files} files "
         f"({totals.passed} read, {skipped} not worth reading)"
     )
+    if totals.suppressed:
+        by_rule = ", ".join(f"{rule} {count}" for rule, count in sorted(totals.suppressed.items()))
+        screen.print(f"{sum(totals.suppressed.values())} more hits are suppressed: {by_rule}")
 
 
 def some(names: set[str]) -> str:

@@ -1,7 +1,7 @@
 """When a hit counts, how sure it is by then, and when an event line about it is due.
 
 In: detections of flows and datagrams, in order; the time.  Out: a call for each hit and for each line that is due.
-Never: I/O, a clock of its own, a hit that is told twice or not at all.
+Never: I/O, a clock of its own, a hit that is told twice, or not at all unless it is suppressed.
 
 Where a rule counts by flow, a detection is none before there are enough of them in its window.  Where it counts by host, a
 detection becomes a sighting when it is as sure as it will be (:mod:`sniffer.counts`).
@@ -73,6 +73,7 @@ class Reporter:
         one_sided: bool,
         hit: Callable[[Detection], None],
         event: Callable[[Detection], None],
+        suppresses: Callable[[Detection], bool],
         sighting: Callable[[Sighting, Detection], None] | None = None,
         tenant_of: Callable[[bytes], str] = lambda _host: "",
     ) -> None:
@@ -84,16 +85,17 @@ class Reporter:
             one_sided: answers cannot be seen, so that nothing waits for one.
             hit: called once for each message that a rule matches.
             event: called when a line about a (flow, rule) is due.
+            suppresses: asked once for each hit, and for each sighting, whether it goes no further.
             sighting: called for each message that a rule counts by host; None: they are counted here.
             tenant_of: tells the tenant of an address, "" if none.
         """
         self.hits = 0
         self.sightings = 0  # messages that rules with a count asked for
-        self._sighting, self._tenant_of = sighting or self._count_here, tenant_of
+        self._sighting, self._tenant_of = sighting, tenant_of
         self._flow_windows: Windows[Detection] = Windows()
         self._hosts: HostCounts[Detection] = HostCounts(repeat_interval=repeat_interval)
         self._answer_wait, self._repeat_interval, self._one_sided = answer_wait, repeat_interval, one_sided
-        self._hit, self._event = hit, event
+        self._hit, self._event, self._suppresses = hit, event, suppresses
         self._waiting: deque[tuple[int, Reports]] = deque()  # by deadline
         self._datagrams: OrderedDict[tuple[object, ...], Reported] = OrderedDict()
 
@@ -159,29 +161,40 @@ class Reporter:
         while self._waiting:
             self.release(self._waiting.popleft()[1], everything=True)
 
-    def report(self, reports: Reports, detection: Detection) -> None:
-        """Count a hit of a flow that needs no answer."""
-        count = detection.rule.count
-        if count is not None and count.per_host:
+    def report(self, reports: Reports, detection: Detection) -> bool:
+        """Count a hit of a flow that needs no answer, unless it is suppressed; return whether it was counted."""
+        counts_host = self._counts_host(detection)
+        if self._suppresses(detection):
+            return False
+        if counts_host:
             self._sight(detection, detection.flow_id)
-            return
+            return True
         reported = reports.by_rule.get(detection.rule.id)
         if reported is None:
             reported = reports.by_rule[detection.rule.id] = Reported()
         self._report(reported, detection)
+        return True
 
-    def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> None:
-        """Count a hit of a datagram; ``flow`` is what belongs together as far as event lines are concerned."""
-        count = detection.rule.count
-        if count is not None and count.per_host:
+    def report_datagram(self, flow: tuple[object, ...], detection: Detection) -> bool:
+        """Count a hit of a datagram, unless it is suppressed; return whether it was counted.
+
+        Args:
+            flow: what belongs together as far as event lines are concerned.
+            detection: the hit.
+        """
+        counts_host = self._counts_host(detection)
+        if self._suppresses(detection):
+            return False
+        if counts_host:
             self._sight(detection, number_of(flow))
-            return
+            return True
         key = (*flow, detection.rule.id)
         reported = self._datagrams.pop(key, None) or Reported()
         self._datagrams[key] = reported
         if len(self._datagrams) > MAX_DATAGRAM_FLOWS:
             self._datagrams.popitem(last=False)
         self._report(reported, detection)
+        return True
 
     def _let_go(self, reports: Reports, one: Waiting) -> None:
         evidence = Confidence.CONFIRMED if reports.answered else Confidence.PROBABLE
@@ -202,9 +215,15 @@ class Reporter:
 
     # ── counting by host ─────────────────────────────────────────────────────────────────────────────────
 
+    def _counts_host(self, detection: Detection) -> bool:
+        """Whether its rule counts by host: then it is in the books of sightings, suppressed or not."""
+        count = detection.rule.count
+        counts = count is not None and count.per_host
+        self.sightings += counts
+        return counts
+
     def _sight(self, detection: Detection, flow: int) -> None:
         """Tell of a message that may, with others of its host, make a hit."""
-        self.sightings += 1
         rule = detection.rule
         sighting = Sighting(
             host=detection.host,
@@ -217,9 +236,9 @@ class Reporter:
             time=detection.facts.time,
             flow=flow,
         )
-        self._sighting(sighting, detection)
-
-    def _count_here(self, sighting: Sighting, detection: Detection) -> None:
+        if self._sighting is not None:
+            self._sighting(sighting, detection)
+            return
         for hit in self._hosts.add(sighting, detection):
             self._tell(hit.item, hit.told, is_due=hit.is_due)
 

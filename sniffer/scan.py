@@ -50,7 +50,7 @@ class ScanSettings:
     json: bool = False
     continuous: bool = False
     jobs: int = 1
-    tenants: tuple[tuple[str, tuple[Network, ...]], ...] = ()  # rules may have thresholds by tenant
+    tenants: tuple[tuple[str, tuple[Network, ...]], ...] = ()  # of suppressions and thresholds
 
 
 @dataclass(slots=True)
@@ -153,7 +153,7 @@ class Scanner:
         self._settings = settings
         self._write = write or self.result.events.append
         self._file = ""
-        self._tenants = HostNames(tenants=settings.tenants)
+        self._tenant_of = HostNames(tenants=settings.tenants).tenant
         self._differing: set[str] = set()
         self._engine: Engine | None = None
         self._interfaces: list[str] = []
@@ -173,7 +173,7 @@ class Scanner:
                 settings=self._settings.engine,
                 hit=self._hit,
                 event=self._event,
-                tenant_of=self._tenants.tenant,
+                tenant_of=self._tenant_of,
             )
         first = len(self._interfaces)
         try:

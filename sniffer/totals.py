@@ -61,8 +61,10 @@ class Totals(msgspec.Struct):
     one_sided_ratio: float = 0.0  # of the gate's flows that carry data
     facts: dict[str, int] = {}  # messages by fact, every declared fact present
     oddities: dict[str, int] = {}  # by kind, every declared kind present
-    sightings: int = 0  # messages that rules with a count asked for, hits or not
-    hits: int = 0
+    sightings: int = 0  # messages that rules with a count asked for: hits, suppressed, or below the count
+    hits: int = 0  # told; with those that were suppressed, or are below the count of their rule, they make all matches
+    suppressed: dict[str, int] = {}  # messages by rule
+    suppressed_by: dict[str, int] = {}  # the same by entry (Suppression.key)
     interfaces: dict[str, InterfaceTotals] = {}
 
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from sniffer.engine import Engine, EngineSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import frames as build
 
     from sniffer.model import Confidence, Detection
+    from sniffer.prepared import Prepared
     from sniffer.ruleset import RuleSet
 
 SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
@@ -21,7 +24,13 @@ SECOND = 10**9
 class Run:
     """An engine with everything it said."""
 
-    def __init__(self, ruleset: RuleSet, **settings: object) -> None:
+    def __init__(
+        self,
+        ruleset: RuleSet | Prepared,
+        *,
+        tenant_of: Callable[[bytes], str] = lambda _: "",
+        **settings: object,
+    ) -> None:
         self.hits: list[Detection] = []
         self.levels: list[Confidence] = []
         self.events: list[tuple[str, Confidence, int]] = []
@@ -31,6 +40,7 @@ class Run:
             settings=EngineSettings(**{"gate_flows": 1 << 12, **settings}),  # type: ignore[arg-type]
             hit=self._hit,
             event=lambda d: self.events.append((d.rule.id, d.confidence, d.count)),
+            tenant_of=tenant_of,
         )
 
     def _hit(self, detection: Detection) -> None:

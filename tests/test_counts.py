@@ -16,6 +16,7 @@ from sniffer import counts
 from sniffer.counts import HostCounts, Sighting
 from sniffer.engine import Engine, EngineSettings
 from sniffer.model import Confidence
+from sniffer.prepared import prepare
 from sniffer.windows import Windows
 
 if TYPE_CHECKING:
@@ -154,7 +155,9 @@ def test_new_rules_keep_what_was_counted(tmp_path: Path) -> None:
     for name, more, hits in (("same", 3, [3.0, 4.0]), ("other", 4, [])):
         talk = shares([1, 2])
         run = Run(counting(tmp_path / name, 3, "10s", "host")).feed(talk)
-        run.engine.set_rules(counting(tmp_path / f"{name}-again", more, "10s", "host"))
+        run.engine.set_rules(
+            prepare(counting(tmp_path / f"{name}-again", more, "10s", "host"), run.engine.gate.names.seed)
+        )
         talk.frames.clear()
         for second in (3, 4):
             talk.time = START + second * SECOND

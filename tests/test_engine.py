@@ -18,6 +18,7 @@ from enginerun import NOTIFY, SECOND, SUBMIT, SUBSCRIBE, Run
 from loadscript import script
 
 from sniffer.model import Confidence
+from sniffer.prepared import prepare
 from sniffer.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def test_new_rules_apply_to_running_flows(ruleset: RuleSet, tmp_path: Path) -> N
     )
     talk = build.Conversation().open().send(0, SUBSCRIBE)
     run = Run(ruleset).feed(talk)
-    run.engine.set_rules(load_rules([tmp_path]))
+    run.engine.set_rules(prepare(load_rules([tmp_path]), run.engine.gate.names.seed))
     talk.frames.clear()
     run.feed(talk.send(0, SUBMIT))
     assert [hit.rule.id for hit in run.hits] == ["stratum-v1-subscribe", "only-this"]
@@ -113,6 +114,41 @@ def test_the_paranoid_believe_the_plain_matcher(tmp_path: Path) -> None:
         totals = engine.totals()
         found.append((totals.hits, totals.oddities["matcher_differs"], list(engine.differing)))
     assert found == [(2, 0, []), (2, 0, []), (2, 2, ["a-rule"]), (0, 0, [])]
+
+
+def test_rules_that_go_or_change_their_meaning_in_mid_flow(tmp_path: Path) -> None:
+    """A hit that waits is told once, as the rule was that made it; an id with a new meaning goes on, one that is gone is silent."""
+
+    def rules(identifier: str, method: str, severity: str) -> RuleSet:
+        folder = tmp_path / f"{identifier}-{method}"
+        folder.mkdir()
+        (folder / "r.yaml").write_text(
+            f"- id: {identifier}\n  title: one\n  severity: {severity}\n  confidence: confirmed\n"
+            f"  match: {{fact: stratum.method, equals: {method}}}\n"
+            f"  examples: {{hits: [{{facts: {{stratum.method: {method}}}}}], misses: [{{facts: {{stratum.method: x}}}}]}}\n"
+        )
+        return load_rules([folder])
+
+    run = Run(rules("own", "mining.submit", "high"))
+    seed = run.engine.gate.names.seed
+    talk = build.Conversation().open().send(0, SUBMIT, answered=False)
+    run.feed(talk)
+    assert not run.hits  # it waits
+    talk.frames.clear()
+    run.engine.set_rules(prepare(rules("own", "mining.subscribe", "low"), seed))
+    run.feed(talk.send(0, SUBSCRIBE))
+    talk.frames.clear()
+    run.engine.set_rules(prepare(rules("other", "mining.submit", "low"), seed))
+    run.feed(talk.send(0, SUBSCRIBE).send(0, SUBMIT))
+    run.engine.finish()
+    assert [(hit.rule.id, hit.rule.severity.label, hit.facts.message) for hit in run.hits] == [
+        ("own", "high", "mining.submit"),
+        ("own", "low", "mining.subscribe"),
+        ("other", "low", "mining.submit"),
+    ]
+    totals = run.engine.totals()
+    assert totals.hits == 3
+    assert totals.packets == totals.passed + sum(totals.skipped.values())
 
 
 @pytest.mark.parametrize(

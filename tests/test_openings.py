@@ -14,6 +14,7 @@ from enginerun import SECOND, SUBMIT, Run
 
 from sniffer import openings
 from sniffer.model import Confidence
+from sniffer.prepared import prepare
 from sniffer.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def test_rules_that_come_later_apply_to_flows_that_come_later(hello: RuleSet, ru
     run = Run(ruleset)
     hits = []
     for number, rules in enumerate((ruleset, hello, ruleset)):
-        run.engine.set_rules(rules)
+        run.engine.set_rules(prepare(rules, run.engine.gate.names.seed))
         run.feed(talk(client=("10.0.0.7", 40_000 + number)))
         hits.append(len(run.hits))
     assert hits == [0, 3, 3]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import frames as build
 import jsonschema
 import pytest
 
+from sniffer.paths import shipped_rules
 from sniffer.report import COMPILING
 from sniffer.scan import warm_up
 from sniffer.sinks.schema import event_schema
@@ -228,6 +231,37 @@ def test_fail_on_hit_and_private(mining: Path) -> None:
     assert done.returncode == 3
     assert b"bc1qexample" not in done.stdout
     assert b"secret" not in done.stdout
+
+
+def test_suppressed_hits(mining: Path, tmp_path: Path) -> None:
+    """They are in the books and in a line below the table, and nowhere else; an entry that has expired is told, once."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    shutil.copy(shipped_rules() / "stratum-v1.yaml", rules)
+    plain = lines(sniffer("scan", "--json", "--rules", rules, mining))[-1]["stats"]
+    until = (datetime.now(UTC) + timedelta(days=9)).date()
+    (rules / "allow.yaml").write_text(
+        f"allow:\n- {{network: 10.0.0.0/8, rule: stratum-v1-subscribe, reason: a test, until: {until}}}\n"
+        "- {address: 10.0.0.7, reason: the whole host, until: 2023-11-01}\n"
+    )
+    done = sniffer("scan", "--json", "--rules", rules, mining)
+    told = lines(done)
+    stats = told[-1]["stats"]
+    assert stats["suppressed"] == {"stratum-v1-subscribe": 1}
+    assert stats["hits"] + 1 == plain["hits"]
+    assert "stratum-v1-subscribe" not in {line["alert"]["rule"] for line in told[:-1]}
+    assert done.stderr.decode() == f"warning: {rules}/allow.yaml, entry 2: has expired on 2023-11-01\n"
+    table = sniffer("scan", "--rules", rules, mining).stdout.decode()
+    assert "1 more hits are suppressed: stratum-v1-subscribe 1" in table
+    (rules / "allow.yaml").write_text(f"allow:\n- {{tenant: lab, reason: a test, until: {until}}}\n")
+    config = tmp_path / "sniffer.yaml"
+    config.write_text("tenants: [{name: lab, networks: [10.0.0.0/8]}]\n")
+    done = sniffer("scan", "--json", "--fail-on-hit", "--rules", rules, "--config", config, mining)
+    assert (done.returncode, lines(done)[-1]["stats"]["hits"]) == (0, 0)
+    config.write_text("tenants: [{name: labs, networks: [10.0.0.0/8]}]\n")
+    done = sniffer("scan", "--rules", rules, "--config", config, mining)
+    assert done.returncode == 78
+    assert b"there is no tenant 'lab'; did you mean 'labs'?" in done.stderr
 
 
 def test_rules_commands() -> None:

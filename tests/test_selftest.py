@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
+import weakref
 from typing import TYPE_CHECKING
 
 import dpkt
 
 from sniffer import selftest
 from sniffer.gate import decide
-from sniffer.ruleset import load_rules
+from sniffer.prepared import prepare
+from sniffer.ruleset import load_rules, restore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +61,16 @@ def test_session_is_nobodys() -> None:
             assert any(address in ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24"))
         talk.append(bytes(frame.data.data.data))
     assert [payload for payload in talk if payload] == [payload for _, payload in selftest.TALK]
+
+
+def test_rules_that_were_tried_leave_nothing_behind(ruleset: RuleSet) -> None:
+    """Once they are let go of they are gone, without a look for waste: a worker holds two sets at most."""
+    gc.disable()
+    try:
+        prepared = prepare(restore(ruleset.dump()))
+        kept = weakref.ref(prepared.ruleset)
+        assert selftest.find_fault(prepared) == ""
+        del prepared
+        assert kept() is None
+    finally:
+        gc.enable()

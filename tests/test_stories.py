@@ -18,6 +18,8 @@ import yaml
 from sniffer.capture.savefile import Savefile
 from sniffer.engine import Engine, EngineSettings
 from sniffer.model import Batch, Confidence, Detection
+from sniffer.prepared import prepare
+from sniffer.ruleset import restore
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -183,6 +185,33 @@ def test_batches_decide_nothing(name: str, ruleset: RuleSet) -> None:
         source.close()
         told.append(hits)
     assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_reloads_change_nothing(name: str, ruleset: RuleSet) -> None:
+    """With the same rules taken afresh every few frames, in mid-session, hits and lines are the same, each once."""
+    told: list[list[tuple[object, ...]]] = []
+    for size in (1 << 20, 5):
+        said: list[tuple[object, ...]] = []
+
+        def hit(detection: Detection, said: list[tuple[object, ...]] = said) -> None:
+            said.append((detection.rule.id, detection.host, detection.facts.time, detection.confidence))
+
+        def event(detection: Detection, said: list[tuple[object, ...]] = said) -> None:
+            said.append(("line", detection.rule.id, detection.place.source, detection.count))
+
+        sets = [prepare(rules, 7) for rules in (ruleset, restore(ruleset.dump()))]
+        source = Savefile(str(ROOT / "pcaps" / name / "traffic.pcap"))
+        settings = EngineSettings(gate_flows=1 << 12)
+        engine = Engine(sets[0], interfaces=source.interfaces, settings=settings, hit=hit, event=event)
+        for batch in source.batches():
+            for number, first in enumerate(range(0, len(batch.frames), size)):
+                engine.process(Batch(batch.data, batch.frames[first : first + size]))
+                engine.set_rules(sets[number % 2])
+        engine.finish()
+        source.close()
+        told.append(said)
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("name", STORIES)

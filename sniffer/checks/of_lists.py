@@ -14,7 +14,7 @@ from publicsuffixlist import PublicSuffixList
 
 from sniffer.checks.finding import Found, Level, check
 from sniffer.checks.widths import domains_of
-from sniffer.engine import RESOLVER_ADDRESSES, RESOLVER_NAMES
+from sniffer.prepared import RESOLVER_ADDRESSES, RESOLVER_NAMES
 from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
 from sniffer.ruleset.dates import newest
 from sniffer.ruleset.domains import normalise

@@ -1,7 +1,8 @@
 """The workers of one daemon, as if they were one.
 
 In: how to make a Job for a worker of a number.  Out: calls for hits and states; the books of all of them, added up.
-Never: a packet; a sum that falls because a worker was started again; a learned address told to whoever taught it.
+Never: a packet; a sum that falls because a worker was started again; a learned address told to whoever taught it; for
+longer than it takes to hand them over, a worker with other rules than the rest.
 
 Each worker has a supervisor, books and descriptors of its own, and a share of the packets of every interface.  What one
 learns from DNS it tells the parent, who tells the others: the flow that it matters for may be in the share of any.
@@ -11,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from sniffer.control.records import NewRules
 from sniffer.control.supervisor import COMMAND, Supervisor
 from sniffer.log import logger
 from sniffer.sinks.metrics import Accumulator, WorkerHealth
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from sniffer.control.records import Ended, Finished, Job, Learned, NewRules, News, RulesInUse, Snapshot
+    from sniffer.control.records import Ended, Finished, Job, Learned, News, RulesInUse, Snapshot
 
 MakeJob: TypeAlias = "Callable[[int], tuple[Job, Sequence[socket.socket]]]"
-ANSWER_WITHIN: Final = 10.0  # seconds that a worker has to take new rules
+ANSWER_WITHIN: Final = (
+    30.0  # seconds that a worker has to make new rules ready beside its work, and take them
+)
 GRACE: Final = 5.0  # seconds that killed workers have to be gone
 
 
@@ -54,8 +57,9 @@ class Member:
         self.heard = 0.0  # monotonic time of the last books
         self.fault = ""  # what the worker's last self-test found wrong
         self.differing: set[str] = set()  # rules about which its matchers disagreed
-        self.supervisor = Supervisor(self, partial(make_job, number), command=command)
-        self._crew = crew
+        self.generation = 0  # of the rules that its worker has
+        self.supervisor = Supervisor(self, self._begin, command=command)
+        self._number, self._crew, self._make_job = number, crew, make_job
         self._dropped = [0, 0]  # event lines: of workers before this one, of this one
         self._offered: dict[int, asyncio.Future[str]] = {}
 
@@ -64,10 +68,15 @@ class Member:
         """Event lines that found no room in the worker."""
         return sum(self._dropped)
 
+    def _begin(self) -> tuple[Job, Sequence[socket.socket]]:
+        self.generation = self._crew.rules.generation
+        return self._make_job(self._number)
+
     def ready(self) -> None:
         """The worker has begun to read."""
         self.heard = time.monotonic()
         self._crew.member_ready()
+        self._crew.catch_up(self)
 
     def news(self, news: News) -> None:
         """Hits and event lines."""
@@ -110,6 +119,8 @@ class Member:
 
     def rules_in_use(self, answer: RulesInUse) -> None:
         """The worker has taken new rules, or not."""
+        if not answer.fault:
+            self.generation = answer.generation
         offered = self._offered.pop(answer.generation, None)
         if offered is not None and not offered.done():
             offered.set_result(answer.fault)
@@ -134,6 +145,9 @@ class Member:
         self.lost.clear()  # its successor opens everything anew
         self.books.begin()
         self._dropped = [self.dropped_events, 0]
+        for offered in self._offered.values():  # its successor catches up
+            if not offered.done():
+                offered.set_result("")
         logger().error(
             "the worker died; it is started again",
             reason=reason,
@@ -141,16 +155,16 @@ class Member:
             restarts=self.supervisor.restarts,
         )
 
-    async def take_rules(self, rules: NewRules) -> str:
-        """Hand rules to the worker; return what speaks against them, "" for nothing."""
+    async def take_rules(self, rules: NewRules) -> str | None:
+        """Hand rules to the worker; return what speaks against them, "" for nothing, None where it does not answer."""
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._offered[rules.generation] = answer
         try:
             if not await self.supervisor.send_rules(rules):
-                return ""  # no worker just now; the next one starts with these
+                return ""  # no worker just now; the next one catches up
             return await asyncio.wait_for(answer, ANSWER_WITHIN)
         except TimeoutError:
-            return f"worker {self.name} did not answer"
+            return None
         finally:
             self._offered.pop(rules.generation, None)
 
@@ -164,17 +178,22 @@ class Crew:
         make_job: MakeJob,
         count: int,
         *,
+        rules: NewRules = NewRules(1, b""),  # noqa: B008  # nobody can change it
         command: Sequence[str] = COMMAND,
     ) -> None:
         """Prepare; :meth:`run` starts.
 
         Args:
             listener: hears what they say.
-            make_job: called for each worker that starts, with its number: its Job and the sockets that go with it.
+            make_job: called for each worker that starts, with its number: its Job, with the rules in use, and the
+                sockets that go with it.
             count: how many work at a time.
+            rules: those in use.
             command: what a worker runs.
         """
         self.listener = listener
+        self.rules = rules
+        self._late: set[asyncio.Task[None]] = set()  # workers that catch up
         self.members = [Member(number, self, make_job, command) for number in range(count)]
         self._is_ready = False
         self._filtered: dict[str, int] = {}  # by interface, the most that was estimated so far
@@ -220,14 +239,41 @@ class Crew:
             if member is not teacher:
                 member.supervisor.tell(learned)
 
-    async def take_rules(self, rules: NewRules, old: NewRules) -> str:
-        """Hand rules to every worker; return what speaks against them, "" for nothing.  Then all keep the old ones."""
-        faults = await asyncio.gather(*(member.take_rules(rules) for member in self.members))
-        fault = next(filter(None, faults), "")
-        if fault:
-            agreed = [member for member, one in zip(self.members, faults, strict=True) if not one]
-            await asyncio.gather(*(member.take_rules(old) for member in agreed))
-        return fault
+    async def take_rules(self, rules: NewRules) -> str:
+        """Hand rules to every worker; return what speaks against them, "" for nothing.
+
+        If one refuses, or does not answer, all keep the rules that are in use.
+        """
+        answers = await asyncio.gather(*(member.take_rules(rules) for member in self.members))
+        for member, answer in zip(self.members, answers, strict=True):
+            fault = f"worker {member.name} did not answer" if answer is None else answer
+            if fault:
+                # Who has refused has the old ones; who has not answered may still take the new ones.
+                doubtful = [one for one, said in zip(self.members, answers, strict=True) if not said]
+                await asyncio.gather(*(one.take_rules(self.rules) for one in doubtful))
+                return fault
+        self.rules = rules
+        for member in self.members:
+            if member.supervisor.up:
+                self.catch_up(member)
+        return ""
+
+    def catch_up(self, member: Member) -> None:
+        """Hand the rules in use to a worker that was started with those before them."""
+        if member.generation != self.rules.generation:
+            task = asyncio.get_running_loop().create_task(self._hand_over(member))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _hand_over(self, member: Member) -> None:
+        fault = await member.take_rules(self.rules)
+        if fault is None or fault:
+            logger().error(
+                "a worker does not take the rules in use",
+                code="worker_rules",
+                worker=member.name,
+                fault=fault or "no answer",
+            )
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────
 

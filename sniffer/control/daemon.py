@@ -30,9 +30,10 @@ from sniffer.control.records import Job, NewRules, ReplayJob, TenantRow
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
 from sniffer.control.rings import Rings
 from sniffer.control.routes import make_routes
+from sniffer.control.suppressions import SuppressionLog
 from sniffer.control.table import HostTable
 from sniffer.counts import HostCounts
-from sniffer.errors import EXIT_OK, SnifferError
+from sniffer.errors import EXIT_OK, SnifferError, printable
 from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
 from sniffer.paths import rule_folders
@@ -85,7 +86,8 @@ class Daemon:
     def __init__(self, config: Config, options: Options, loaded: Loaded, directories: Sequence[Path]) -> None:
         self.config, self.options = config, options
         self._loaded, self._directories = loaded, tuple(directories)
-        self._generation = 1
+        self._offers = 1  # of rules to the workers, taken or not
+        self._reload_fault = ""  # of the last reload
         self._key = privacy_key(config.events)
         hosts = config.hosts
         self.book = HostBook(
@@ -102,13 +104,15 @@ class Daemon:
         )
         self.health = Health(interfaces=dict.fromkeys(options.interfaces, False))
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
+        self._suppressions = SuppressionLog()
         self._take(loaded)
         self.notifier = Notifier()
         self.writer = EventWriter(config.events.file) if config.events.file else None
         self.reloader = Reloader(self._reload)
         alone = options.replay is not None or not has_packet_sockets()
         self.rings = Rings(config.capture, options.interfaces)
-        self.crew = Crew(self, self._make_job, 1 if alone else config.capture.workers)
+        rules = NewRules(self._offers, loaded.dump)
+        self.crew = Crew(self, self._make_job, 1 if alone else config.capture.workers, rules=rules)
         self.endpoint = Endpoint(
             options.listen,
             make_routes(
@@ -190,13 +194,15 @@ class Daemon:
         await self.reloader.close()
         self.rings.close()
         self._write_stats()
+        self._suppressions.look(self.crew.totals.suppressed_by, time.monotonic(), time.time())
         if self.table is not None:
             self.table.refresh(self._status())
             self.table.stop()
         await self.endpoint.close()
         if self.writer is not None:
             await asyncio.to_thread(self.writer.close, FLUSH_SECONDS)
-        logger().info("stopped", hits=self.book.hits, **figures(self._blind_spots()))
+        suppressed = sum(self.crew.totals.suppressed.values())
+        logger().info("stopped", hits=self.book.hits, suppressed=suppressed, **figures(self._blind_spots()))
 
     def _on_stop(self) -> None:
         self._signals += 1
@@ -230,7 +236,8 @@ class Daemon:
                 self._write_stats()
             if now >= next_status:
                 next_status += STATUS_EVERY
-                self.notifier.status(f"{self._status()}; {short(self._blind_spots())}")
+                self._tell_status()
+                self._suppressions.look(self.crew.totals.suppressed_by, now, time.time())
             await self._reopen()
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────
@@ -345,8 +352,14 @@ class Daemon:
                 code="filter_hides_datagrams",
             )
         health = self.health
+        self._suppressions.use(loaded.suppressions)
+        health.rules.update((row.id, None) for row in loaded.rules)
         health.rules_loaded, health.rules_version = len(loaded.rules), loaded.version
-        health.generation, health.reload_success, health.last_reload = self._generation, True, time.time()
+        health.generation, health.reload_success, health.last_reload = (
+            health.generation + 1,
+            True,
+            time.time(),
+        )
         self.book.declare(
             (row.id, Severity(row.severity), Confidence(row.confidence)) for row in loaded.rules
         )
@@ -356,31 +369,34 @@ class Daemon:
     async def _reload(self) -> tuple[bool, str]:
         """Load the rules again; whatever is wrong, the old ones stay."""
         self.notifier.reloading()
-        found = await load_in_child(self._directories)
-        fault = "; ".join(found.lines[:1]) if isinstance(found, Refused) else await self._offer(found)
-        if fault:
-            self.health.reload_success = False
-            lines = found.lines if isinstance(found, Refused) else (fault,)
+        lines = await self._load_again()
+        self._reload_fault = lines[0].removeprefix("error: ") if lines else ""
+        self.health.reload_success = not lines
+        if lines:
             for line in lines:
                 logger().error(line.removeprefix("error: "))
-            told = f"the old rules stay in use: {fault}"
+            told = f"the old rules stay in use: {lines[0]}"
             logger().error("reload failed; the old rules stay in use", faults=len(lines))
         else:
             told = f"rules {self._loaded.version} are in use, {len(self._loaded.rules)} rules"
             logger().info("rules loaded", rules=len(self._loaded.rules), version=self._loaded.version)
         self.notifier.ready(told)
-        return not fault, told
+        return not lines, told
 
-    async def _offer(self, loaded: Loaded) -> str:
-        """Hand rules to the workers; return what speaks against them."""
-        old = NewRules(self._generation, self._loaded.dump)
-        self._generation += 1
-        fault = await self.crew.take_rules(NewRules(self._generation, loaded.dump), old)
+    async def _load_again(self) -> tuple[str, ...]:
+        """Load the rules and have every worker take them; return what speaks against them."""
+        try:
+            found = await load_in_child(self._directories, tenant_names(self.config))
+        except OSError as error:  # no process, no memory
+            return (f"error: rules: cannot be loaded now: {printable(error.strerror)}",)
+        if isinstance(found, Refused):
+            return found.lines
+        self._offers += 1  # a number of its own even after a refusal, whose answers may still come
+        fault = await self.crew.take_rules(NewRules(self._offers, found.dump))
         if fault:
-            self._generation -= 1
-        else:
-            self._take(loaded)
-        return fault
+            return (fault,)
+        self._take(found)
+        return ()
 
     async def _reload_over_http(self) -> tuple[bool, str]:
         return await asyncio.shield(self.reloader.ask())
@@ -429,6 +445,11 @@ class Daemon:
             state = "waiting for a worker" if self._reading.is_set() else "starting"
         return f"{state}: {totals.packets} packets, {self.book.hits} hits, {len(self.book)} series"
 
+    def _tell_status(self) -> None:
+        """What ``systemctl status`` shows; a reload that failed is part of it until one succeeds."""
+        reload = f"; the last reload failed: {printable(self._reload_fault)}" if self._reload_fault else ""
+        self.notifier.status(f"{self._status()}; {short(self._blind_spots())}{reload}")
+
     def _blind_spots(self) -> BlindSpots:
         # A replay's packets have a time of their own.
         return measure(self.totals, time.time() if self.options.replay is None else None)
@@ -448,6 +469,11 @@ def cpu_of(number: int) -> int:
     return allowed[number % len(allowed)]
 
 
+def tenant_names(config: Config) -> list[str]:
+    """Tenants that rules may name."""
+    return [tenant.name for tenant in config.tenants]
+
+
 def run_daemon(config: Config, options: Options) -> int:
     """Run the daemon in this process until it is told to stop; return the exit status.
 
@@ -459,7 +485,7 @@ def run_daemon(config: Config, options: Options) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure(config.log.format, config.log.level)
     directories = rule_folders(options.rules, config.rules.directories)
-    loaded = load(directories)
+    loaded = load(directories, tenant_names(config))
     return asyncio.run(_run(config, options, loaded, directories))
 
 

@@ -1,6 +1,6 @@
 """Loading rules: at the start in this process, later in a child, so that a bad file can hurt the child only.
 
-In: folders.  Out: :class:`Loaded`, everything the daemon needs of a rule set; or every fault at once.
+In: folders, names of tenants.  Out: :class:`Loaded`, everything the daemon needs of a rule set; or every fault at once.
 Never: half a set; a set whose own examples fail; more than one load at a time, however often one is asked for.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import sys
 from pathlib import Path
@@ -15,16 +16,20 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from sniffer.errors import SnifferError, printable
+from sniffer.control.records import MAX_FRAME
+from sniffer.control.suppressions import SuppressionRow
+from sniffer.errors import ConfigError, Problem, SnifferError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from sniffer.ruleset import RuleSet
 
 COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.reload")
 SECONDS: Final = 60.0
 MEMORY: Final = 2 << 30  # address space of the child, bytes
+MAX_DUMP: Final = MAX_FRAME - (1 << 20)  # bytes of a set on its way to a worker
+NICE: Final = 5  # the child gives way to workers: packets do not wait
 
 
 class RuleRow(msgspec.Struct, frozen=True, array_like=True):
@@ -33,6 +38,13 @@ class RuleRow(msgspec.Struct, frozen=True, array_like=True):
     id: str
     severity: int
     confidence: int
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the child shall load."""
+
+    directories: tuple[str, ...]
+    tenants: tuple[str, ...]
 
 
 class Loaded(msgspec.Struct, tag="loaded", frozen=True):
@@ -44,6 +56,7 @@ class Loaded(msgspec.Struct, tag="loaded", frozen=True):
     endpoints: int
     tenants: tuple[str, ...] = ()  # that rules have thresholds for
     wants_datagrams: bool = False  # a rule asks for the payload of datagrams
+    suppressions: tuple[SuppressionRow, ...] = ()
 
 
 class Refused(msgspec.Struct, tag="refused", frozen=True):
@@ -52,24 +65,37 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
     lines: tuple[str, ...]
 
 
+_orders = msgspec.msgpack.Decoder(Order)
 _answers = msgspec.msgpack.Decoder(Loaded | Refused)
 
 
-def load(directories: Sequence[Path]) -> Loaded:
+def load(directories: Sequence[Path], tenants: Collection[str]) -> Loaded:
     """Load rules and run their examples.
+
+    Args:
+        directories: with the files.
+        tenants: those that there are.
 
     Raises:
         ConfigError: with each fault of each file, and each example that does not do what it says.
     """
     from sniffer.examples import load_checked  # noqa: PLC0415  # readers and rules: a second, and not of every command
 
-    return describe(load_checked(directories))
+    loaded = describe(load_checked(directories, tenants))
+    if len(loaded.dump) > MAX_DUMP:
+        what = f"all files together take {len(loaded.dump) >> 20} MiB, more than {MAX_DUMP >> 20}"
+        raise ConfigError([Problem(str(directories[0]), 1, 1, "size", what, "shorten the lists")])
+    return loaded
 
 
 def describe(ruleset: RuleSet) -> Loaded:
     """What the daemon needs of a rule set."""
     rows = tuple(RuleRow(rule.id, int(rule.severity), int(rule.confidence)) for rule in ruleset.rules)
     tenants = {tenant for rule in ruleset.rules if rule.count for tenant in rule.count.tenants}
+    suppressions = tuple(
+        SuppressionRow(entry.key, entry.where, entry.reason, entry.until.isoformat())
+        for entry in ruleset.suppressions.entries
+    )
     return Loaded(
         ruleset.dump(),
         ruleset.version,
@@ -77,20 +103,23 @@ def describe(ruleset: RuleSet) -> Loaded:
         len(ruleset.endpoints),
         tenants=tuple(sorted(tenants)),
         wants_datagrams=any(pattern.transport != "tcp" for pattern in ruleset.patterns),
+        suppressions=suppressions,
     )
 
 
-async def load_in_child(directories: Sequence[Path], *, command: Sequence[str] = COMMAND) -> Loaded | Refused:
+async def load_in_child(
+    directories: Sequence[Path], tenants: Collection[str], *, command: Sequence[str] = COMMAND
+) -> Loaded | Refused:
     """Load rules in a process of its own, within :data:`SECONDS` and :data:`MEMORY`."""
+    order = Order(tuple(str(directory) for directory in directories), tuple(tenants))
     child = await asyncio.create_subprocess_exec(
         *command,
-        *(str(directory) for directory in directories),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        answer, _ = await asyncio.wait_for(child.communicate(), SECONDS)
+        answer, _ = await asyncio.wait_for(child.communicate(msgspec.msgpack.encode(order)), SECONDS)
     except TimeoutError:
         return Refused((f"error: rules: loading took more than {SECONDS:.0f} s",))
     finally:
@@ -136,8 +165,6 @@ class Reloader:
             except asyncio.CancelledError:
                 outcome.cancel()
                 raise
-            except OSError as error:  # no process, no memory
-                result = (False, printable(f"reload failed: {error.strerror}"))
             if not outcome.done():
                 outcome.set_result(result)
 
@@ -152,13 +179,16 @@ class Reloader:
                 await self._task
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Entry of the child: folders as arguments, a Loaded or Refused record on stdout."""
+def main() -> int:
+    """Entry of the child: an Order on stdin, a Loaded or Refused record on stdout."""
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
     answer: Loaded | Refused
     try:
-        answer = load([Path(argument) for argument in arguments])
+        order = _orders.decode(sys.stdin.buffer.read())
+        answer = load([Path(directory) for directory in order.directories], order.tenants)
     except SnifferError as error:
         answer = Refused(tuple(error.lines()))
     except (MemoryError, RecursionError, OSError) as error:
@@ -169,4 +199,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -26,6 +26,7 @@ from sniffer.capture.live import LiveCapture
 from sniffer.capture.replay import Replay
 from sniffer.control.board import Board
 from sniffer.control.confine import confine
+from sniffer.control.nextrules import NextRules, make_rules
 from sniffer.control.outbox import Outbox
 from sniffer.control.records import (
     Ended,
@@ -43,9 +44,11 @@ from sniffer.control.records import (
     to_worker,
 )
 from sniffer.engine import Engine, EngineSettings
-from sniffer.errors import SnifferError, WorkerError, printable
+from sniffer.errors import SnifferError, WorkerError
+from sniffer.garbage import share_one_heap
 from sniffer.gate import gate
 from sniffer.learned import Lesson
+from sniffer.prepared import prepare
 from sniffer.ruleset import restore
 from sniffer.selftest import find_fault
 from sniffer.sinks.event import encode, make_event
@@ -54,13 +57,12 @@ from sniffer.sinks.privacy import Privacy
 from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sniffer.capture.source import Source
     from sniffer.control.records import ToWorker
     from sniffer.counts import Sighting
     from sniffer.model import Batch, Detection
-    from sniffer.ruleset import RuleSet
 
 LEVELS_EVERY: Final = 1.0  # to count the flows of the table takes milliseconds
 COMMIT_EVERY: Final = 0.05
@@ -115,11 +117,31 @@ class Link:
 class Worker:
     """One pipeline and its talk with the parent."""
 
-    def __init__(self, job: Job, link: Link, outbox: Outbox, source: Source, board: Board) -> None:
+    def __init__(
+        self,
+        job: Job,
+        link: Link,
+        outbox: Outbox,
+        source: Source,
+        board: Board,
+        processors: Collection[int] = (),
+    ) -> None:
+        """Be ready to read.
+
+        Args:
+            job: what for.
+            link: from the parent.
+            outbox: to the parent.
+            source: of packets.
+            board: for the books.
+            processors: those that may be used for what must not hold up packets; none: as for packets.
+        """
         self.job, self.link, self.outbox, self.source, self.board = job, link, outbox, source, board
         self._live = source if isinstance(source, LiveCapture) else None
         self.stopping = False
-        self._ruleset = restore(job.rules)
+        self._rules = prepare(restore(job.rules))
+        seed = self._rules.names.seed
+        self._next_rules = NextRules(lambda dump: make_rules(dump, seed), processors)
         self._privacy = Privacy(job.key, leave_out=job.leave_out)
         self._tenants = PrefixTable(
             (network, {"name": tenant.name, "contact": tenant.contact})
@@ -135,16 +157,16 @@ class Worker:
         self._next_news = 0.0
         self._next_selftest = 0.0
         self._fault = ""
-        self._engine = self._new_engine(self._ruleset)
+        self._engine = self._new_engine()
 
-    def _new_engine(self, ruleset: RuleSet) -> Engine:
+    def _new_engine(self) -> Engine:
         settings = EngineSettings(
             one_sided=self.job.one_sided,
             repeat_interval=self.job.repeat_interval,
             paranoid=self.job.paranoid,
         )
         return Engine(
-            ruleset,
+            self._rules,
             interfaces=self.source.interfaces,
             settings=settings,
             hit=self.outbox.hit,
@@ -256,7 +278,7 @@ class Worker:
         self._restarts = getattr(self.source, "restarts", 0)
         self._engine.finish()
         self._past = continued(self._past, self._engine.totals())
-        self._engine = self._new_engine(self._ruleset)
+        self._engine = self._new_engine()
 
     # ── the parent ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,6 +286,7 @@ class Worker:
         """Hear the parent, and tell it what is due."""
         for record in self.link.records():
             self._obey(record)
+        self._take_rules()
         now = time.monotonic()
         self.board.turn()
         self.outbox.flush()
@@ -275,7 +298,7 @@ class Worker:
                 self.outbox.put_news()
         if now >= self._next_selftest:
             self._next_selftest = now + SELFTEST_EVERY
-            self._fault = find_fault(self._ruleset)
+            self._fault = find_fault(self._rules)
         if now >= self._next_levels:
             self._next_levels = now + LEVELS_EVERY
             self._tell_lost()
@@ -284,7 +307,7 @@ class Worker:
         if isinstance(record, Stop):
             self.stopping = True
         elif isinstance(record, NewRules):
-            self.outbox.put(RulesInUse(record.generation, self._take_rules(record.dump)))
+            self._next_rules.offer(record)
         elif isinstance(record, Learned):
             until = self._engine.now + int(record.seconds * 1e9)
             self._engine.learn(Lesson(record.address, record.name, until))
@@ -297,15 +320,14 @@ class Worker:
                     sock.close()  # gone again; it is told as lost once more
                 self._told_lost.discard(record.interface)
 
-    def _take_rules(self, dump: bytes) -> str:
-        try:
-            ruleset = restore(dump)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the old rules go on
-            return printable(f"{type(error).__name__}: {error}")
-        self._ruleset = ruleset
-        self._engine.set_rules(ruleset)
-        self._next_selftest = 0.0
-        return ""
+    def _take_rules(self) -> None:
+        """Change to rules that have been made meanwhile: the step between two batches."""
+        for made in self._next_rules.take():
+            if made.prepared is not None:
+                self._rules = made.prepared
+                self._engine.set_rules(made.prepared)
+                self._fault = ""  # they were tried
+            self.outbox.put(RulesInUse(made.generation, made.fault))
 
     def _tell_lost(self) -> None:
         for name in getattr(self.source, "lost", ()):
@@ -386,7 +408,9 @@ def serve(sock: socket.socket) -> int:
     job = link.first()
     if job is None:
         return WorkerError.exit_status
+    processors: Collection[int] = ()
     if job.cpu is not None:
+        processors = os.sched_getaffinity(0)
         with contextlib.suppress(OSError):  # taken away meanwhile: then any
             os.sched_setaffinity(0, {job.cpu})
     try:
@@ -399,7 +423,7 @@ def serve(sock: socket.socket) -> int:
     with contextlib.closing(source):
         if job.replay is not None or job.sockets:
             confine()
-        worker = Worker(job, link, outbox, source, Board(job.board))
+        worker = Worker(job, link, outbox, source, Board(job.board), processors)
         signal_stop(worker)
         outbox.put(Ready())
         last = worker.run()
@@ -420,6 +444,7 @@ def main(arguments: Sequence[str]) -> int:
     """Entry of the worker process: one argument, the descriptor of its end of the socket pair."""
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
+    share_one_heap()
     return serve(socket.socket(fileno=int(arguments[0])))
 
 

@@ -66,10 +66,16 @@ class Gate:
         self._area = make_area()
         self._address: NDArray[Any] = np.zeros(16, dtype=np.uint8)
 
-    def list_names(self, listed: Iterable[tuple[str, bool]], *, every_name: bool = False) -> None:
-        """Replace the listed names, between two batches."""
-        self.names = names.NameTable(listed, seed=int(self.keys[2]), everything=every_name)
-        self._state["everything"][0] = every_name
+    def list_names(self, table: names.NameTable) -> None:
+        """Replace the listed names, between two batches.
+
+        Raises:
+            ValueError: they were hashed with another seed than this gate's, so that none would be found.
+        """
+        if table.seed != int(self.keys[2]):
+            raise ValueError("names that were hashed with another seed")
+        self.names = table
+        self._state["everything"][0] = table.everything
 
     def list_patterns(self, listed: Iterable[Pattern]) -> None:
         """Replace the bytes that openings are compared with, between two batches; who sends them is not asked here.

@@ -18,9 +18,12 @@ import re2
 
 from sniffer.addresses import is_address
 from sniffer.model import Endpoint
+from sniffer.protocols.facts import NAME_FACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sniffer.model import Value
 
 STRENGTHS: Final = ("weak", "mixed", "strong")
 MAX_NAME: Final = 255
@@ -170,3 +173,14 @@ def splits(name: str) -> Iterator[tuple[str, str]]:
     while at >= 0:
         yield name[:at], name[at + 1 :]
         at = name.find(".", at + 1)
+
+
+def name_seen(values: Mapping[str, Value], endpoint: Endpoint | None) -> str:
+    """The name that a message is about: the one that led to the listed endpoint, if there is one; "" for none."""
+    names = [str(values[fact]) for fact in NAME_FACTS if values.get(fact)]
+    if endpoint is not None:
+        for name in names:
+            plain = name.lower().rstrip(".")
+            if plain == endpoint.domain or plain.endswith("." + endpoint.domain):
+                return name
+    return names[0] if names else ""

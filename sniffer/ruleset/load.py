@@ -6,15 +6,15 @@ Never: half a set; the old one stays in use until a new one is whole.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import re2
 
 from sniffer.errors import ConfigError, Problem
+from sniffer.garbage import not_collected
 from sniffer.ruleset.count import parse_match
 from sniffer.ruleset.datafile import with_data
 from sniffer.ruleset.lint import endpoint_faults, example_faults, pattern_faults, payload_faults, rule_faults
@@ -31,45 +31,44 @@ from sniffer.ruleset.model import (
     signature_of,
 )
 from sniffer.ruleset.operators import regex_fault
+from sniffer.ruleset.suppression import (
+    MAX_SUPPRESSIONS,
+    SuppressionFile,
+    Suppressions,
+    make_suppressions,
+    suppression_faults,
+)
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from sniffer.model import Endpoint
     from sniffer.ruleset.domains import HostPattern
     from sniffer.ruleset.model import Rule
+    from sniffer.ruleset.suppression import Suppression
 
 MAX_FILES: Final = 2_000
 
 
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Leave the search for circles out: what is made here has none, is kept, and would be looked through again and again.
-
-    A third of the time, where lists are long; in a worker it is time in which no packet is read.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def load_rules(directories: Sequence[Path]) -> RuleSet:
+def load_rules(directories: Sequence[Path], tenants: Collection[str] | None = None) -> RuleSet:
     """Read every YAML file below the folders, in order of their names.
+
+    Args:
+        directories: the folders.
+        tenants: names of tenants that suppressions may name; None: not known, so any.
 
     Raises:
         ConfigError: with each Problem of each file.
     """
-    return load_with_documents(directories)[0]
+    return load_with_documents(directories, tenants)[0]
 
 
-@_without_collector()
-def load_with_documents(directories: Sequence[Path]) -> tuple[RuleSet, list[Document]]:
+@not_collected()
+def load_with_documents(
+    directories: Sequence[Path], tenants: Collection[str] | None = None
+) -> tuple[RuleSet, list[Document]]:
     """The same, and the files as they were read: who complains of a rule needs the place of each part.
 
     Raises:
@@ -111,9 +110,12 @@ def load_with_documents(directories: Sequence[Path]) -> tuple[RuleSet, list[Docu
             except ConfigError as error:
                 problems += error.problems
                 documents.append(document)  # so that its name is known to the rules
-    rules, lists = _build(documents, problems)
+    builder, rules, lists = _build(documents, problems)
     problems += endpoint_faults(documents, lists)
     problems += pattern_faults(rules)
+    known = None if problems else {rule.id for rule in rules}
+    for document in builder.with_suppressions:
+        problems += suppression_faults(document, known, tenants, datetime.now(UTC).date())
     if not problems and not rules:
         problems.append(
             Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
@@ -123,7 +125,8 @@ def load_with_documents(directories: Sequence[Path]) -> tuple[RuleSet, list[Docu
     packed = [msgspec.Raw(msgspec.msgpack.encode(document.data)) for document in documents]
     version = hashlib.blake2s(msgspec.msgpack.encode(packed), digest_size=5).hexdigest()
     dump = Dump(version, [document.file for document in documents], packed)
-    return RuleSet(rules, lists, version, msgspec.msgpack.encode(dump)), documents
+    ruleset = RuleSet(rules, lists, version, msgspec.msgpack.encode(dump), builder.suppressions())
+    return ruleset, documents
 
 
 class Dump(msgspec.Struct, array_like=True):
@@ -145,7 +148,7 @@ def rule_files(directory: Path) -> list[Path]:
     )
 
 
-@_without_collector()
+@not_collected()
 def restore(dump: bytes) -> RuleSet:
     """Build a set again from :meth:`RuleSet.dump`; it was checked when it was first loaded."""
     found = _dumps.decode(dump)
@@ -154,13 +157,13 @@ def restore(dump: bytes) -> RuleSet:
         Document(file, msgspec.msgpack.decode(data))
         for file, data in zip(found.files, found.documents, strict=True)
     )
-    rules, lists = _build(documents, problems)
+    builder, rules, lists = _build(documents, problems)
     if problems:
         raise ConfigError(problems)
-    return RuleSet(rules, lists, found.version, dump)
+    return RuleSet(rules, lists, found.version, dump, builder.suppressions())
 
 
-def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[list[Rule], Lists]:
+def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[_Builder, list[Rule], Lists]:
     """Take the lists of each document, then the rules; what is only lists is not held on to."""
     builder = _Builder(problems)
     with_rules = []
@@ -169,7 +172,7 @@ def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[list
         if isinstance(document.data, list):
             with_rules.append(document)
     lists = builder.lists()
-    return [rule for document in with_rules for rule in builder.rules(document, lists)], lists
+    return builder, [rule for document in with_rules for rule in builder.rules(document, lists)], lists
 
 
 class _Builder:
@@ -181,11 +184,16 @@ class _Builder:
         self._endpoints: list[Endpoint] = []
         self._patterns: list[HostPattern] = []
         self._benign: list[str] = []
+        self._suppressions: list[Suppression] = []
+        self.with_suppressions: list[Document] = []
         self._ids: dict[str, str] = {}
         self._signatures: dict[int, str] = {}
 
     def lists(self) -> Lists:
         return Lists(self._named, self._endpoints, self._patterns, self._benign)
+
+    def suppressions(self) -> Suppressions:
+        return Suppressions(self._suppressions)
 
     def read(self, document: Document) -> None:
         """Take the lists of a document; the kind of a file is told by its keys."""
@@ -203,6 +211,7 @@ class _Builder:
             "host_patterns": self._read_patterns,
             "values": self._read_list,
             "file": self._read_list,
+            "allow": self._read_suppressions,
         }
         for key, reader in readers.items():
             if key in data:
@@ -259,6 +268,15 @@ class _Builder:
                 self._complain(document, ("values", number), "value", str(error), "mend it, or leave it out")
         file = document.apart["values"].file if document.apart else document.file
         self._named[found.name] = NamedList(found.type, values, found.origin, found.updated, file)
+
+    def _read_suppressions(self, document: Document) -> None:
+        self._suppressions += make_suppressions(document.file, validate(document, SuppressionFile))
+        self.with_suppressions.append(document)
+        if len(self._suppressions) > MAX_SUPPRESSIONS:
+            what = f"more than {MAX_SUPPRESSIONS} suppressions in all"
+            self._complain(
+                document, ("allow",), "range", what, "give networks or rules in place of addresses"
+            )
 
     def rules(self, document: Document, lists: Lists) -> list[Rule]:
         """The rules of one file."""

@@ -7,12 +7,14 @@ Never: files; flows; a count.
 from __future__ import annotations
 
 import functools
+import weakref
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sniffer.model import Match
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
 from sniffer.ruleset.conditions import NAMED_BY, Payload
 from sniffer.ruleset.domains import normalise
+from sniffer.ruleset.suppression import Suppressions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,12 +46,21 @@ class RuleSet:
         lists: what they refer to.
         version: of everything that was written, ten hexadecimal digits.
         dump: from which :func:`sniffer.ruleset.load.restore` builds the same set.
+        suppressions: hits that are not told.
     """
 
-    def __init__(self, rules: Sequence[Rule], lists: Lists, version: str, dump: bytes) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        lists: Lists,
+        version: str,
+        dump: bytes,
+        suppressions: Suppressions | None = None,
+    ) -> None:
         self.rules = tuple(rules)
         self.lists = lists
         self.version = version
+        self.suppressions = suppressions or Suppressions()
         self._dump = dump
         self._by_value: dict[str, dict[Value, list[int]]] = {}
         self._by_fact: dict[str, list[int]] = {}
@@ -58,7 +69,9 @@ class RuleSet:
             self._index(number, rule)
         self.asked = frozenset().union(*(rule.condition.asked() for rule in self.rules))
         """Every fact that some rule asks about."""
-        self._answers = functools.lru_cache(MAX_ANSWERS)(self._search)
+        # Held weakly, so that a set that was replaced is gone at once: a circle would wait for a search for waste.
+        me = weakref.proxy(self)
+        self._answers = functools.lru_cache(MAX_ANSWERS)(lambda said: RuleSet._search(me, said))
         self._address_clauses = [
             clause
             for rule in self.rules

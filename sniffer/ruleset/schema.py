@@ -18,6 +18,7 @@ from sniffer.ruleset.count import CountShape
 from sniffer.ruleset.model import BenignFile, ListFile, PatternFile, PoolFile, RuleShape
 from sniffer.ruleset.operators import MAX_REGEX, OPERATORS
 from sniffer.ruleset.payloads import SHORTEST_TEXT, SIDES, TRANSPORTS
+from sniffer.ruleset.suppression import SuppressionFile
 
 CONDITION: Final = {"$ref": "#/$defs/Condition"}
 COUNT: Final = {"$ref": "#/$defs/Count"}
@@ -44,8 +45,10 @@ TYPES: Final = {str: ["string"], int: ["integer"], float: ["number"], bool: ["bo
 
 
 def rules_schema() -> dict[str, Any]:
-    """The schema of a rule file, a pool file and a list file in one."""
-    adapter: TypeAdapter[Any] = TypeAdapter(list[RuleShape] | PoolFile | ListFile | BenignFile | PatternFile)
+    """The schema of a rule file, a pool file, a list file and a file of suppressions in one."""
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        list[RuleShape] | PoolFile | ListFile | BenignFile | PatternFile | SuppressionFile
+    )
     schema = adapter.json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Rules, pool endpoints and lists of sniffer"

@@ -17,7 +17,7 @@ import msgspec
 
 from sniffer.addresses import address_text
 from sniffer.errors import printable
-from sniffer.protocols.facts import NAME_FACTS
+from sniffer.ruleset.domains import name_seen
 from sniffer.sinks.privacy import PRIVATE
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _mining(detection: Detection, privacy: Privacy) -> dict[str, Any]:
         "coin": said("coin"),
         "algorithm": said("algorithm"),
         "pool": text(endpoint.pool) if endpoint is not None else said("pool"),
-        "domain": _domain(detection),
+        "domain": text(name_seen(facts.values, endpoint)),
         "list": _list(detection.match.listed),
         "user": said("user"),
         "worker": said("worker"),
@@ -190,19 +190,6 @@ def _list(listed: Listed | None) -> dict[str, str]:
     if listed is None:
         return {}
     return _without_absent({field: text(getattr(listed, field)) for field in LISTED})
-
-
-def _domain(detection: Detection) -> str:
-    """The name that was seen: the one that led to the listed endpoint, if there is one."""
-    values = detection.facts.values
-    names = [str(values[fact]) for fact in NAME_FACTS if values.get(fact)]
-    endpoint = detection.match.endpoint
-    if endpoint is not None:
-        for name in names:
-            plain = name.lower().rstrip(".")
-            if plain == endpoint.domain or plain.endswith("." + endpoint.domain):
-                return text(name)
-    return text(names[0]) if names else ""
 
 
 def _reason(reason: str, told: Mapping[str, Value], privacy: Privacy) -> str:

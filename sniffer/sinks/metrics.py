@@ -91,6 +91,7 @@ class Health:
     """What the parent process knows about the parts of the daemon."""
 
     rules_loaded: int = 0
+    rules: dict[str, None] = field(default_factory=dict)  # every rule that ever was in use
     rules_version: str = ""
     generation: int = 0  # 1 for the first rule set, one more for each that replaced it
     reload_success: bool = True
@@ -246,7 +247,7 @@ class DaemonCollector(Collector):
         )
         yield _counter(
             "sightings",
-            "Messages that rules with a count asked for; those that reach it are hits.",
+            "Messages that rules with a count asked for; those that reach it are hits, unless they are suppressed.",
             totals.sightings,
         )
         yield _counters(
@@ -258,6 +259,12 @@ class DaemonCollector(Collector):
 
     def _rules(self) -> Iterator[Metric]:
         health = self.health
+        yield _counters(
+            "suppressed_hits",
+            "Messages that a rule matched, and that an entry of allow keeps from being told.",
+            "rule",
+            _complete(health.rules, self.totals.suppressed),
+        )
         yield _gauge("rules_loaded", "Rules in use.", health.rules_loaded)
         yield _gauge("rules_generation", "Number of the rule set in use, counted from 1.", health.generation)
         yield _gauge(

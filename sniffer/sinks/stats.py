@@ -47,6 +47,7 @@ def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: A
             "oddities": {name: count for name, count in totals.oddities.items() if count},
             "sightings": totals.sightings,
             "hits": totals.hits,
+            "suppressed": {rule: count for rule, count in totals.suppressed.items() if count},
             "hosts": hosts,
             **more,
         },

@@ -187,8 +187,8 @@ say(Finished())
     async def go() -> tuple[str, str]:
         working = asyncio.create_task(crew.run())
         await listener.until(readies=1)
-        refused = await crew.take_rules(NewRules(2, b""), NewRules(1, b""))
-        taken = await crew.take_rules(NewRules(3, b""), NewRules(1, b""))
+        refused = await crew.take_rules(NewRules(2, b""))
+        taken = await crew.take_rules(NewRules(3, b""))
         await crew.stop()
         await working
         return refused, taken
@@ -197,6 +197,59 @@ say(Finished())
     assert (refused, taken) == ("no", "")
     told = [(tmp_path / f"{number}.told").read_text() for number in range(3)]
     assert told == ["2 1 3 ", "2 3 ", "2 1 3 "]
+
+
+def test_who_does_not_answer_keeps_the_old_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that does not answer in time may still take the new ones: it is told to go back like those that took them."""
+    monkeypatch.setattr("sniffer.control.crew.ANSWER_WITHIN", 1.0)
+    script = """
+say(Ready())
+while not isinstance(told := hear(), Stop):
+    if told.generation != 2 or me != "1":
+        say(RulesInUse(told.generation))
+    open(f"TOLD/{me}.told", "a").write(f"{told.generation} ")
+say(Finished())
+"""
+    crew, listener = make(tmp_path, script.replace("TOLD", str(tmp_path)))
+
+    async def go() -> str:
+        working = asyncio.create_task(crew.run())
+        await listener.until(readies=1)
+        fault = await crew.take_rules(NewRules(2, b""))
+        await crew.stop()
+        await working
+        return fault
+
+    assert asyncio.run(asyncio.wait_for(go(), 60)) == "worker 1 did not answer"
+    assert [(tmp_path / f"{number}.told").read_text() for number in range(3)] == ["2 1 "] * 3
+
+
+def test_who_dies_over_new_rules_catches_up(tmp_path: Path) -> None:
+    """A worker that was started with the old rules, while the others took new ones, is handed them when it reads."""
+    script = """
+say(Ready())
+while not isinstance(told := hear(), Stop):
+    open(f"TOLD/{me}.told", "a").write(f"{told.generation} ")
+    if me == "1" and not os.path.exists("TOLD/died"):
+        open("TOLD/died", "w").close()
+        sys.exit(1)
+    say(RulesInUse(told.generation))
+say(Finished())
+"""
+    crew, listener = make(tmp_path, script.replace("TOLD", str(tmp_path)))
+
+    async def go() -> tuple[str, list[int]]:
+        working = asyncio.create_task(crew.run())
+        await listener.until(readies=1)
+        fault = await crew.take_rules(NewRules(2, b""))
+        while crew.members[1].generation != 2:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.05)
+        await crew.stop()
+        await working
+        return fault, [member.generation for member in crew.members]
+
+    assert asyncio.run(asyncio.wait_for(go(), 60)) == ("", [2, 2, 2])
+    assert [(tmp_path / f"{number}.told").read_text() for number in range(3)] == ["2 ", "2 2 ", "2 "]
 
 
 def test_one_that_keeps_dying_ends_all(tmp_path: Path) -> None:

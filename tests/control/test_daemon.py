@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import frames as build
@@ -251,6 +252,83 @@ def test_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> No
     assert daemon.metric("sniffer_rules_generation") == 3
     assert daemon.metric("sniffer_worker_restarts_total") == 0
     assert daemon.stop()[0] == 0
+
+
+def test_a_reload_that_failed_says_why_everywhere(
+    start: Callable[..., Daemon], miner: Path, tmp_path: Path
+) -> None:
+    """Service status, log and metric: at once, and the status until a reload succeeds."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(RULE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = tmp_path / "notify"
+        manager.bind(str(path))
+        manager.settimeout(60)
+        daemon = start("--replay", miner, "--rules", rules, NOTIFY_SOCKET=str(path))
+
+        def heard(word: str) -> str:
+            while word not in (told := manager.recv(4_096).decode()):
+                assert daemon.process.poll() is None
+            return told
+
+        heard("READY=1")
+        daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+        (rules / "own.yaml").write_text(RULE.replace("equals", "eqals"))
+        daemon.process.send_signal(signal.SIGHUP)
+        heard("RELOADING=1")
+        ready = heard("READY=1")
+        assert "STATUS=the old rules stay in use: error: " in ready
+        assert "own.yaml:6:" in ready
+        assert "did you mean 'equals'" in ready
+        assert daemon.metric("sniffer_rules_reload_success") == 0
+        assert daemon.said("reload failed; the old rules stay in use")
+        assert "own.yaml:6:" in heard("the last reload failed: ")
+
+        (rules / "own.yaml").write_text(RULE)
+        daemon.process.send_signal(signal.SIGHUP)
+        heard("RELOADING=1")
+        assert "are in use" in heard("READY=1")
+        assert daemon.metric("sniffer_rules_reload_success") == 1
+        assert "reload" not in heard("STATUS=replay ended")
+        assert daemon.stop()[0] == 0
+
+
+def test_a_suppression_by_reload(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """From a reload on hits are counted as suppressed and told nowhere; the log says so once; taken out, they are told again."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(RULE)
+    until = (datetime.now(UTC) + timedelta(days=9)).date()
+    daemon = start("--replay", miner, "--speed", "4", "--loop", "--rules", rules)
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    hits, suppressed = "sniffer_hits_total", "sniffer_suppressed_hits_total"
+    daemon.until(lambda: daemon.metric(hits) > 0, "hits")
+    assert f'{suppressed}{{rule="own-submit"}} 0.0' in daemon.ask("/metrics")[1]
+
+    (rules / "allow.yaml").write_text(
+        f"allow:\n- {{address: 10.0.0.7, reason: our own test miner, until: {until}}}\n"
+    )
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.metric(suppressed) > 0, "suppressed hits")
+    time.sleep(0.5)  # what was told before is counted
+    before, counted = daemon.metric(hits), daemon.metric(suppressed)
+    daemon.until(lambda: daemon.metric(suppressed) > counted + 6, "more of them")
+    assert daemon.metric(hits) == before == daemon.metric("sniffer_host_hits_total")
+    daemon.until(lambda: daemon.said("hits are suppressed"), "the line")
+    (line,) = (line for line in daemon.log() if line["event"] == "hits are suppressed")
+    assert line["reason"] == "our own test miner"
+    assert line["entry"] == f"{rules}/allow.yaml, entry 1"
+
+    (rules / "allow.yaml").unlink()
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.metric(hits) > before, "hits again")
+    assert daemon.stop()[0] == 0
+    (last,) = (line for line in daemon.log() if line["event"] == "stopped")
+    assert last["suppressed"] > counted
+    stats = json.loads(daemon.events.read_bytes().splitlines()[-1])["stats"]
+    assert stats["suppressed"] == {"own-submit": last["suppressed"]}
+    assert stats["hits"] == last["hits"]
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import frames as build
 import msgspec
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
+from ruleset.test_load import many_pools
 
 from sniffer.control import records
 from sniffer.control.board import Board
@@ -35,6 +36,7 @@ from sniffer.control.records import (
 )
 from sniffer.control.reload import load
 from sniffer.control.supervisor import COMMAND
+from sniffer.ruleset import load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +166,7 @@ def test_sightings_are_told_one_by_one(parent: Parent, miner: Path, tmp_path: Pa
     rules = tmp_path / "rules"
     rules.mkdir()
     (rules / "own.yaml").write_text(COUNTING)
-    dump = load([rules]).dump
+    dump = load([rules], ()).dump
     parent.send(Job(dump, replay=ReplayJob(str(miner), 20.0, loop=True), events=True, paranoid=True))
     sightings: list[Sighting] = []
     while len(sightings) < 7:
@@ -308,3 +310,54 @@ def test_it_holds_no_privilege(parent: Parent, shipped: Loaded, miner: Path) -> 
         fields = dict(line.split(":", 1) for line in status)
     assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == int(fields["CapAmb"], 16) == 0
     assert fields["NoNewPrivs"].strip() == "1"
+
+
+def resident(pid: int, what: str = "VmRSS") -> float:
+    """MiB of a process."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:  # noqa: PTH123
+        return next(int(line.split()[1]) for line in status if line.startswith(what)) / 1_024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_a_long_list_takes_its_memory_once(
+    parent: Parent, shipped: Loaded, miner: Path, tmp_path: Path
+) -> None:
+    """Set after set of a hundred thousand names: while one is made there are two, never three, and it stays so."""
+    many = load_rules([many_pools(tmp_path / "rules", 100_000)]).dump()
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    parent.until(Ended)
+    pid = parent.process.pid
+    before = resident(pid)
+
+    def take(generation: int, dump: bytes) -> float:
+        parent.send(NewRules(generation, dump))
+        assert parent.until(RulesInUse) == RulesInUse(generation)
+        return resident(pid) - before
+
+    one = take(2, many)
+    after = [take(generation, many) for generation in range(3, 8)]
+    peak = resident(pid, "VmHWM") - before
+    take(9, shipped.dump)
+    again = take(10, many)
+    told = f"{before:.0f} MiB before; beyond it {one:.0f} with one, {after} after more, {peak:.0f} at most, {again:.0f}"
+    assert max(*after, peak, again) < 2 * one + 25, told
+    assert after[-1] < after[1] + 15, told
+
+
+def test_it_goes_on_while_rules_are_made(
+    parent: Parent, shipped: Loaded, miner: Path, tmp_path: Path
+) -> None:
+    """Its loop turns, its books come, and of several offers the last is taken; those before it are answered."""
+    many = load_rules([many_pools(tmp_path / "rules", 100_000)]).dump()
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 20.0, loop=True)))
+    parent.until(Ready)
+    parent.until_next()
+    turns, packets = parent.board.turns, parent.books.totals.packets
+    for generation in (2, 3, 4):
+        parent.send(NewRules(generation, many if generation < 4 else shipped.dump))
+    answers = [parent.until(RulesInUse) for _ in range(3)]
+    assert RulesInUse(4) == answers[-1]
+    assert sorted(answer.generation for answer in answers if isinstance(answer, RulesInUse)) == [2, 3, 4]
+    assert parent.board.turns > turns + 5
+    assert parent.until_next().totals.packets > packets

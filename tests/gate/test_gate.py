@@ -9,6 +9,7 @@ from gate_twins import LISTED
 
 from sniffer.gate import reasons
 from sniffer.gate.gate import Gate
+from sniffer.gate.names import NameTable
 from sniffer.model import Packet
 
 
@@ -140,12 +141,15 @@ def test_names_can_be_replaced_between_batches() -> None:
     query = wire.batch([wire.ethernet(wire.ipv4(wire.udp(wire.dns("new.example")), protocol=17), 0x0800)])
     gate = Gate(LISTED, flows=8)
     assert gate.judge(query) == 0
-    gate.list_names([("new.example", False)])
+    seed = gate.names.seed
+    gate.list_names(NameTable([("new.example", False)], seed=seed))
     assert gate.judge(query) == 1
-    gate.list_names([], every_name=True)
+    gate.list_names(NameTable([], seed=seed, everything=True))
     assert gate.judge(query) == 1
-    gate.list_names([])
+    gate.list_names(NameTable([], seed=seed))
     assert gate.judge(query) == 0
+    with pytest.raises(ValueError, match="another seed"):
+        gate.list_names(NameTable([("new.example", False)], seed=seed ^ 1))
 
 
 def test_the_clock_starts_at_zero_and_follows_packets() -> None:

@@ -194,6 +194,21 @@ SOUND: dict[str, Any] = {
     "patterns": {
         "host_patterns": [{"base": "a.example", "left": "x", "strength": "weak", "category": "pool"}]
     },
+    "allow": {
+        "allow": [
+            {
+                "address": "10.0.0.7",
+                "network": "10.0.0.0/8",
+                "server": "192.0.2.0/24",
+                "tenant": "a-tenant",
+                "rule": ["sound-rule"],
+                "domain": "a.example",
+                "reason": "a test miner",
+                "until": "2020-01-01",
+            },
+            {"rule": "sound-rule", "reason": "a test miner", "until": "2020-01-01"},
+        ]
+    },
 }
 """A sound file of each kind, with every key."""
 NONSENSE: tuple[Any, ...] = (None, True, -1, 7.5, 10**18, "", "\u2620", "x" * 3_000, [], [[]], [None], [7], {}, {"": None}, {"a": {"b": [{"c": 1}]}})  # fmt: skip

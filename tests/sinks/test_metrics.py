@@ -25,6 +25,7 @@ VOLATILE = re.compile(r'(version|python)="[^"]*"')
 def busy() -> tuple[Health, Totals, HostBook]:
     """A sensor that has seen something of everything."""
     health = Health(
+        rules={"stratum-v1-submit": None, "pool-dns": None},
         rules_loaded=2,
         rules_version="abc123",
         generation=3,
@@ -55,6 +56,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
         facts={"stratum.method": 4},
         oddities={"json_broken": 1},
         hits=9,
+        suppressed={"stratum-v1-submit": 5},
         interfaces={
             "eth1": InterfaceTotals(
                 1000,
