@@ -524,7 +524,10 @@ class Engine:
             books.last_packet = int(mine["time"][-1])
 
     def totals(self, *, sweep: bool = True) -> Totals:
-        """Counters since start, and the levels of now; without a sweep, those of the last one, which takes milliseconds."""
+        """Counters since start, and the levels of now.
+
+        ``sweep``: forgets idle flows and counts the others, which takes milliseconds; else levels are of the last one.
+        """
         gate = self.gate
         if sweep:
             self._levels = gate.sweep()
