@@ -22,6 +22,7 @@ from sniffer.garbage import seldom_collected
 
 if TYPE_CHECKING:
     from sniffer.config import Config
+    from sniffer.errors import Problem
     from sniffer.ruleset import RuleSet
 
 app = typer.Typer(
@@ -411,12 +412,25 @@ def rules_update(
 @config_app.command("check")
 def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> int:
     """Everything that run does, short of opening the interface."""
-    from sniffer.config import load_config
+    from sniffer.config import load_config, privacy_key
+    from sniffer.control.webconfig import load_web
+    from sniffer.errors import ConfigError
     from sniffer.examples import load_checked
     from sniffer.paths import rule_folders
 
     config = load_config(file)
-    ruleset = load_checked(rule_folders(None, config.rules.directories), config.tenant_names)
+    problems: list[Problem] = []
+    for load in (lambda: privacy_key(config.events), lambda: load_web(config.http.web_config_file)):
+        try:
+            load()
+        except ConfigError as error:
+            problems += error.problems
+    try:
+        ruleset = load_checked(rule_folders(None, config.rules.directories), config.tenant_names)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if problems:
+        raise ConfigError(problems)
     print(f"configuration and {len(ruleset.rules)} rules: no fault")
     return EXIT_OK
 

@@ -265,6 +265,10 @@ class Http(Section):
 
     listen: str = Field(default="127.0.0.1:9478", description="address and port")
     reload: bool = Field(default=False, description="allow POST /-/reload")
+    web_config_file: Path | None = Field(
+        default=None,
+        description="TLS and passwords, in the format of the Prometheus exporters (web.config.file); unset: neither",
+    )
 
     @field_validator("listen")
     @classmethod
@@ -273,6 +277,22 @@ class Http(Section):
         if found is None or int(found[3]) > 65_535:
             raise ValueError('expected address and port such as "127.0.0.1:9478" or "[::1]:9478"')
         return text
+
+
+class Metrics(Section):
+    """The metrics as a file, beside the endpoint."""
+
+    textfile: Path | None = Field(
+        default=None, description="file for node_exporter's textfile collector (*.prom); unset: none"
+    )
+    interval: Duration = Field(default=15.0, ge=1, le=3_600, description="the file is written every so often")
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_collected(cls, file: Path | None) -> Path | None:
+        if file is not None and file.suffix != ".prom":
+            raise ValueError("expected a name that ends in .prom: node_exporter reads no other")
+        return file
 
 
 class Log(Section):
@@ -297,6 +317,7 @@ class Config(Section):
     tenants: tuple[Tenant, ...] = Field(default=(), max_length=10_000)
     events: Events = Field(default_factory=Events)
     http: Http = Field(default_factory=Http)
+    metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)
 
     def engine(self, *, paranoid: bool = False) -> EngineSettings:

@@ -379,7 +379,7 @@ def _is_plain(event: yaml.ScalarEvent) -> bool:
 # ── shapes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def validate(document: Document, model: type[Model], place: Place = ()) -> Model:
+def validate(document: Document, model: type[Model], place: Place = (), *, quote: bool = True) -> Model:
     """Give data the shape of a model.
 
     Nothing is converted on the way: ``"5"`` is no number and ``1`` no truth value.
@@ -388,6 +388,7 @@ def validate(document: Document, model: type[Model], place: Place = ()) -> Model
         document: what was read.
         model: the shape.
         place: the part of the document that must have it.
+        quote: faults say what was given; not so where that may be a secret.
 
     Raises:
         ConfigError: with every fault, each at its place.
@@ -401,11 +402,11 @@ def validate(document: Document, model: type[Model], place: Place = ()) -> Model
     except pydantic.ValidationError as error:
         known = sorted(field_names(model))
         raise ConfigError(
-            [_problem(document, place, one, known) for one in error.errors(include_url=False)]
+            [_problem(document, place, one, known, quote=quote) for one in error.errors(include_url=False)]
         ) from None
 
 
-def _problem(document: Document, place: Place, error: Any, known: list[str]) -> Problem:
+def _problem(document: Document, place: Place, error: Any, known: list[str], *, quote: bool) -> Problem:
     where = (*place, *error["loc"])
     name = ".".join(str(step) for step in error["loc"])
     last = str(error["loc"][-1]) if error["loc"] else ""
@@ -414,7 +415,7 @@ def _problem(document: Document, place: Place, error: Any, known: list[str]) -> 
     if error["type"] == "missing":
         return document.problem(where, "missing_key", f"key {last!r} is missing", "add it")
     given = error.get("input")
-    got = f' (got "{str(given)[:80]}")' if isinstance(given, str | int | float | bool) else ""
+    got = f' (got "{str(given)[:80]}")' if quote and isinstance(given, str | int | float | bool) else ""
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     what = f"{name}: {message}{got}" if name else f"{message}{got}"

@@ -23,15 +23,18 @@ from sniffer.capture.interface import interface_names
 from sniffer.capture.packet_socket import has_packet_sockets
 from sniffer.config import privacy_key
 from sniffer.control.crew import Crew
+from sniffer.control.guard import Guard
 from sniffer.control.http import Endpoint
 from sniffer.control.notify import Notifier
 from sniffer.control.page import overview
 from sniffer.control.records import Job, NewRules, ReplayJob, TenantRow
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
+from sniffer.control.renewal import Renewal
 from sniffer.control.rings import Rings
 from sniffer.control.routes import make_routes
 from sniffer.control.suppressions import SuppressionLog
 from sniffer.control.table import HostTable
+from sniffer.control.webconfig import load_web
 from sniffer.counts import HostCounts
 from sniffer.errors import EXIT_OK, SnifferError, printable
 from sniffer.log import configure, logger
@@ -40,8 +43,9 @@ from sniffer.paths import rule_folders
 from sniffer.sinks.event import encode, recounted
 from sniffer.sinks.events import EventWriter
 from sniffer.sinks.hosts import HostBook
-from sniffer.sinks.metrics import Health, render
+from sniffer.sinks.metrics import Health, SinkHealth, render
 from sniffer.sinks.stats import make_stats
+from sniffer.sinks.textfile import TextFile
 
 if TYPE_CHECKING:
     import socket
@@ -89,6 +93,8 @@ class Daemon:
         self._offers = 1  # of rules to the workers, taken or not
         self._reload_fault = ""  # of the last reload
         self._key = privacy_key(config.events)
+        guard = Guard(load_web(config.http.web_config_file))
+        self.renewal = Renewal(config.http.web_config_file, guard)
         hosts = config.hosts
         self.book = HostBook(
             limit=hosts.series_limit,
@@ -122,7 +128,9 @@ class Daemon:
                 ready=self._ready,
                 reload=self._reload_over_http if config.http.reload else None,
             ),
+            guard=guard,
         )
+        self.textfile: TextFile | None = None
         self.table = HostTable(self.book, title="Offending addresses") if options.table else None
         self._stop = asyncio.Event()
         self._reading = asyncio.Event()
@@ -141,7 +149,11 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
+        loop.set_exception_handler(_tell_of_fault)
         await self.endpoint.start()
+        if self.config.metrics.textfile is not None:
+            self.health.sinks["textfile"] = SinkHealth()
+            self.textfile = TextFile(self.config.metrics.textfile, self._metrics())
         host, port = self.endpoint.address
         logger().info(
             "started", listen=f"{host}:{port}", rules=len(self._loaded.rules), version=self._loaded.version
@@ -152,13 +164,14 @@ class Daemon:
         ticking = asyncio.create_task(self._tick())
         stopping = asyncio.create_task(self._stop.wait())
         limit = asyncio.create_task(self._time_limit())
+        renewing = asyncio.create_task(self.renewal.run())
         try:
             await asyncio.wait((working, ticking, stopping, limit), return_when=asyncio.FIRST_COMPLETED)
             if ticking.done():
                 ticking.result()
             return await self._wind_up(working)
         finally:
-            tasks = (working, ticking, stopping, limit)
+            tasks = (working, ticking, stopping, limit, renewing)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -201,6 +214,8 @@ class Daemon:
         await self.endpoint.close()
         if self.writer is not None:
             await asyncio.to_thread(self.writer.close, FLUSH_SECONDS)
+        if self.textfile is not None:
+            await asyncio.to_thread(self.textfile.close, self._metrics(), FLUSH_SECONDS / 2)
         suppressed = sum(self.crew.totals.suppressed.values())
         logger().info("stopped", hits=self.book.hits, suppressed=suppressed, **figures(self._blind_spots()))
 
@@ -219,6 +234,7 @@ class Daemon:
         """What has to be done now and then."""
         begun = time.monotonic()
         next_stats, next_status = begun + STATS_EVERY, begun + STATUS_EVERY
+        next_text = begun + self.config.metrics.interval
         patience = FIRST_START
         while True:
             await asyncio.sleep(TICK)
@@ -238,6 +254,9 @@ class Daemon:
                 next_status += STATUS_EVERY
                 self._tell_status()
                 self._suppressions.look(self.crew.totals.suppressed_by, now, time.time())
+            if self.textfile is not None and now >= next_text:
+                next_text = now + self.config.metrics.interval
+                self.textfile.offer(self._metrics())
             await self._reopen()
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────
@@ -367,7 +386,7 @@ class Daemon:
             logger().warning("a rule has a threshold for a tenant that is not configured", tenant=tenant)
 
     async def _reload(self) -> tuple[bool, str]:
-        """Load the rules again; whatever is wrong, the old ones stay."""
+        """Load the rules and the web configuration again; whatever is wrong with either, the old one stays."""
         self.notifier.reloading()
         lines = await self._load_again()
         self._reload_fault = lines[0].removeprefix("error: ") if lines else ""
@@ -380,8 +399,11 @@ class Daemon:
         else:
             told = f"rules {self._loaded.version} are in use, {len(self._loaded.rules)} rules"
             logger().info("rules loaded", rules=len(self._loaded.rules), version=self._loaded.version)
+        of_web = await self.renewal.renew()
+        if of_web:
+            told += f"; the old web configuration stays in use: {of_web[0]}"
         self.notifier.ready(told)
-        return not lines, told
+        return not lines and not of_web, told
 
     async def _load_again(self) -> tuple[str, ...]:
         """Load the rules and have every worker take them; return what speaks against them."""
@@ -412,6 +434,14 @@ class Daemon:
             sink = health.sinks["events"]
             sink.written, sink.failed = self.writer.written, self.writer.failed
             sink.dropped = self.writer.dropped + self.crew.dropped_events
+        if self.textfile is not None:
+            sink = health.sinks["textfile"]
+            sink.written, sink.failed, sink.dropped = (
+                self.textfile.written,
+                self.textfile.failed,
+                self.textfile.dropped,
+            )
+        health.http_rejected = self.endpoint.rejected
         return health
 
     def _metrics(self) -> bytes:
@@ -447,7 +477,8 @@ class Daemon:
 
     def _tell_status(self) -> None:
         """What ``systemctl status`` shows; a reload that failed is part of it until one succeeds."""
-        reload = f"; the last reload failed: {printable(self._reload_fault)}" if self._reload_fault else ""
+        fault = self._reload_fault or self.renewal.fault
+        reload = f"; the last reload failed: {printable(fault)}" if fault else ""
         self.notifier.status(f"{self._status()}; {short(self._blind_spots())}{reload}")
 
     def _blind_spots(self) -> BlindSpots:
@@ -490,6 +521,14 @@ async def _run(config: Config, options: Options, loaded: Loaded, directories: Se
             # For the ways out that do not lead through the end.
             stack.callback(daemon.writer.close, FLUSH_SECONDS)
         return await daemon.run()
+
+
+def _tell_of_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A fault that nobody waits for, such as descriptors that ran out: a line, no traceback."""
+    fault = context.get("exception")
+    logger().error(
+        printable(context["message"]), code="event_loop", error=printable(repr(fault)) if fault else ""
+    )
 
 
 def _stop_early(_number: int, _frame: object) -> NoReturn:

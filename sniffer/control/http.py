@@ -1,11 +1,13 @@
-"""The HTTP endpoint: a few fixed paths, bounded in connections, bytes and time.
+"""The HTTP endpoint: a few fixed paths, bounded in connections, bytes and time; in the clear or over TLS.
 
-In: requests of anybody who reaches the port.  Out: answers of :class:`Route` handlers.
+In: requests of anybody who reaches the port, and a :class:`~sniffer.control.guard.Guard`.  Out: answers of :class:`Route` handlers.
 Never: a file, a thread for a client, a traceback, a request read beyond its head, text of a request in an answer.
 
 Each connection carries one request: with no second one there is nothing to smuggle and no idle client to keep.  When all
 places are taken, the newcomer gets the place of the client that has owed its request head longest, or that has left an
 answer unread for over a second; so 500 stalling clients do not keep a scraper out.  If nobody stalls, the newcomer gets 503.
+A client takes its place when it is accepted, before any handshake, and owes handshake and head within one deadline (decision
+0029).
 """
 
 from __future__ import annotations
@@ -14,29 +16,33 @@ import asyncio
 import contextlib
 import errno
 import inspect
+import ssl
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import h11
 import structlog
 
+from sniffer.control.guard import Guard
 from sniffer.errors import AccessError, OutputError, UsageError, printable
+from sniffer.sinks.metrics import REJECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 MAX_CONNECTIONS: Final = 64
 MAX_HEAD: Final = 16 << 10  # bytes of request line and headers
 MAX_PARAMETERS: Final = 64
-HEAD_SECONDS: Final = 5.0
+HEAD_SECONDS: Final = 5.0  # for the handshake and the request head together
 HANDLER_SECONDS: Final = 10.0
 SEND_SECONDS: Final = 10.0
 STALLED_SECONDS: Final = 1.0  # without progress, after which a newcomer may take the place
 PIECE: Final = 64 << 10  # bytes handed to the transport at a time, so that bodies are shared and not copied
-BACKLOG: Final = 256
+BACKLOG: Final = 256  # connections that wait in the kernel
+AT_ONCE: Final = 16  # accepted before those that were are looked at: less than there are places
 CLOSING_TURNS: Final = (
     8  # of the event loop: an accepted socket needs some to become a connection, and to be let go
 )
@@ -54,6 +60,8 @@ class Request:
 
     method: str  # GET or POST (HEAD is asked as GET)
     gzip: bool  # the client takes gzip
+    query: str = ""  # behind the ?
+    languages: str = ""  # that the client prefers: its Accept-Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,15 @@ def parse_listen(listen: str) -> tuple[str, int]:
 # ── the endpoint ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+class _Arrival(asyncio.StreamReaderProtocol):
+    """A connection whose first bytes stay in the kernel until it is known who reads them: a handshake, or we."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Stop reading before it has begun."""
+        cast("asyncio.ReadTransport", transport).pause_reading()
+        super().connection_made(transport)
+
+
 @dataclass(eq=False, slots=True)
 class _Connection:
     """One client, and what it owes us."""
@@ -104,6 +121,8 @@ class _Connection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     progress: float  # monotonic seconds when it last did what we waited for
+    context: ssl.SSLContext | None = None
+    hears: bool = False  # it can be told something: there is no handshake, or it is over
     waits_for_head: bool = True
     sending: bool = False
     task: asyncio.Task[None] | None = field(default=None)
@@ -115,8 +134,9 @@ class Endpoint:
     Args:
         listen: ``HOST:PORT``, see :func:`parse_listen`.
         routes: by path.
+        guard: whom to let in, and how; None: everybody, in the clear.
         max_connections: clients served at the same time.
-        head_seconds: in which the request head must be complete.
+        head_seconds: in which handshake and request head must be complete.
         send_seconds: in which the answer must be taken.
 
     Raises:
@@ -128,6 +148,7 @@ class Endpoint:
         listen: str,
         routes: Mapping[str, Route],
         *,
+        guard: Guard | None = None,
         max_connections: int = MAX_CONNECTIONS,
         head_seconds: float = HEAD_SECONDS,
         send_seconds: float = SEND_SECONDS,
@@ -137,7 +158,8 @@ class Endpoint:
         except ValueError as fault:
             raise UsageError(str(fault), remedy="write it like 127.0.0.1:9478") from None
         self.listen = listen
-        self.rejected: dict[str, int] = {"slow": 0, "busy": 0, "malformed": 0}
+        self.guard = guard or Guard()
+        self.rejected: dict[str, int] = dict.fromkeys(REJECTIONS, 0)
         self._routes = routes
         self._max, self._head_seconds, self._send_seconds = max_connections, head_seconds, send_seconds
         self._connections: dict[_Connection, None] = {}  # in order of arrival
@@ -151,9 +173,13 @@ class Endpoint:
             OutputError: the address is in use, or is not ours.
         """
         try:
-            self._server = await asyncio.start_server(
-                self._serve, self._host or None, self._port, limit=MAX_HEAD, backlog=BACKLOG
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(
+                self._arrive, self._host or None, self._port, backlog=AT_ONCE
             )
+            for listening in self._server.sockets:
+                with listening.dup() as same:  # asyncio has one number for both
+                    same.listen(BACKLOG)
         except PermissionError:
             raise AccessError(
                 f"port {self._port} may not be opened", where=self.listen, remedy="choose a port above 1023"
@@ -188,11 +214,19 @@ class Endpoint:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.sleep(0)
         await self._server.wait_closed()
+        self.guard.close()
 
     # ── one connection ───────────────────────────────────────────────────────────────────────────────────
 
+    def _arrive(self) -> _Arrival:
+        loop = asyncio.get_running_loop()
+        return _Arrival(asyncio.StreamReader(limit=MAX_HEAD, loop=loop), self._serve, loop=loop)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(reader, writer, time.monotonic(), task=asyncio.current_task())
+        context = self.guard.context
+        connection = _Connection(
+            reader, writer, time.monotonic(), context, hears=context is None, task=asyncio.current_task()
+        )
         if len(self._connections) >= self._max and not self._make_room():
             self.rejected["busy"] += 1
             self._dismiss(connection)
@@ -204,7 +238,10 @@ class Endpoint:
             pass  # the client went, or had to; nothing is owed
         finally:
             self._connections.pop(connection, None)
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+            if connection.context is not None or writer.transport.get_write_buffer_size():
+                writer.transport.abort()  # over TLS, who was served has been taken leave of already
+            else:
+                writer.close()
 
     def _make_room(self) -> bool:
         """Let go of the client that stalls longest; False if none does."""
@@ -224,21 +261,29 @@ class Endpoint:
             stalled.task.cancel()
         return True
 
-    @staticmethod
-    def _dismiss(connection: _Connection) -> None:
+    def _dismiss(self, connection: _Connection) -> None:
         """Say 503 without waiting whether it is heard."""
+        if not connection.hears:
+            connection.writer.transport.abort()
+            return
         answer = Response.text(503, "too many connections", ("Retry-After", "1"))
-        connection.writer.write(_head(answer, h11.Connection(h11.SERVER)) + answer.body)
+        connection.writer.write(self._head(answer, h11.Connection(h11.SERVER)) + answer.body)
         connection.writer.close()
 
     async def _talk(self, connection: _Connection) -> None:
         wire = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         try:
             async with asyncio.timeout(self._head_seconds):
+                await self._begin(connection)
                 request = await self._read_head(wire, connection.reader)
         except TimeoutError:
             self.rejected["slow"] += 1
+            if not connection.hears:
+                return
             answer, with_body = Response.text(408, "the request head took too long"), True
+        except ssl.SSLError:
+            self.rejected["tls"] += 1
+            return
         except h11.RemoteProtocolError as fault:
             self.rejected["malformed"] += 1
             answer, with_body = _plain(fault.error_status_hint or 400), True
@@ -246,10 +291,21 @@ class Endpoint:
             if request is None:  # cut off: never served
                 return
             connection.waits_for_head = False
-            answer, with_body = await self._answer(request), request.method != b"HEAD"
+            answer, with_body = await self._answer(request, connection), request.method != b"HEAD"
         connection.waits_for_head, connection.sending, connection.progress = False, True, time.monotonic()
         async with asyncio.timeout(self._send_seconds):
-            await self._send(connection, _head(answer, wire), answer.body if with_body else b"")
+            await self._send(connection, self._head(answer, wire), answer.body if with_body else b"")
+
+    @staticmethod
+    async def _begin(connection: _Connection) -> None:
+        """Begin to read; over TLS, once hands have been shaken."""
+        if connection.context is None:
+            connection.writer.transport.set_write_buffer_limits(0)  # what is drained is in the kernel's hands
+            cast("asyncio.ReadTransport", connection.writer.transport).resume_reading()
+            return
+        await connection.writer.start_tls(connection.context)
+        connection.writer.transport.set_write_buffer_limits(PIECE)  # asyncio would let half a megabyte wait
+        connection.hears = True
 
     @staticmethod
     async def _read_head(wire: h11.Connection, reader: asyncio.StreamReader) -> h11.Request | None:
@@ -275,8 +331,11 @@ class Endpoint:
             writer.write(view[sent : sent + PIECE])
             sent += PIECE
             await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+        if connection.context is not None:  # the last word of TLS, and the client's
+            writer.close()
+            await writer.wait_closed()
+            return
+        writer.write_eof()
         # An unread body would turn our close into a reset, which can overtake the answer: read a little of it.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STALLED_SECONDS):
@@ -286,9 +345,12 @@ class Endpoint:
 
     # ── one answer ───────────────────────────────────────────────────────────────────────────────────────
 
-    async def _answer(self, request: h11.Request) -> Response:
+    async def _answer(self, request: h11.Request, connection: _Connection) -> Response:
         method = request.method.decode("ascii", "replace")
         headers = {name: value for name, value in request.headers if name in WANTED}
+        refusal = await self._refusal(headers, connection.writer)
+        if refusal is not None:
+            return refusal
         if request.http_version not in (b"1.0", b"1.1"):
             return _plain(400)
         path, _, query = request.target.decode("ascii", "replace").partition("?")
@@ -305,9 +367,9 @@ class Endpoint:
             return Response.text(403, "requests from pages of other sites are refused")
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
-                answer = route.handler(
-                    Request(route.method, takes_gzip(headers.get(b"accept-encoding", b"")))
-                )
+                gzip = takes_gzip(headers.get(b"accept-encoding", b""))
+                languages = headers.get(b"accept-language", b"").decode("ascii", "replace")
+                answer = route.handler(Request(route.method, gzip, query, languages))
                 return await answer if inspect.isawaitable(answer) else answer
         except TimeoutError:
             return _plain(503)
@@ -316,8 +378,32 @@ class Endpoint:
             log.error("http_handler_failed", path=path, error=printable(repr(fault)))  # noqa: TRY400
             return _plain(500)
 
+    async def _refusal(self, headers: Mapping[bytes, bytes], writer: asyncio.StreamWriter) -> Response | None:
+        """What a client hears that is not let in; None for one that is."""
+        peer = writer.get_extra_info("peername")
+        certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
+        status = await self.guard.admit(
+            headers.get(b"authorization", b""), str(peer[0]) if peer else "", certificate
+        )
+        if status == HTTPStatus.OK:
+            return None
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.rejected["password"] += 1
+            return Response.text(status, "name and password, please", ("WWW-Authenticate", REALM))
+        if status == HTTPStatus.FORBIDDEN:
+            self.rejected["tls"] += 1
+            return Response.text(status, "the client certificate has no name that is let in")
+        self.rejected["rate"] += 1
+        return Response.text(status, "too many requests", ("Retry-After", "1"))
 
-WANTED: Final = frozenset({b"accept-encoding", b"host", b"origin", b"sec-fetch-site"})
+    def _head(self, answer: Response, wire: h11.Connection) -> bytes:
+        return _head(answer, wire, self.guard.headers)
+
+
+REALM: Final = 'Basic realm="sniffer", charset="UTF-8"'
+WANTED: Final = frozenset(
+    {b"accept-encoding", b"accept-language", b"authorization", b"host", b"origin", b"sec-fetch-site"}
+)
 ALWAYS: Final = (
     ("Connection", "close"),
     ("Cache-Control", "no-store"),
@@ -356,18 +442,16 @@ def takes_gzip(accept: bytes) -> bool:
     return False
 
 
-def _head(answer: Response, wire: h11.Connection) -> bytes:
-    """Status line and headers."""
+def _head(answer: Response, wire: h11.Connection, configured: Sequence[tuple[str, str]]) -> bytes:
+    """Status line and headers; what is configured takes the place of what is ours."""
+    replaced = {name.lower() for name, _ in configured}
     headers = [
         ("Content-Type", answer.content_type),
         ("Content-Length", str(len(answer.body))),
-        *ALWAYS,
-        *answer.headers,
+        *(one for one in (*ALWAYS, *answer.headers) if one[0].lower() not in replaced),
+        *configured,
     ]
     reason = HTTPStatus(answer.status).phrase
     if wire.our_state is not h11.SEND_RESPONSE and wire.our_state is not h11.IDLE:
         wire = h11.Connection(h11.SERVER)  # after a malformed request this side is in order all the same
     return wire.send(h11.Response(status_code=answer.status, headers=headers, reason=reason)) or b""
-
-
-__all__ = ["Endpoint", "Request", "Response", "Route", "parse_listen", "takes_gzip"]

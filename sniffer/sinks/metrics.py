@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from sniffer.sinks.hosts import HostBook
 
+REJECTIONS: Final = ("slow", "busy", "malformed", "tls", "password", "rate")
+"""Why the endpoint serves a client not: too slow, no place, no HTTP, no handshake or no allowed name, no right password, too often."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 # ── counters that do not fall ────────────────────────────────────────────────────────────────────────────
@@ -101,6 +103,7 @@ class Health:
     selftest_ok: bool = False  # every worker recognised the session of its last self-test
     interfaces: dict[str, bool] = field(default_factory=dict)  # whether each is up
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
+    http_rejected: dict[str, int] = field(default_factory=dict)  # clients of the endpoint, by reason
 
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -322,6 +325,12 @@ class DaemonCollector(Collector):
             "When the worker was last seen to go on, seconds since 1970; 0: never.",
             "worker",
             {name: one.heartbeat for name, one in workers.items()},
+        )
+        yield _counters(
+            "http_rejected",
+            "Clients of this endpoint that were not served, by reason.",
+            "reason",
+            _complete(REJECTIONS, self.health.http_rejected),
         )
         yield _gauge(
             "selftest_ok",

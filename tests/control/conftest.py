@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import frames as build
 import pytest
+from control.certificates import Authority
 
 from sniffer.control.reload import Loaded, load
 from sniffer.paths import shipped_rules
@@ -35,6 +36,15 @@ OWN_RULE = """
 def shipped() -> Loaded:
     """The rules that ship with the program."""
     return load([shipped_rules()], ())
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """One that has signed ``server.pem`` for this machine; its ``tls.yml`` asks for nothing but TLS."""
+    one = Authority(tmp_path_factory.mktemp("tls"))
+    one.issue("server")
+    (one.folder / "tls.yml").write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}\n")
+    return one
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
-"""The HTTP endpoint, spoken to over real sockets, by good clients and by bad ones."""
+"""The HTTP endpoint, spoken to over real sockets, in the clear and over TLS, by good clients and by bad ones."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sniffer.control.guard import Guard
 from sniffer.control.http import PIECE, Endpoint, Request, Response, Route, parse_listen, takes_gzip
+from sniffer.control.webconfig import load_web
 from sniffer.errors import AccessError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+    from control.certificates import Authority
 
 BIG = b"0123456789abcde\n" * (1 << 20)  # 16 MiB: more than the socket buffers of a client that does not read
 
@@ -48,10 +54,13 @@ ROUTES = {
 
 
 class Running:
-    """An endpoint in a thread of its own."""
+    """An endpoint in a thread of its own; with the context of a client, over TLS."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, client: ssl.SSLContext | None = None, **options: Any) -> None:
+        self.client = client
         self.loop = asyncio.new_event_loop()
+        self.faults: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self.endpoint = Endpoint("127.0.0.1:0", ROUTES, **options)
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
@@ -72,10 +81,18 @@ class Running:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
         self.loop.close()
+        assert not self.faults  # of ours, which nobody would have seen
+
+    def knock(self) -> socket.socket:
+        """A connection without a handshake, on which nothing waits for longer than 10 s."""
+        return socket.create_connection(self.address, 10)
 
     def connect(self) -> socket.socket:
-        """A connection on which nothing waits for longer than 10 s."""
-        return socket.create_connection(self.address, 10)
+        """A connection as the endpoint wants it."""
+        raw = self.knock()
+        if self.client is None:
+            return raw
+        return self.client.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False)
 
     def ask(self, request: bytes) -> bytes:
         """Send bytes and return everything that comes back."""
@@ -91,7 +108,7 @@ class Running:
 def read_all(client: socket.socket) -> bytes:
     """Everything until the other end closes."""
     out = b""
-    with contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
         while data := client.recv(1 << 16):
             out += data
     return out
@@ -113,11 +130,33 @@ def header(answer: bytes, name: str) -> str:
 
 
 @pytest.fixture
-def running() -> Iterator[Running]:
+def plain() -> Iterator[Running]:
     """An endpoint with short patience."""
     one = Running(head_seconds=1.0, send_seconds=2.0)
     yield one
     one.stop()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def made(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Callable[..., Running]]:
+    """Makes endpoints, in the clear and over TLS, and ends them."""
+    running: list[Running] = []
+
+    def make(**options: Any) -> Running:
+        if request.param == "tls":
+            options |= {"client": authority.client(), "guard": Guard(load_web(authority.folder / "tls.yml"))}
+        running.append(Running(**options))
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def running(made: Callable[..., Running]) -> Running:
+    """An endpoint with short patience, in the clear and over TLS."""
+    return made(head_seconds=1.0, send_seconds=2.0)
 
 
 # ── good clients ─────────────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +240,7 @@ def test_many_good_clients_at_once(running: Running) -> None:
 def test_refuses(running: Running, request_: bytes, expected: int) -> None:
     """What is not a request for one of our pages gets a short, plain no."""
     with running.connect() as client:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             client.sendall(request_)
         answer = read_all(client)
     assert status(answer) == expected
@@ -245,9 +284,9 @@ def test_a_fault_of_ours_is_a_plain_500(running: Running) -> None:
     assert status(running.get()) == 200
 
 
-def test_a_cut_request_is_never_served(running: Running) -> None:
+def test_a_cut_request_is_never_served(plain: Running) -> None:
     """A client that goes away within the head gets nothing."""
-    with running.connect() as client:
+    with plain.connect() as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
         client.shutdown(socket.SHUT_WR)
         assert read_all(client) == b""
@@ -265,21 +304,23 @@ def test_any_bytes_get_an_answer_or_nothing(garbage: bytes) -> None:
     assert not answer or 200 <= status(answer) < 600
 
 
-_shared: list[Running] = []
+_shared: dict[bool, Running] = {}
 
 
-def shared_endpoint() -> Running:
-    """One endpoint for all examples of a property."""
-    if not _shared:
-        _shared.append(Running(head_seconds=1.0))
-    return _shared[0]
+def shared_endpoint(authority: Authority | None = None) -> Running:
+    """One endpoint for all examples of a property; with an authority, over TLS."""
+    key = authority is not None
+    if key not in _shared:
+        guard = Guard(load_web(authority.folder / "tls.yml")) if authority else None
+        _shared[key] = Running(head_seconds=1.0, guard=guard)
+    return _shared[key]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _end_shared_endpoint() -> Iterator[None]:
     yield
     while _shared:
-        _shared.pop().stop()
+        _shared.popitem()[1].stop()
 
 
 # ── hostile clients ──────────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +334,7 @@ def test_a_slow_head_meets_its_deadline(running: Running) -> None:
         client.settimeout(0.05)
         answer = b""
         while not answer and time.monotonic() - started < 5:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
                 client.sendall(b"a")
             with contextlib.suppress(TimeoutError):
                 answer = client.recv(4096)
@@ -344,19 +385,20 @@ def test_slow_loris_does_not_keep_a_scraper_out(running: Running) -> None:
     assert time.monotonic() - started < 1
 
 
-def test_clients_that_never_read_are_cut_off(running: Running) -> None:
+def test_clients_that_never_read_are_cut_off(made: Callable[..., Running]) -> None:
     """64 clients ask for 16 MiB and read nothing: none of it is copied for them, and after send_seconds they are gone."""
+    running = made(send_seconds=4.0)
     clients = hold(running, 64, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-    until(lambda: sum(one.sending for one in running.endpoint._connections) == 64)
+    until(lambda: sum(one.sending for one in list(running.endpoint._connections)) == 64)
     held = sum(one.writer.transport.get_write_buffer_size() for one in list(running.endpoint._connections))
     assert 0 < held <= 64 * 3 * PIECE
     until(lambda: not running.endpoint._connections)
     release(clients)
 
 
-def test_clients_that_never_read_lose_their_place() -> None:
+def test_clients_that_never_read_lose_their_place(made: Callable[..., Running]) -> None:
     """With every place taken by a client that left its page unread for a second, a scrape comes through all the same."""
-    patient = Running(send_seconds=60.0)
+    patient = made(send_seconds=60.0)
     clients = hold(patient, 64, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
     until(lambda: sum(one.sending for one in patient.endpoint._connections) == 64)
     time.sleep(1.1)
@@ -366,7 +408,6 @@ def test_clients_that_never_read_lose_their_place() -> None:
         assert patient.endpoint.rejected["busy"] >= 1
     finally:
         release(clients)
-        patient.stop()
 
 
 def test_beyond_the_cap_is_503() -> None:
@@ -395,10 +436,12 @@ def test_beyond_the_cap_is_503() -> None:
         one.stop()
 
 
-def test_close_lets_go_of_everybody() -> None:
-    """Closing does not wait for clients that stall."""
-    one = Running()
-    clients = hold(one, 10, b"GET / HT")
+@pytest.mark.parametrize("secure", [False, True])
+def test_close_lets_go_of_everybody(secure: bool, authority: Authority) -> None:  # noqa: FBT001
+    """Closing does not wait for clients that stall, in a handshake or in a request."""
+    guard = Guard(load_web(authority.folder / "tls.yml") if secure else None)
+    one = Running(client=authority.client() if secure else None, guard=guard)
+    clients = [*hold(one, 5, b"GET / HT"), *(one.knock() for _ in range(5))]
     until(lambda: len(one.endpoint._connections) == 10)
     started = time.monotonic()
     one.stop()
@@ -406,6 +449,157 @@ def test_close_lets_go_of_everybody() -> None:
     with pytest.raises(OSError, match="refused"):
         one.connect()
     release(clients)
+
+
+# ── TLS ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def secure(authority: Authority) -> Iterator[Running]:
+    """An endpoint with TLS and short patience."""
+    guard = Guard(load_web(authority.folder / "tls.yml"))
+    one = Running(authority.client(), guard=guard, head_seconds=1.0, send_seconds=2.0)
+    yield one
+    one.stop()
+
+
+def test_nothing_is_said_before_the_handshake(secure: Running) -> None:
+    """A request in the clear gets no answer, and no page; it is counted."""
+    with secure.knock() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"hello" not in read_all(client)
+    until(lambda: secure.endpoint.rejected["tls"] == 1)
+    assert status(secure.get()) == 200
+
+
+def test_a_handshake_meets_the_deadline_of_the_head(secure: Running) -> None:
+    """Handshake and head together: a client that spreads both out has no more time than one that does not."""
+    started = time.monotonic()
+    with secure.knock() as client:
+        assert read_all(client) == b""
+    assert 0.8 < time.monotonic() - started < 2.5
+    assert secure.endpoint.rejected["slow"] == 1
+    until(lambda: not secure.endpoint._connections)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
+def test_old_versions_are_refused(secure: Running, version: ssl.TLSVersion) -> None:
+    """TLS 1.0 and 1.1 fail in the handshake, even with a client that allows everything."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.set_ciphers("ALL:@SECLEVEL=0")
+    client.minimum_version = client.maximum_version = version
+    with secure.knock() as raw, pytest.raises((ssl.SSLError, ConnectionError)):
+        client.wrap_socket(raw)
+    until(lambda: secure.endpoint.rejected["tls"] == 1)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_new_versions_are_served(secure: Running, version: ssl.TLSVersion) -> None:
+    """TLS 1.2 and 1.3, and HTTP/1.1 is what is agreed on."""
+    assert secure.client is not None
+    secure.client.minimum_version = secure.client.maximum_version = version
+    secure.client.set_alpn_protocols(["h2", "http/1.1"])
+    client = secure.connect()
+    assert isinstance(client, ssl.SSLSocket)
+    with client:
+        assert client.selected_alpn_protocol() == "http/1.1"
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status(read_all(client)) == 200
+
+
+def test_renegotiation_is_refused(secure: Running) -> None:
+    """A client cannot have the server calculate again and again on one connection (TLS 1.2)."""
+    host, port = secure.address
+    with subprocess.Popen(
+        ["openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(b"R\n")
+        client.stdin.flush()
+        said = client.stdout.read()
+    assert b"RENEGOTIATING" in said
+    assert b"no renegotiation" in said
+    assert status(secure.get()) == 200
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=600))
+def test_any_bytes_in_a_handshake(authority: Authority, garbage: bytes) -> None:
+    """Whatever is sent in place of a handshake: an alert or nothing, and the endpoint lives."""
+    one = shared_endpoint(authority)
+    with one.knock() as client:
+        client.sendall(garbage)
+        client.shutdown(socket.SHUT_WR)
+        answer = read_all(client)
+    assert not answer or answer[:1] == b"\x15"
+
+
+def test_two_hundred_stalled_handshakes_delay_nobody(authority: Authority) -> None:
+    """200 clients that never shake hands: scrapes in between take no more than 100 ms longer than without them."""
+    one = Running(authority.client(), guard=Guard(load_web(authority.folder / "tls.yml")))
+    stalled: list[socket.socket] = []
+
+    def scrape() -> float:
+        started = time.monotonic()
+        assert status(one.get()) == 200
+        return time.monotonic() - started
+
+    try:
+        alone = [scrape() for _ in range(20)]
+        beside = []
+        for number in range(200):
+            stalled.append(one.knock())
+            if number % 2:
+                stalled[-1].sendall(
+                    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+                )  # a hello that goes no further
+            if number % 10 == 9:
+                beside.append(scrape())
+        assert len(one.endpoint._connections) <= 64
+        assert sorted(beside)[10] < sorted(alone)[10] + 0.1
+        assert max(beside) < max(alone) + 0.5
+        assert one.endpoint.rejected["busy"] >= 130
+    finally:
+        release(stalled)
+        one.stop()
+
+
+def test_a_client_that_does_not_take_leave_is_let_go(secure: Running) -> None:
+    """Who has its page over TLS and neither closes nor says goodbye holds its place for send_seconds at most."""
+    clients = [secure.connect() for _ in range(5)]
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    until(lambda: sum(one.sending for one in list(secure.endpoint._connections)) == 5)
+    started = time.monotonic()
+    until(lambda: not secure.endpoint._connections)
+    assert time.monotonic() - started < 4
+    assert [status(read_all(client)) for client in clients] == [200] * 5
+    release(clients)
+
+
+def test_another_certificate_from_one_connection_to_the_next(secure: Running, authority: Authority) -> None:
+    """A guard that is told to use another context does so for the next client; the one before is served to its end."""
+    authority.issue("renewed")
+    file = authority.folder / "renewed.yml"
+    file.write_text("tls_server_config: {cert_file: renewed.pem, key_file: renewed.key}\n")
+    client = secure.connect()
+    assert isinstance(client, ssl.SSLSocket)
+    with client:
+        before = client.getpeercert()
+        secure.endpoint.guard.use(load_web(file))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status(read_all(client)) == 200
+    after = secure.connect()
+    assert isinstance(after, ssl.SSLSocket)
+    with after:
+        assert before is not None
+        assert after.getpeercert()["serialNumber"] != before["serialNumber"]
 
 
 # ── where to listen ──────────────────────────────────────────────────────────────────────────────────────
@@ -460,7 +654,7 @@ def test_a_privileged_port_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(asyncio, "start_server", refuse)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_server", refuse)
     with pytest.raises(AccessError, match="port 80") as caught:
         asyncio.run(Endpoint("127.0.0.1:80", {}).start())
     assert caught.value.exit_status == 77
