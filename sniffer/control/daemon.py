@@ -64,6 +64,7 @@ STATUS_EVERY: Final = 5.0  # it says how long ago the last packet came
 FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
 FLUSH_SECONDS: Final = 1.0  # for the event file
+FAULT_INTERVAL: Final = 10.0  # between two lines about the loop
 STALE: Final = 5.0  # seconds without a word from the worker after which the sensor is not healthy
 
 
@@ -135,6 +136,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reading = asyncio.Event()
         self._signals = 0
+        self._faults, self._next_fault = 0, float("-inf")  # of the loop: not yet told; when the next may be
         self._end: Ended | None = None
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +151,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
-        loop.set_exception_handler(_tell_of_fault)
+        loop.set_exception_handler(self._on_fault)
         await self.endpoint.start()
         if self.config.metrics.textfile is not None:
             self.health.sinks["textfile"] = SinkHealth()
@@ -224,6 +226,16 @@ class Daemon:
         self._stop.set()
         if self._signals > 1:
             self.crew.stop_now()
+
+    def _on_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A fault that nobody waits for, such as descriptors that ran out: a line now and then, no traceback."""
+        self._faults += 1
+        now = time.monotonic()
+        if now < self._next_fault:
+            return
+        fault = printable(repr(context.get("exception")))
+        logger().error(printable(context["message"]), code="event_loop", error=fault, count=self._faults)
+        self._faults, self._next_fault = 0, now + FAULT_INTERVAL
 
     def _on_hang_up(self) -> None:
         if self.writer is not None:
@@ -521,14 +533,6 @@ async def _run(config: Config, options: Options, loaded: Loaded, directories: Se
             # For the ways out that do not lead through the end.
             stack.callback(daemon.writer.close, FLUSH_SECONDS)
         return await daemon.run()
-
-
-def _tell_of_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A fault that nobody waits for, such as descriptors that ran out: a line, no traceback."""
-    fault = context.get("exception")
-    logger().error(
-        printable(context["message"]), code="event_loop", error=printable(repr(fault)) if fault else ""
-    )
 
 
 def _stop_early(_number: int, _frame: object) -> NoReturn:

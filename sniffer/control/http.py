@@ -39,6 +39,7 @@ MAX_PARAMETERS: Final = 64
 HEAD_SECONDS: Final = 5.0  # for the handshake and the request head together
 HANDLER_SECONDS: Final = 10.0
 SEND_SECONDS: Final = 10.0
+COMPLAINT_INTERVAL: Final = 10.0  # seconds between two lines about handshakes
 STALLED_SECONDS: Final = 1.0  # without progress, after which a newcomer may take the place
 PIECE: Final = 64 << 10  # bytes handed to the transport at a time, so that bodies are shared and not copied
 BACKLOG: Final = 256  # connections that wait in the kernel
@@ -164,6 +165,7 @@ class Endpoint:
         self._max, self._head_seconds, self._send_seconds = max_connections, head_seconds, send_seconds
         self._connections: dict[_Connection, None] = {}  # in order of arrival
         self._server: asyncio.Server | None = None
+        self._next_complaint = float("-inf")  # about a handshake
 
     async def start(self) -> None:
         """Listen.
@@ -281,8 +283,9 @@ class Endpoint:
             if not connection.hears:
                 return
             answer, with_body = Response.text(408, "the request head took too long"), True
-        except ssl.SSLError:
+        except ssl.SSLError as fault:
             self.rejected["tls"] += 1
+            self._tell_of_handshake(fault, connection.writer)
             return
         except h11.RemoteProtocolError as fault:
             self.rejected["malformed"] += 1
@@ -380,11 +383,8 @@ class Endpoint:
 
     async def _refusal(self, headers: Mapping[bytes, bytes], writer: asyncio.StreamWriter) -> Response | None:
         """What a client hears that is not let in; None for one that is."""
-        peer = writer.get_extra_info("peername")
         certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
-        status = await self.guard.admit(
-            headers.get(b"authorization", b""), str(peer[0]) if peer else "", certificate
-        )
+        status = await self.guard.admit(headers.get(b"authorization", b""), _peer(writer), certificate)
         if status == HTTPStatus.OK:
             return None
         if status == HTTPStatus.UNAUTHORIZED:
@@ -395,6 +395,15 @@ class Endpoint:
             return Response.text(status, "the client certificate has no name that is let in")
         self.rejected["rate"] += 1
         return Response.text(status, "too many requests", ("Retry-After", "1"))
+
+    def _tell_of_handshake(self, fault: ssl.SSLError, writer: asyncio.StreamWriter) -> None:
+        """Say why a handshake failed, now and then: the client may have heard nothing."""
+        now = time.monotonic()
+        if now < self._next_complaint:
+            return
+        self._next_complaint = now + COMPLAINT_INTERVAL
+        reason = str(fault.reason or "unknown").lower().replace("_", " ")
+        log.warning("tls_handshake_failed", client=_peer(writer), reason=printable(reason))
 
     def _head(self, answer: Response, wire: h11.Connection) -> bytes:
         return _head(answer, wire, self.guard.headers)
@@ -409,6 +418,12 @@ ALWAYS: Final = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
 )
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    """The client's address; empty if it has gone."""
+    found = writer.get_extra_info("peername")
+    return str(found[0]) if found else ""
 
 
 def _plain(status: int) -> Response:

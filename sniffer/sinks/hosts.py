@@ -74,10 +74,6 @@ class Host:
         default_factory=dict
     )  # monotonic seconds of the last hit by confidence
 
-    def confidence_now(self, since: float) -> Confidence | None:
-        """The highest confidence of a hit since then."""
-        return max((level for level, seen in self.seen.items() if seen >= since), default=None)
-
     def row(self) -> HostRow:
         """This host in a table."""
         series = sorted(self.series.values(), key=lambda one: (-one.hits, one.rule))
@@ -266,13 +262,15 @@ class HostBook:
 
     def active(self, now: float) -> dict[Confidence, int]:
         """How many hosts had a hit in the last hour, by the highest confidence of that hour."""
-        counts = dict.fromkeys(Confidence, 0)
+        counts = [0] * (max(Confidence) + 1)
         since = now - RECENT
-        for host in self._hosts.values():
-            level = host.confidence_now(since)
-            if level is not None:
-                counts[level] += 1
-        return counts
+        for host in self._hosts.values():  # all of them at each scrape: no call and no hash for each
+            highest = 0
+            for level, seen in host.seen.items():
+                if seen >= since and level > highest:
+                    highest = level
+            counts[highest] += 1
+        return {level: counts[level] for level in Confidence}
 
     def render(self, now: float | None = None) -> bytes:
         """All families of this book in Prometheus text format 0.0.4 (UTF-8).

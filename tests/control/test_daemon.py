@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -14,13 +16,17 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import bcrypt
 import frames as build
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from control.certificates import Authority
 
 RULE = OWN_RULE.replace("EXAMPLE", "mining.ping")
 
@@ -66,12 +72,17 @@ class Daemon:
             assert time.monotonic() < deadline, f"waited in vain for {what}: {self._log.read_text()}"
             time.sleep(0.05)
 
-    def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
-        """Ask the endpoint."""
+    def ask(
+        self, path: str, method: str = "GET", *, tls: ssl.SSLContext | None = None, login: str = ""
+    ) -> tuple[int, str]:
+        """Ask the endpoint; with the context of a client, over TLS; with NAME:PASSWORD, by name."""
         started = next(line for line in self.log() if line["event"] == "started")
         host, port = started["listen"].rsplit(":", 1)
         connection = http.client.HTTPConnection(host, int(port), timeout=15)
-        connection.request(method, path)
+        if tls is not None:
+            connection = http.client.HTTPSConnection(host, int(port), timeout=15, context=tls)
+        word = base64.b64encode(login.encode()).decode()
+        connection.request(method, path, headers={"Authorization": f"Basic {word}"} if login else {})
         answer = connection.getresponse()
         body = answer.read().decode()
         connection.close()
@@ -81,6 +92,11 @@ class Daemon:
         """Sum of the samples whose name and labels match; each is asked for afresh."""
         samples = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
         return sum(map(float, samples))
+
+    def metric_of(self, tls: ssl.SSLContext, login: str, name: str) -> float:
+        """As :meth:`metric`, of a guarded endpoint."""
+        page = self.ask("/metrics", tls=tls, login=login)[1]
+        return sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
 
     def children(self) -> list[int]:
         """Processes of the daemon."""
@@ -377,6 +393,76 @@ def test_reload_over_http(start: Callable[..., Daemon], miner: Path) -> None:
     assert daemon.metric("sniffer_rules_generation") == 2
 
 
+def test_a_guarded_endpoint(start: Callable[..., Daemon], miner: Path, authority: Authority) -> None:
+    """TLS and a password; a new certificate is taken by itself, a broken file is told and changes nothing; no secret is told."""
+    secret, login = "hunter2-in-the-clear", "prometheus:correct horse"
+    hashed = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(5)).decode()
+    authority.issue("daemon")
+    web = authority.folder / "daemon.yml"
+    text = f"tls_server_config: {{cert_file: daemon.pem, key_file: daemon.key}}\nbasic_auth_users: {{prometheus: {hashed}}}\n"
+    web.write_text(text)
+    daemon = start("--replay", miner, config=f"http: {{web_config_file: {web}, reload: true}}\n")
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    client = authority.client()
+    assert daemon.ask("/-/ready", tls=client)[0] == 401
+    assert daemon.ask("/-/ready", tls=client, login="prometheus:wrong")[0] == 401
+    assert daemon.ask("/-/ready", tls=client, login=login)[0] == 200
+    page = daemon.ask("/metrics", tls=client, login=login)[1]
+    assert re.search(r'^sniffer_host_hits_total\{ip="10.0.0.7".* 3$', page, re.MULTILINE)
+    assert 'sniffer_http_rejected_total{reason="password"} 2.0' in page
+    with pytest.raises((OSError, http.client.HTTPException)):
+        daemon.ask("/metrics")
+
+    web.write_text(f"{text}rate_limit: {{interval: 1s}}\nhttp_server_config: {{http2: {secret}}}\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.said("the old web configuration stays in use"), "the refusal")
+    assert any("daemon.yml:4:22: type" in line["event"] for line in daemon.log())
+    status, told = daemon.ask("/-/reload", "POST", tls=client, login=login)
+    assert (status, "old web configuration" in told) == (500, True)
+    assert daemon.metric_of(client, login, "sniffer_rules_reload_success") == 1
+
+    web.write_text(text)
+    authority.issue("daemon")
+    daemon.until(lambda: daemon.said("web configuration loaded"), "the new certificate", 15)
+    assert daemon.ask("/-/ready", tls=client, login=login)[0] == 200
+    assert daemon.stop()[0] == 0
+    said = json.dumps(daemon.log())
+    for one in (secret, "correct horse", hashed):
+        assert one not in said
+    assert "Traceback" not in daemon._log.read_text()
+
+
+def test_metrics_as_a_file(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """Written every so often and at the end, whole; the endpoint tells how often; it stays behind."""
+    file = tmp_path / "sniffer.prom"
+    daemon = start("--replay", miner, config=f"metrics: {{textfile: {file}, interval: 1s}}\n")
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric('sniffer_sink_written_total{sink="textfile"}') > 2, "two writes")
+    assert daemon.metric('sniffer_sink_failed_total{sink="textfile"}') == 0
+    daemon.until(lambda: 'sniffer_host_hits_total{ip="10.0.0.7"' in file.read_text(), "the hits")
+    before = file.stat().st_mtime_ns
+    assert daemon.stop()[0] == 0
+    assert file.stat().st_mtime_ns > before
+    assert "sniffer_build_info" in file.read_text()
+
+
+def test_descriptors_that_run_out(start: Callable[..., Daemon], miner: Path) -> None:
+    """With too few descriptors for its clients the daemon says so in a line, goes on, and serves when they have left."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    used = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))  # noqa: PTH208
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+    host, port = daemon.log()[0]["listen"].rsplit(":", 1)
+    clients = [socket.create_connection((host, int(port)), 10) for _ in range(40)]
+    daemon.until(lambda: any(line.get("code") == "event_loop" for line in daemon.log()), "the complaint")
+    for client in clients:
+        client.close()
+    daemon.until(lambda: daemon.ask("/-/ready")[0] == 200, "an answer", 10)
+    assert daemon.stop()[0] == 0
+    assert "Traceback" not in daemon._log.read_text()
+    assert sum(line.get("code") == "event_loop" for line in daemon.log()) <= 2
+
+
 def test_hang_up_opens_the_event_file_again(start: Callable[..., Daemon], miner: Path) -> None:
     """After a rotation, lines go into the new file."""
     daemon = start("--replay", miner)
@@ -481,6 +567,8 @@ def test_a_table_and_an_end(start: Callable[..., Daemon], miner: Path) -> None:
         (["--replay", "MINER", "--interface", "lo"], "", 2, "exclude each other"),
         (["--replay", "MINER", "--listen", "TAKEN"], "", 74, "in use"),
         ([], "", 2, "no interface"),
+        (["--replay", "MINER"], "http: {web_config_file: /nowhere/web.yml}\n", 78, "no such file"),
+        (["--replay", "MINER"], "metrics: {textfile: /nowhere/sniffer.prom}\n", 74, "cannot be written"),
     ],
     ids=[
         "missing file",
@@ -490,6 +578,8 @@ def test_a_table_and_an_end(start: Callable[..., Daemon], miner: Path) -> None:
         "contradiction",
         "port in use",
         "nothing",
+        "missing web configuration",
+        "missing folder",
     ],
 )
 def test_what_keeps_it_from_starting(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sniffer.control.guard import Guard
 from sniffer.control.http import PIECE, Endpoint, Request, Response, Route, parse_listen, takes_gzip
@@ -470,6 +471,22 @@ def test_nothing_is_said_before_the_handshake(secure: Running) -> None:
         assert b"hello" not in read_all(client)
     until(lambda: secure.endpoint.rejected["tls"] == 1)
     assert status(secure.get()) == 200
+
+
+def test_a_handshake_that_fails_is_told_now_and_then(secure: Running) -> None:
+    """A flood of them is counted one by one, and one line says why."""
+    with capture_logs() as lines:
+        for number in range(100):
+            with secure.knock() as client:
+                client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                read_all(client)
+            until(lambda number=number: secure.endpoint.rejected["tls"] == number + 1)  # type: ignore[misc]
+    (line,) = lines
+    assert (line["event"], line["reason"], line["client"]) == (
+        "tls_handshake_failed",
+        "http request",
+        "127.0.0.1",
+    )
 
 
 def test_a_handshake_meets_the_deadline_of_the_head(secure: Running) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -261,3 +263,41 @@ def test_the_example_loads(authority: Authority, tmp_path: Path) -> None:
         assert web.context is not None
         assert len(web.users) == 1
     assert web.context.verify_mode == ssl.CERT_REQUIRED
+
+
+def sniffer(*arguments: str | Path) -> tuple[int, str]:
+    """Run the command line; status and everything it says."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from sniffer.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_config_check_reads_it(authority: Authority, tmp_path: Path) -> None:
+    """`sniffer config check` tells every fault of the web configuration together with those of the rules."""
+    web = tmp_path / "web.yml"
+    web.write_text(f"basic_auth_users:\n  a: {SECRET}\n  b: {HASH}\n")
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "bad.yaml").write_text("- id: x\n")
+    file = tmp_path / "sniffer.yaml"
+    file.write_text(f"http: {{web_config_file: {web}}}\nrules: {{directories: [{rules}]}}\n")
+    status, said = sniffer("config", "check", file)
+    assert status == 78
+    assert f"{web}:2:3: password" in said
+    assert "bad.yaml:1:3" in said
+    assert SECRET not in said
+    web.write_text(
+        f"basic_auth_users: {{b: {HASH}}}\n"
+        f"tls_server_config: {{cert_file: {authority.folder}/server.pem, key_file: {authority.folder}/server.key}}\n"
+    )
+    file.write_text(f"http: {{web_config_file: {web}}}\n")
+    status, said = sniffer("config", "check", file)
+    assert (status, "no fault" in said) == (0, True)
+    status, said = sniffer("config", "show", file)
+    assert status == 0
+    assert str(web) in said
+    assert HASH not in said
