@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from sniffer.capture.packet_socket import RingSettings
     from sniffer.config import Config
     from sniffer.control.records import Ended, Finished, News
+    from sniffer.control.words import Words
     from sniffer.counts import Sighting
     from sniffer.totals import Totals
 
@@ -459,8 +460,16 @@ class Daemon:
     def _metrics(self) -> bytes:
         return render(self._current_health(), self.totals, self.book)
 
-    def _overview(self) -> dict[str, Any]:
-        return overview(self._current_health(), self.totals, self.book, sensor=self.config.sensor.name)
+    def _overview(self, words: Words) -> dict[str, Any]:
+        return overview(
+            self._current_health(),
+            self.totals,
+            self.book,
+            words,
+            sensor=self.config.sensor.name,
+            one_sided=self.config.sensor.one_sided,
+            now=self._now(),
+        )
 
     def _healthy(self) -> tuple[bool, str]:
         if not self._reading.is_set():
@@ -494,8 +503,11 @@ class Daemon:
         self.notifier.status(f"{self._status()}; {short(self._blind_spots())}{reload}")
 
     def _blind_spots(self) -> BlindSpots:
-        # A replay's packets have a time of their own.
-        return measure(self.totals, time.time() if self.options.replay is None else None)
+        return measure(self.totals, self._now())
+
+    def _now(self) -> float | None:
+        """The time of day; None in a replay, whose packets have a time of their own."""
+        return time.time() if self.options.replay is None else None
 
     def _write_stats(self) -> None:
         if self.writer is None:

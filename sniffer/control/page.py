@@ -1,13 +1,10 @@
 """The page at ``/``: is the sensor seeing anything, and who mines.
 
-In: health, totals, the host book.  Out: an overview as a dict, as JSON for the page's script, as HTML.
+In: health, totals, the host book, a language.  Out: an overview as a dict, as JSON for the page's script, as HTML.
 Never: anything loaded from elsewhere, text that is not escaped, a script or style that the policy does not name by hash.
 
 Works without a script too: what the script would fetch is in the page already.
 """
-
-# ruff: noqa: RUF001
-# Chinese text has Chinese commas.
 
 from __future__ import annotations
 
@@ -21,16 +18,21 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from sniffer import __version__
+from sniffer.blindspots import Level, findings, measure, worst
+from sniffer.control.words import LANGUAGES, worth_telling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from sniffer.blindspots import Finding
+    from sniffer.control.words import Words
     from sniffer.sinks.hosts import HostBook
     from sniffer.sinks.metrics import Health
     from sniffer.totals import Totals
 
 ROWS: Final = 50
-MANY_BLIND: Final = 0.5  # share of one-sided flows from which the page says so
+SHOWN_RULES: Final = 3  # of a host; the JSON has them all
+NOTHING: Final = "\N{EN DASH}"
 
 STYLE: Final = """
 :root{color-scheme:light dark;--bg:#fbfbfa;--ink:#1c1d1f;--dim:#6a6d73;--line:#e2e2df;--card:#fff;
@@ -41,7 +43,12 @@ STYLE: Final = """
 body{margin:0 auto;padding:1.5rem;max-width:72rem;background:var(--bg);color:var(--ink);
 font:15px/1.5 system-ui,"Noto Sans SC","PingFang SC","Microsoft YaHei",sans-serif}
 h1{font-size:1.35rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}
-.dim{color:var(--dim)}.state{font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
+.top{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;justify-content:space-between}
+ul{margin:.5rem 0;padding:0;list-style:none}
+li{background:var(--card);border:1px solid var(--line);border-left:.25rem solid var(--dim);border-radius:.5rem;
+padding:.5rem .8rem;margin-bottom:.5rem}li.warning{border-left-color:var(--warn)}li.fault{border-left-color:var(--bad)}
+li b{margin-right:.5rem}li span{color:var(--dim);display:block}
+.dim{color:var(--dim)}.state{font-weight:600;text-decoration:none}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.75rem;margin:1rem 0}
 dl>div{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.6rem .8rem}
 dt{color:var(--dim);font-size:.8rem}dd{margin:0;font-size:1.2rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
@@ -49,8 +56,9 @@ dt{color:var(--dim);font-size:.8rem}dd{margin:0;font-size:1.2rem;font-variant-nu
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.45rem .8rem;border-bottom:1px solid var(--line);white-space:nowrap}
 th{color:var(--dim);font-size:.8rem;font-weight:500}tr:last-child td{border-bottom:0}
-td.n{text-align:right;font-variant-numeric:tabular-nums}td.r{white-space:normal;min-width:14rem}
-a{color:inherit}footer{margin-top:2rem;font-size:.85rem}
+td{vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}td.r{white-space:normal;min-width:14rem}
+@media(max-width:40rem){body{padding:1rem}dl{grid-template-columns:repeat(2,1fr);gap:.5rem}th,td{padding:.4rem .5rem}}
+a{color:inherit}a.good{color:var(--good)}a.bad{color:var(--bad)}a.warn{color:var(--warn)}footer{margin-top:2rem;font-size:.85rem}
 """
 
 SCRIPT: Final = """
@@ -59,11 +67,11 @@ const id = name => document.getElementById(name);
 async function refresh() {
   let told;
   try {
-    const answer = await fetch("/-/hosts", {cache: "no-store"});
+    const answer = await fetch("/-/hosts?lang=" + document.documentElement.lang, {cache: "no-store"});
     if (!answer.ok) throw new Error(answer.status);
     told = await answer.json();
   } catch {
-    id("state").textContent = "no answer from the daemon / 守护进程无响应";
+    id("state").textContent = document.body.dataset.silent;
     id("state").className = "state bad";
     return;
   }
@@ -85,6 +93,18 @@ async function refresh() {
     return row;
   }));
   id("none").hidden = told.hosts.length > 0;
+  id("blind").replaceChildren(...told.blind.map(one => {
+    const line = document.createElement("li");
+    line.className = one.level;
+    const parts = [["b", one.name], ["", one.says], ["span", one.remedy]];
+    for (const [kind, text] of parts) {
+      const part = kind ? document.createElement(kind) : document.createTextNode(text);
+      part.textContent = text;
+      line.append(part);
+    }
+    return line;
+  }));
+  id("all").hidden = told.blind.length > 0;
 }
 setInterval(refresh, 3000);
 """
@@ -104,60 +124,41 @@ HEADERS: Final = (
     ("X-Frame-Options", "DENY"),
 )
 
-LABELS: Final = {
-    "packets": "Packets / 数据包",
-    "passed": "Read further / 进入分析",
-    "drops": "Dropped by the kernel / 内核丢包",
-    "last_packet": "Last packet (UTC) / 最近数据包",
-    "hits": "Hits / 命中",
-    "active": "Hosts in the last hour / 一小时内主机",
-    "flows": "Flows / 连接",
-    "one_sided": "One-sided flows / 单向连接",
-    "rules": "Rules / 规则",
-}
-COLUMNS: Final = (
-    "Address / 地址", "Tenant / 租户", "Hits / 命中", "Confidence / 可信度", "Severity / 级别",
-    "Last hit (UTC) / 最近命中", "Rules / 规则",
-)  # fmt: skip
-CONFIDENCES: Final = {
-    "confirmed": "confirmed / 已确认",
-    "probable": "probable / 很可能",
-    "suspected": "suspected / 疑似",
-}
-SEVERITIES: Final = {
-    "critical": "critical / 严重",
-    "high": "high / 高",
-    "medium": "medium / 中",
-    "low": "low / 低",
-}
-
 
 def overview(
     health: Health,
     totals: Totals,
     book: HostBook,
+    words: Words,
     *,
     sensor: str = "",
+    one_sided: bool = False,
+    now: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """What the page shows, as plain data: numbers for programs, ``shown`` and ``cells`` as texts for people.
+    """What the page shows, as plain data: numbers for programs, ``shown``, ``blind`` and ``cells`` as texts for people.
 
     Args:
         health: what the parent process knows.
         totals: sums over all workers.
         book: per-host counts.
+        words: the language of the texts.
         sensor: name of this sensor.
+        one_sided: the mirror shows one direction by design.
+        now: seconds since 1970; None where packet time is not the time of day.
         clock: monotonic seconds, the book's time.
     """
     drops = sum(one.drops for one in totals.interfaces.values())
     last = max((one.last_packet for one in totals.interfaces.values()), default=0)
     active = sum(book.active(clock()).values())
-    level, text = _state(health, totals, drops)
+    spots = measure(totals, now)
+    found = worth_telling(findings(spots, one_sided=one_sided))
+    level, code, names = _state(health, totals, found)
     return {
         "sensor": sensor,
         "version": __version__,
         "rules_version": health.rules_version,
-        "state": {"level": level, "text": text},
+        "state": {"level": level, "code": code, "text": words.states[code].format(names=", ".join(names))},
         "packets": totals.packets,
         "passed": totals.passed,
         "drops": drops,
@@ -175,6 +176,18 @@ def overview(
             "one_sided": f"{totals.one_sided_ratio:.0%}",
             "rules": _count(health.rules_loaded),
         },
+        "blind": [
+            {
+                "check": one.check,
+                "level": one.level.label,
+                "where": one.where,
+                "name": f"{name} {one.where}".rstrip(),
+                "says": says,
+                "remedy": remedy,
+            }
+            for one in found
+            for name, says, remedy in (words.finding(one, spots),)
+        ],
         "hosts": [
             {
                 "ip": row.ip,
@@ -188,10 +201,10 @@ def overview(
                     (row.ip, ""),
                     (row.tenant, ""),
                     (_count(row.hits), "n"),
-                    (CONFIDENCES[row.confidence.label], ""),
-                    (SEVERITIES[row.severity.label], ""),
+                    (words.confidences[row.confidence.label], ""),
+                    (words.severities[row.severity.label], ""),
                     (_moment(row.last_hit), ""),
-                    (", ".join(row.rules), "r"),
+                    (_shortened(row.rules), "r"),
                 ],
             }
             for row in book.top(ROWS)
@@ -199,39 +212,42 @@ def overview(
     }
 
 
-def _state(health: Health, totals: Totals, drops: int) -> tuple[str, str]:
-    """The sensor's state in one line: the worst thing first."""
+def _state(health: Health, totals: Totals, found: Iterable[Finding]) -> tuple[str, str, list[str]]:
+    """The sensor's state, the worst thing first: how bad, which sentence, and whom it names."""
     down = [name for name, worker in health.workers.items() if not worker.up]
     if down or not health.workers:
-        return "bad", "no worker is running: nothing is seen / 没有工作进程，无法检测"
+        return "bad", "no_worker", []
     gone = [name for name, up in health.interfaces.items() if not up]
     if gone:
-        return "bad", f"interface down / 接口断开: {', '.join(gone)}"
+        return "bad", "interface_down", gone
     if not totals.packets:
-        return "warn", "no packet yet / 尚未收到数据包"
+        return "warn", "no_packet", []
+    if not health.selftest_ok:
+        return "bad", "selftest", []
     if not health.reload_success:
-        return (
-            "warn",
-            "last reload of rules failed, the rules before it are in use / 规则重载失败，沿用旧规则",
-        )
-    if drops:
-        return "warn", "watching; the kernel dropped packets / 正在检测，内核曾丢包"
-    if totals.one_sided_ratio > MANY_BLIND:
-        return "warn", "watching; most flows are heard in one direction only / 正在检测，多数连接只见单向"
-    return "good", "watching / 正在检测"
+        return "warn", "reload_failed", []
+    level = worst(found)
+    if level is Level.FAULT:
+        return "bad", "blind", []
+    return ("warn", "partly_blind", []) if level is Level.WARNING else ("good", "watching", [])
 
 
 def _count(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def _shortened(rules: tuple[str, ...]) -> str:
+    more = f" … +{len(rules) - SHOWN_RULES}" if len(rules) > SHOWN_RULES else ""
+    return ", ".join(rules[:SHOWN_RULES]) + more
+
+
 def _moment(nanoseconds: int) -> str:
     if nanoseconds <= 0:
-        return "–"
+        return NOTHING
     try:
         return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError):  # packet times are whatever a capture says
-        return "–"
+        return NOTHING
 
 
 def as_json(told: dict[str, Any]) -> bytes:
@@ -239,35 +255,46 @@ def as_json(told: dict[str, Any]) -> bytes:
     return msgspec.json.encode(told)
 
 
-def as_html(told: dict[str, Any]) -> bytes:
+def as_html(told: dict[str, Any], words: Words) -> bytes:
     """The overview as a page."""
-    shown = told["shown"]
-    cards = "".join(
-        f'<div><dt>{html.escape(label)}</dt><dd id="{name}">{html.escape(shown[name])}</dd></div>'
-        for name, label in LABELS.items()
+    return "".join(_page(told, words)).encode()
+
+
+def _page(told: dict[str, Any], words: Words) -> Iterator[str]:
+    sensor, state, other = html.escape(told["sensor"]), told["state"], LANGUAGES[words.other]
+    yield (
+        f'<!doctype html>\n<html lang="{words.code}"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>sniffer {sensor}</title>'
+        f'<style>{STYLE}</style></head><body data-silent="{html.escape(words.silent)}">\n'
+        f'<div class="top"><h1>sniffer <span class="dim">{sensor}</span></h1>'
+        f'<a href="/?lang={other.code}" lang="{other.code}" hreflang="{other.code}">{other.name}</a></div>\n'
+        f"<p>{html.escape(words.about)} · "
+        f'<a id="state" href="#blind" class="state {state["level"]}">{html.escape(state["text"])}</a></p>\n<dl>'
     )
-    rows = "".join(
-        "<tr>"
-        + "".join(f'<td class="{kind}">{html.escape(text)}</td>' for text, kind in host["cells"])
-        + "</tr>"
-        for host in told["hosts"]
+    for name, label in words.labels.items():
+        yield f'<div><dt>{html.escape(label)}</dt><dd id="{name}">{html.escape(told["shown"][name])}</dd></div>'
+    heads = "".join(f"<th>{html.escape(name)}</th>" for name in words.columns)
+    yield (
+        f'</dl>\n<h2>{html.escape(words.hosts)}</h2>\n<div class="wide"><table><thead><tr>{heads}</tr></thead>'
+        '<tbody id="hosts">'
     )
-    heads = "".join(f"<th>{html.escape(name)}</th>" for name in COLUMNS)
-    state = told["state"]
-    none = " hidden" if told["hosts"] else ""
-    sensor = html.escape(told["sensor"])
-    rules_version = html.escape(told["rules_version"] or "–")
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>sniffer {sensor}</title><style>{STYLE}</style></head><body>
-<h1>sniffer <span class="dim">{sensor}</span></h1>
-<p>Cryptocurrency mining seen on the mirror port / <span lang="zh">镜像端口上的挖矿流量</span> ·
-<span id="state" class="state {state["level"]}">{html.escape(state["text"])}</span></p>
-<dl>{cards}</dl>
-<h2>Offending addresses / <span lang="zh">挖矿地址</span></h2>
-<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody id="hosts">{rows}</tbody></table></div>
-<p id="none" class="dim"{none}>No mining seen so far / <span lang="zh">暂未发现挖矿</span></p>
-<footer class="dim"><a href="/metrics">/metrics</a> · <a href="/-/hosts">/-/hosts</a> · <a href="/-/healthy">/-/healthy</a> ·
-<a href="/-/ready">/-/ready</a> · sniffer {html.escape(told["version"])} · rules / <span lang="zh">规则</span> {rules_version}</footer>
-<script>{SCRIPT}</script></body></html>
-""".encode()
+    for host in told["hosts"]:
+        cells = "".join(f'<td class="{kind}">{html.escape(text)}</td>' for text, kind in host["cells"])
+        yield f"<tr>{cells}</tr>"
+    yield (
+        f'</tbody></table></div>\n<p id="none" class="dim"{_hidden(told["hosts"])}>{html.escape(words.none)}</p>\n'
+        f'<h2>{html.escape(words.blind)}</h2>\n<ul id="blind">'
+    )
+    for one in told["blind"]:
+        name, says, remedy = (html.escape(one[part]) for part in ("name", "says", "remedy"))
+        yield f'<li class="{one["level"]}"><b>{name}</b>{says}<span>{remedy}</span></li>'
+    yield f'</ul>\n<p id="all" class="dim"{_hidden(told["blind"])}>{html.escape(words.sees_all)}</p>\n'
+    links = " · ".join(f'<a href="{path}">{path}</a> {html.escape(what)}' for path, what in words.links)
+    yield (
+        f'<footer class="dim">{links}<br>sniffer {html.escape(told["version"])} · {html.escape(words.rules)} '
+        f"{html.escape(told['rules_version'] or NOTHING)}</footer>\n<script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _hidden(rows: list[Any]) -> str:
+    return " hidden" if rows else ""

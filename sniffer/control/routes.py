@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.control import page
 from sniffer.control.http import Response, Route
+from sniffer.control.words import LANGUAGES, choose
 from sniffer.errors import printable
 from sniffer.sinks.metrics import CONTENT_TYPE
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sniffer.control.http import Request
+    from sniffer.control.words import Words
 
 FRESH_SECONDS: Final = 1.0
 WORTH_COMPRESSING: Final = 1024  # bytes
@@ -69,10 +72,39 @@ class Snapshot:
         return Response(200, packed, self._type, (*headers, ("Content-Encoding", "gzip")))
 
 
+class Translated:
+    """One snapshot for each language; the client's wish decides.
+
+    Args:
+        render: makes the text in a language.
+        content_type: of the text.
+        headers: sent along.
+    """
+
+    def __init__(
+        self,
+        render: Callable[[Words], bytes],
+        content_type: str,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self._snapshots = {
+            code: Snapshot(
+                partial(render, words),
+                content_type,
+                headers=(*headers, ("Content-Language", code), ("Vary", "Accept-Language")),
+            )
+            for code, words in LANGUAGES.items()
+        }
+
+    async def answer(self, request: Request) -> Response:
+        """The text in the language of this request."""
+        return await self._snapshots[choose(request.query, request.languages).code].answer(request)
+
+
 def make_routes(
     *,
     metrics: Callable[[], bytes],
-    overview: Callable[[], dict[str, Any]],
+    overview: Callable[[Words], dict[str, Any]],
     healthy: Callable[[], tuple[bool, str]],
     ready: Callable[[], tuple[bool, str]],
     reload: Callable[[], Awaitable[tuple[bool, str]]] | None = None,
@@ -81,7 +113,7 @@ def make_routes(
 
     Args:
         metrics: text of ``/metrics`` (:func:`sniffer.sinks.metrics.render`).
-        overview: what the page shows (:func:`sniffer.control.page.overview`).
+        overview: what the page shows, in a language (:func:`sniffer.control.page.overview`).
         healthy: whether the process works, and a line about it.
         ready: whether it could detect something now, and a line about it.
         reload: loads rules again and tells whether the new ones are in use; None: not allowed over HTTP.
@@ -102,8 +134,8 @@ def make_routes(
         fine, line = await reload()
         return Response.text(200 if fine else 500, printable(line, 600))
 
-    hosts = Snapshot(lambda: page.as_json(overview()), JSON)
-    landing = Snapshot(lambda: page.as_html(overview()), HTML, headers=page.HEADERS)
+    hosts = Translated(lambda words: page.as_json(overview(words)), JSON)
+    landing = Translated(lambda words: page.as_html(overview(words), words), HTML, page.HEADERS)
     return {
         "/": Route(landing.answer),
         "/metrics": Route(Snapshot(metrics, CONTENT_TYPE).answer),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sniffer.control import page
+from sniffer.control.words import CHINESE, ENGLISH, LANGUAGES, Words
 from sniffer.model import Confidence, Severity
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, WorkerHealth
@@ -56,7 +57,11 @@ class Reader(HTMLParser):
 def healthy() -> Health:
     """Everything is as it should be."""
     return Health(
-        rules_loaded=75, rules_version="abc", workers={"0": WorkerHealth(up=True)}, interfaces={"eth1": True}
+        rules_loaded=75,
+        rules_version="abc",
+        workers={"0": WorkerHealth(up=True)},
+        interfaces={"eth1": True},
+        selftest_ok=True,
     )
 
 
@@ -90,18 +95,27 @@ def with_hosts(tenant: str = "lab") -> HostBook:
 
 
 def overview(
-    health: Health | None = None, totals: Totals | None = None, book: HostBook | None = None, **more: Any
+    health: Health | None = None,
+    totals: Totals | None = None,
+    book: HostBook | None = None,
+    words: Words = ENGLISH,
+    **more: Any,
 ) -> dict[str, Any]:
     """What the page shows of these."""
     return page.overview(
-        health or healthy(), totals or busy(), book or with_hosts(), clock=lambda: 1.0, **more
+        health or healthy(), totals or busy(), book or with_hosts(), words, clock=lambda: 1.0, **more
     )
+
+
+def show(words: Words = ENGLISH, **more: Any) -> Reader:
+    """The page as a browser would see it."""
+    return Reader(page.as_html(overview(words=words, **more), words))
 
 
 def test_shows_the_sensor_at_a_glance() -> None:
     """Packets, what passed, drops, last packet, hosts, rules and the state are on the page without any script."""
-    seen = Reader(page.as_html(overview(sensor="north")))
-    assert seen.by_id["state"] == "watching / 正在检测"
+    seen = show(sensor="north")
+    assert seen.by_id["state"] == "watching"
     assert seen.by_id["packets"].split() == ["1", "234", "567"]
     assert seen.by_id["passed"] == "89"
     assert seen.by_id["drops"] == "0"
@@ -112,63 +126,107 @@ def test_shows_the_sensor_at_a_glance() -> None:
     assert seen.cells[0] == "10.0.0.7"
     assert seen.cells[1] == "lab"
     assert seen.cells[2].split() == ["1", "500"]
-    assert seen.cells[3] == "confirmed / 已确认"
+    assert seen.cells[3] == "confirmed"
     assert seen.cells[7] == "192.0.2.8"
 
 
-def test_speaks_both_languages() -> None:
-    """Every label is there in English and in Chinese."""
-    for label in (
-        *page.LABELS.values(),
-        *page.COLUMNS,
-        *page.CONFIDENCES.values(),
-        *page.SEVERITIES.values(),
-    ):
-        english, chinese = label.split(" / ")
-        assert english.isascii()
-        assert any("\u4e00" <= character <= "\u9fff" for character in chinese)
+def test_speaks_chinese() -> None:
+    """The same page, all of it in the other language, with a link back."""
+    seen = show(CHINESE, sensor="north")
+    assert seen.tags[0] == ("html", {"lang": "zh"})
+    assert seen.by_id["state"] == "正在检测"
+    assert seen.cells[3] == "已确认"
+    assert ("a", {"href": "/?lang=en", "lang": "en", "hreflang": "en"}) in seen.tags
+    assert "Offending" not in "".join(seen.content.values())
+    assert ("a", {"href": "/?lang=zh", "lang": "zh", "hreflang": "zh"}) in show().tags
 
 
-@pytest.mark.parametrize(
-    ("change", "level", "says"),
-    [
-        ({}, "good", "watching"),
-        ({"health": Health()}, "bad", "no worker"),
-        ({"health": Health(workers={"0": WorkerHealth(up=False)})}, "bad", "no worker"),
-        (
-            {"health": Health(workers={"0": WorkerHealth(up=True)}, interfaces={"eth1": False})},
-            "bad",
-            "interface down / 接口断开: eth1",
-        ),
-        ({"totals": Totals()}, "warn", "no packet yet"),
-        (
-            {"health": Health(workers={"0": WorkerHealth(up=True)}, reload_success=False)},
-            "warn",
-            "reload of rules failed",
-        ),
-        (
-            {"totals": Totals(packets=5, interfaces={"e": InterfaceTotals(5, 5, 1, 0)})},
-            "warn",
-            "dropped packets",
-        ),
-        ({"totals": Totals(packets=5, one_sided_ratio=0.9)}, "warn", "one direction"),
-    ],
-)
+STATES = [
+    ({}, "good", "watching"),
+    ({"health": Health()}, "bad", "no worker"),
+    ({"health": Health(workers={"0": WorkerHealth(up=False)})}, "bad", "no worker"),
+    (
+        {"health": Health(workers={"0": WorkerHealth(up=True)}, interfaces={"eth1": False})},
+        "bad",
+        "interface down: eth1",
+    ),
+    ({"totals": Totals()}, "warn", "no packet yet"),
+    ({"health": Health(workers={"0": WorkerHealth(up=True)})}, "bad", "self-test"),
+    (
+        {"health": Health(workers={"0": WorkerHealth(up=True)}, selftest_ok=True, reload_success=False)},
+        "warn",
+        "reload of rules failed",
+    ),
+    (
+        {"totals": Totals(packets=5, interfaces={"e": InterfaceTotals(5, 5, 5, 0)})},
+        "bad",
+        "little or nothing",
+    ),
+    (
+        {"totals": Totals(packets=500, interfaces={"e": InterfaceTotals(500, 5, 1, 0)})},
+        "warn",
+        "not everything is seen",
+    ),
+    (
+        {
+            "totals": Totals(
+                packets=90, one_sided_ratio=0.9, flows_with_data=90, interfaces={"e": InterfaceTotals(90, 90)}
+            )
+        },
+        "warn",
+        "not everything is seen",
+    ),
+    ({"totals": busy(), "now": 1_763_884_800 + 300.0}, "bad", "little or nothing"),
+]
+
+
+@pytest.mark.parametrize(("change", "level", "says"), STATES)
 def test_state_says_the_worst_first(change: dict[str, Any], level: str, says: str) -> None:
-    """Whether the sensor sees anything is one word with a colour, and says why not."""
+    """Whether the sensor sees anything is one sentence with a colour, and says why not; in both languages."""
     state = overview(**change)["state"]
     assert state["level"] == level
     assert says in state["text"]
+    assert overview(words=CHINESE, **change)["state"]["level"] == level
+
+
+def test_blind_spots_come_with_a_remedy() -> None:
+    """What the sensor does not see is a list, the worst first, with what to do; without any, a sentence says so."""
+    totals = Totals(
+        packets=90,
+        one_sided_ratio=0.2,
+        flows_with_data=90,
+        interfaces={"eth1": InterfaceTotals(90, 90, 10, 0)},
+    )
+    seen = show(totals=totals)
+    assert [one["class"] for tag, one in seen.tags if tag == "li"] == ["fault", "note"]
+    assert seen.content["b"].startswith("drops eth1")
+    assert "raise capture.ring_mib" in seen.content["span"]
+    assert ("p", {"id": "all", "class": "dim", "hidden": None}) in seen.tags
+    assert ("p", {"id": "all", "class": "dim"}) in show().tags
+    assert not [tag for tag, _ in show().tags if tag == "li"]
+    by_design = overview(totals=totals, one_sided=True)["blind"]
+    assert [one["check"] for one in by_design] == ["drops"]
+
+
+def test_many_rules_are_counted() -> None:
+    """A host that hits ten rules shows three and a number; the data has them all."""
+    book = HostBook()
+    for number in range(10):
+        book.hit(b"\x0a\0\0\x07", f"rule-{number}", Severity.HIGH, Confidence.CONFIRMED, 10 - number, 1, 0.0)
+    host = overview(book=book)["hosts"][0]
+    assert host["cells"][-1] == ("rule-0, rule-1, rule-2 … +7", "r")
+    assert len(host["rules"]) == 10
 
 
 def test_everything_is_escaped() -> None:
     """Text of the configuration cannot become markup, neither in the page nor in its data."""
     told = overview(
         Health(rules_version=NASTY, workers={"0": WorkerHealth(up=True)}),
+        Totals(packets=9, interfaces={NASTY: InterfaceTotals(9, 9, 9, 0)}),
         book=with_hosts(NASTY),
         sensor=NASTY,
     )
-    text = page.as_html(told)
+    text = page.as_html(told, ENGLISH)
     seen = Reader(text)
     assert [tag for tag, _ in seen.tags].count("script") == 1
     assert seen.cells[1] == NASTY
@@ -178,7 +236,7 @@ def test_everything_is_escaped() -> None:
 
 def test_policy_names_exactly_our_script_and_style() -> None:
     """The hashes of the policy are those of what is in the page; nothing else may run, nothing is loaded from elsewhere."""
-    seen = Reader(page.as_html(overview()))
+    seen = show()
     for tag in ("script", "style"):
         digest = base64.b64encode(hashlib.sha256(seen.content[tag].encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in page.POLICY
@@ -186,16 +244,17 @@ def test_policy_names_exactly_our_script_and_style() -> None:
     assert "unsafe" not in page.POLICY
     for _, attributes in seen.tags:
         assert not {"src", "style", "onclick", "onload", "action"} & set(attributes)
-        assert (attributes.get("href") or "/").startswith("/")
+        assert (attributes.get("href") or "/").startswith(("/", "#"))
 
 
 def test_script_fills_what_is_there() -> None:
     """Every name in the data has a place in the page, so that a refresh leaves nothing stale."""
     told = overview()
-    ids = {attributes["id"] for _, attributes in Reader(page.as_html(told)).tags if "id" in attributes}
-    assert set(told["shown"]) <= ids
-    assert {"hosts", "none", "state"} <= ids
-    assert all(len(host["cells"]) == len(page.COLUMNS) for host in told["hosts"])
+    for words in LANGUAGES.values():
+        ids = {attributes["id"] for _, attributes in show(words).tags if "id" in attributes}
+        assert set(told["shown"]) <= ids
+        assert {"hosts", "none", "state", "blind", "all"} <= ids
+        assert all(len(host["cells"]) == len(words.columns) for host in told["hosts"])
 
 
 def test_light_and_dark() -> None:
@@ -208,4 +267,4 @@ def test_light_and_dark() -> None:
 def test_any_packet_time_has_a_text(nanoseconds: int) -> None:
     """Packet times are whatever a capture says; the page is shown all the same."""
     totals = Totals(packets=1, interfaces={"e": InterfaceTotals(1, 1, 0, nanoseconds)})
-    assert page.as_html(overview(totals=totals)).startswith(b"<!doctype html>")
+    assert page.as_html(overview(totals=totals), ENGLISH).startswith(b"<!doctype html>")

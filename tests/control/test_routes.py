@@ -20,13 +20,15 @@ from sniffer.totals import Totals
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from sniffer.control.words import Words
+
 PLAIN, GZIP = Request("GET", gzip=False), Request("GET", gzip=True)
 METRICS = b"# HELP sniffer_flows Flows.\n" + b"sniffer_flows 1\n" * 1000
 
 
-def told() -> dict[str, Any]:
+def told(words: Words) -> dict[str, Any]:
     """An overview of a sensor that has seen nothing."""
-    return page.overview(Health(), Totals(), HostBook())
+    return page.overview(Health(), Totals(), HostBook(), words)
 
 
 def ask(
@@ -88,6 +90,27 @@ def test_page_and_its_data() -> None:
     status, headers, body = ask("/-/hosts")
     assert (status, headers["content-type"]) == (200, "application/json")
     assert json.loads(body)["hosts"] == []
+
+
+@pytest.mark.parametrize("path", ["/", "/-/hosts"])
+@pytest.mark.parametrize(
+    ("query", "accept", "language"),
+    [
+        ("", "", "en"),
+        ("", "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("?lang=en", "zh-CN", "en"),
+        ("?lang=zh", "en-GB", "zh"),
+        ("?lang=<script>", "fr", "en"),
+    ],
+)
+def test_the_language_of_the_reader(path: str, query: str, accept: str, language: str) -> None:
+    """A link decides, else the browser's wish; caches are told that it depends, and nothing of the query comes back."""
+    lines = f"Accept-Language: {accept}\r\n" if accept else ""
+    status, headers, body = ask(path + query, headers=lines)
+    assert (status, headers["content-language"]) == (200, language)
+    assert ("没有工作进程" in body.decode()) == (language == "zh")
+    assert b"<script>&" not in body
+    assert b"lang=<" not in body
 
 
 @pytest.mark.parametrize(
