@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sniffer.totals import Totals
 
 ROWS: Final = 50
-SHOWN_RULES: Final = 3  # of a host; the JSON has them all
+SHOWN_RULES: Final = 2  # of a host; the JSON has them all
 NOTHING: Final = "\N{EN DASH}"
 
 STYLE: Final = """
@@ -57,7 +57,7 @@ table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.45rem .8rem;border-bottom:1px solid var(--line);white-space:nowrap}
 th{color:var(--dim);font-size:.8rem;font-weight:500}tr:last-child td{border-bottom:0}
 td{vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}td.r{white-space:normal;min-width:14rem}
-@media(max-width:40rem){body{padding:1rem}dl{grid-template-columns:repeat(2,1fr);gap:.5rem}th,td{padding:.4rem .5rem}}
+@media(max-width:40rem){body{padding:1rem}dl{grid-template-columns:repeat(2,1fr);gap:.5rem}th,td{padding:.4rem .5rem}td.r{white-space:nowrap}}
 a{color:inherit}a.good{color:var(--good)}a.bad{color:var(--bad)}a.warn{color:var(--warn)}footer{margin-top:2rem;font-size:.85rem}
 """
 

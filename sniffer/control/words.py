@@ -100,7 +100,7 @@ ENGLISH: Final = Words(
 
 
 def _share(share: Share, of_what: str) -> str:
-    return f"{share.whole} {of_what}中的 {percent(share.ratio)}"
+    return f"{share.whole} {of_what}中有 {percent(share.ratio)} "
 
 
 def _counted(share: Share, what: str) -> str:

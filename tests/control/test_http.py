@@ -249,6 +249,36 @@ def test_refuses(running: Running, request_: bytes, expected: int) -> None:
     assert status(running.get()) == 200
 
 
+def test_one_request_a_connection(running: Running) -> None:
+    """Of 10 000 pipelined requests the first is answered; nothing of the others is."""
+    with running.connect() as client:
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000)
+        answer = read_all(client)
+    assert answer.count(b"HTTP/1.1 ") <= 1  # on a connection that is reset, even the first may be lost
+    assert status(running.get()) == 200
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Origin: http://evil.example",
+        b"Referer: http://evil.example/",
+        b"X-Forwarded-Host: evil.example",
+        b"Access-Control-Request-Method: evil.example",
+        b"Cookie: evil.example",
+        b"Accept-Language: evil.example",
+        b"Authorization: evil.example",
+    ],
+)
+def test_nothing_is_reflected(running: Running, line: bytes) -> None:
+    """No header, host, path or query of a request comes back in an answer, and no other site is let in by CORS."""
+    for path in (b"/", b"/evil.example", b"/?evil.example"):
+        answer = running.ask(b"GET " + path + b" HTTP/1.1\r\nHost: evil.example\r\n" + line + b"\r\n\r\n")
+        assert b"evil" not in answer
+        assert b"access-control" not in answer.lower()
+
+
 def test_an_unread_body_does_not_cost_the_answer(running: Running) -> None:
     """A POST that announces 10 GiB and starts to send is answered at once, its body left unread."""
     with running.connect() as client:
