@@ -15,9 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import inspect
 import ssl
 import time
+from asyncio import sslproto
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -39,9 +41,11 @@ MAX_PARAMETERS: Final = 64
 HEAD_SECONDS: Final = 5.0  # for the handshake and the request head together
 HANDLER_SECONDS: Final = 10.0
 SEND_SECONDS: Final = 10.0
+TIDY_INTERVAL: Final = 1.0  # seconds between two looks for what TLS connections leave behind
 COMPLAINT_INTERVAL: Final = 10.0  # seconds between two lines about handshakes
 STALLED_SECONDS: Final = 1.0  # without progress, after which a newcomer may take the place
 PIECE: Final = 64 << 10  # bytes handed to the transport at a time, so that bodies are shared and not copied
+RECORD: Final = 16 << 10  # the same over TLS: the most that is encrypted at once
 BACKLOG: Final = 256  # connections that wait in the kernel
 AT_ONCE: Final = 16  # accepted before those that were are looked at: less than there are places
 CLOSING_TURNS: Final = (
@@ -166,6 +170,7 @@ class Endpoint:
         self._connections: dict[_Connection, None] = {}  # in order of arrival
         self._server: asyncio.Server | None = None
         self._next_complaint = float("-inf")  # about a handshake
+        self._untidy, self._next_tidying = 0, 0.0  # TLS connections that have ended since; when to look next
 
     async def start(self) -> None:
         """Listen.
@@ -176,6 +181,8 @@ class Endpoint:
         """
         try:
             loop = asyncio.get_running_loop()
+            # Each TLS connection has a buffer of this size; asyncio's 256 KiB would be 16 MiB for clients that say nothing.
+            sslproto.SSLProtocol.max_size = 2 * RECORD
             self._server = await loop.create_server(
                 self._arrive, self._host or None, self._port, backlog=AT_ONCE
             )
@@ -240,10 +247,20 @@ class Endpoint:
             pass  # the client went, or had to; nothing is owed
         finally:
             self._connections.pop(connection, None)
+            if connection.context is not None:
+                self._tidy()
             if connection.context is not None or writer.transport.get_write_buffer_size():
                 writer.transport.abort()  # over TLS, who was served has been taken leave of already
             else:
                 writer.close()
+
+    def _tidy(self) -> None:
+        """After many TLS connections have Python look for circles: asyncio makes one of each, of some 100 KiB."""
+        self._untidy += 1
+        now = time.monotonic()
+        if self._untidy >= self._max and now >= self._next_tidying:
+            self._untidy, self._next_tidying = 0, now + TIDY_INTERVAL
+            gc.collect()
 
     def _make_room(self) -> bool:
         """Let go of the client that stalls longest; False if none does."""
@@ -306,8 +323,10 @@ class Endpoint:
             connection.writer.transport.set_write_buffer_limits(0)  # what is drained is in the kernel's hands
             cast("asyncio.ReadTransport", connection.writer.transport).resume_reading()
             return
+        # What waits, waits in the clear and encrypted; asyncio would let half a megabyte of it.
+        connection.writer.transport.set_write_buffer_limits(RECORD)
         await connection.writer.start_tls(connection.context)
-        connection.writer.transport.set_write_buffer_limits(PIECE)  # asyncio would let half a megabyte wait
+        connection.writer.transport.set_write_buffer_limits(RECORD)
         connection.hears = True
 
     @staticmethod
@@ -325,14 +344,15 @@ class Endpoint:
 
     async def _send(self, connection: _Connection, head: bytes, body: bytes) -> None:
         writer = connection.writer
-        writer.write(head + body[: PIECE - len(head)])
-        sent = PIECE - len(head)
+        piece = PIECE if connection.context is None else RECORD
+        writer.write(head + body[: piece - len(head)])
+        sent = piece - len(head)
         await writer.drain()
         view = memoryview(body)
         while sent < len(body):
             connection.progress = time.monotonic()
-            writer.write(view[sent : sent + PIECE])
-            sent += PIECE
+            writer.write(view[sent : sent + piece])
+            sent += piece
             await writer.drain()
         if connection.context is not None:  # the last word of TLS, and the client's
             writer.close()

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -615,6 +616,71 @@ def test_two_hundred_stalled_handshakes_delay_nobody(authority: Authority) -> No
     finally:
         release(stalled)
         one.stop()
+
+
+SERVER = """
+import asyncio, resource, sys
+from pathlib import Path
+from sniffer.control.guard import Guard
+from sniffer.control.http import Endpoint, Response, Route
+from sniffer.control.webconfig import load_web
+
+BIG = b"x" * (2 << 20)
+
+def resident(_request):
+    with open("/proc/self/statm") as file:
+        return Response.text(200, str(int(file.read().split()[1]) * resource.getpagesize()))
+
+async def main():
+    routes = {"/": Route(resident), "/big": Route(lambda _: Response(200, BIG))}
+    endpoint = Endpoint("127.0.0.1:0", routes, guard=Guard(load_web(Path(sys.argv[1]))))
+    await endpoint.start()
+    print(*endpoint.address, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_floods_over_tls_leave_memory_flat(authority: Authority) -> None:
+    """Thousands of clients that stall in the handshake, and hundreds that never read: 32 MiB at most, and no more each time."""
+    client = authority.client()
+    command = [sys.executable, "-c", SERVER, authority.folder / "tls.yml"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        host, port = server.stdout.readline().split()
+
+        def knock() -> socket.socket:
+            return socket.create_connection((host, int(port)), 10)
+
+        def resident() -> int:
+            with client.wrap_socket(knock(), server_hostname="localhost") as one:
+                one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                return int(read_all(one).split()[-1])
+
+        def flood() -> int:
+            for _ in range(6):
+                clients = [knock() for _ in range(500)]
+                release(clients)
+            held = [knock() for _ in range(60)]
+            for one in held:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            held = [client.wrap_socket(one, server_hostname="localhost") for one in held]
+            for one in held:
+                one.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(1.5)
+            found = resident()
+            release(held)
+            return found
+
+        try:
+            before = resident()
+            floods = [flood() for _ in range(4)]
+        finally:
+            server.terminate()
+    assert max(floods) < before + (32 << 20)
+    assert floods[3] <= floods[2] * 1.01
 
 
 def test_a_client_that_does_not_take_leave_is_let_go(secure: Running) -> None:
