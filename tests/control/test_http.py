@@ -660,7 +660,7 @@ def test_floods_over_tls_leave_memory_flat(authority: Authority) -> None:
                 return int(read_all(one).split()[-1])
 
         def flood() -> int:
-            for _ in range(6):
+            for _ in range(3):
                 clients = [knock() for _ in range(500)]
                 release(clients)
             held = [knock() for _ in range(60)]
@@ -676,11 +676,11 @@ def test_floods_over_tls_leave_memory_flat(authority: Authority) -> None:
 
         try:
             before = resident()
-            floods = [flood() for _ in range(4)]
+            floods = [flood() for _ in range(6)]
         finally:
             server.terminate()
     assert max(floods) < before + (32 << 20)
-    assert floods[3] <= floods[2] * 1.01
+    assert floods[-1] <= max(floods[1:-1]) * 1.01
 
 
 def test_a_client_that_does_not_take_leave_is_let_go(secure: Running) -> None:
