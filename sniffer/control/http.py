@@ -4,8 +4,8 @@ In: requests of anybody who reaches the port, and a :class:`~sniffer.control.gua
 Never: a file, a thread for a client, a traceback, a request read beyond its head, text of a request in an answer.
 
 Each connection carries one request: with no second one there is nothing to smuggle and no idle client to keep.  When all
-places are taken, the newcomer gets the place of the client that has owed its request head longest, or that has left an
-answer unread for over a second; so 500 stalling clients do not keep a scraper out.  If nobody stalls, the newcomer gets 503.
+places are taken, the newcomer gets the place of the client that has owed its request head longest, that has its answer and
+does not close, or that has left an answer unread for over a second; so 500 stalling clients do not keep a scraper out.  If nobody stalls, the newcomer gets 503.
 A client takes its place when it is accepted, before any handshake, and owes handshake and head within one deadline (decision
 0029).
 """
@@ -125,11 +125,13 @@ class _Connection:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    raw: asyncio.WriteTransport  # below any TLS
     progress: float  # monotonic seconds when it last did what we waited for
     context: ssl.SSLContext | None = None
     hears: bool = False  # it can be told something: there is no handshake, or it is over
     waits_for_head: bool = True
     sending: bool = False
+    answered: bool = False  # all was handed over; only the goodbye is missing
     task: asyncio.Task[None] | None = field(default=None)
 
 
@@ -234,7 +236,13 @@ class Endpoint:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         context = self.guard.context
         connection = _Connection(
-            reader, writer, time.monotonic(), context, hears=context is None, task=asyncio.current_task()
+            reader,
+            writer,
+            writer.transport,
+            time.monotonic(),
+            context,
+            hears=context is None,
+            task=asyncio.current_task(),
         )
         if len(self._connections) >= self._max and not self._make_room():
             self.rejected["busy"] += 1
@@ -263,22 +271,29 @@ class Endpoint:
             gc.collect()
 
     def _make_room(self) -> bool:
-        """Let go of the client that stalls longest; False if none does."""
-        before = time.monotonic() - STALLED_SECONDS
-        stalled = next((one for one in self._connections if one.waits_for_head), None) or next(
-            (one for one in self._connections if one.sending and one.progress < before), None
+        """Let go of the client that stalls longest, or of one that has its answer; False if there is none."""
+        now = time.monotonic()
+        found = (
+            self._first(lambda one: one.waits_for_head and one.progress < now - STALLED_SECONDS / 2)
+            or self._first(lambda one: one.answered and not one.raw.get_write_buffer_size())
+            or self._first(lambda one: one.sending and one.progress < now - STALLED_SECONDS)
+            or self._first(lambda one: one.waits_for_head)
         )
-        if stalled is None:
+        if found is None:
             return False
-        self.rejected["busy"] += 1
-        del self._connections[stalled]
-        if stalled.waits_for_head:
-            self._dismiss(stalled)
-        else:
-            stalled.writer.transport.abort()
-        if stalled.task is not None:
-            stalled.task.cancel()
+        del self._connections[found]
+        if found.waits_for_head:
+            self._dismiss(found)
+        elif not found.answered:
+            found.writer.transport.abort()
+        self.rejected["busy"] += not found.answered
+        if found.task is not None:
+            found.task.cancel()
         return True
+
+    def _first(self, kind: Callable[[_Connection], bool]) -> _Connection | None:
+        """The client of a kind that came first."""
+        return next(filter(kind, self._connections), None)
 
     def _dismiss(self, connection: _Connection) -> None:
         """Say 503 without waiting whether it is heard."""
@@ -354,6 +369,7 @@ class Endpoint:
             writer.write(view[sent : sent + piece])
             sent += piece
             await writer.drain()
+        connection.answered = True
         if connection.context is not None:  # the last word of TLS, and the client's
             writer.close()
             await writer.wait_closed()

@@ -181,10 +181,10 @@ def _fault_of_name(name: str) -> tuple[str, str, str] | None:
 def _fault_of_hash(value: object) -> tuple[str, str, str] | None:
     found = BCRYPT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        what = "the password is no bcrypt hash (it begins with $2y$, $2b$ or $2a$ and has 60 characters)"
+        what = "is no bcrypt hash (that begins with $2y$, $2b$ or $2a$ and has 60 characters)"
         return "password", what, f"never write it in the clear; make a hash: {MAKE_HASH}"
     cost = int(found[1])
     if not MIN_COST <= cost <= MAX_COST:
-        what = f"the bcrypt cost is {cost}, wanted {MIN_COST} to {MAX_COST}"
+        what = f"bcrypt cost is {cost}, wanted {MIN_COST} to {MAX_COST}"
         return "password", what, f"make a new hash: {MAKE_HASH}"
     return None
