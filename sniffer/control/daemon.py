@@ -25,6 +25,7 @@ from sniffer.config import privacy_key
 from sniffer.control.crew import Crew
 from sniffer.control.http import Endpoint
 from sniffer.control.notify import Notifier
+from sniffer.control.outlets import Outlets
 from sniffer.control.page import overview
 from sniffer.control.records import Job, NewRules, ReplayJob, TenantRow
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
@@ -38,7 +39,6 @@ from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
 from sniffer.paths import rule_folders
 from sniffer.sinks.event import encode, recounted
-from sniffer.sinks.events import EventWriter
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, render
 from sniffer.sinks.stats import make_stats
@@ -59,7 +59,7 @@ STATS_EVERY: Final = 60.0
 STATUS_EVERY: Final = 5.0  # it says how long ago the last packet came
 FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
-FLUSH_SECONDS: Final = 1.0  # for the event file
+FLUSH_SECONDS: Final = 1.0  # for the sinks
 STALE: Final = 5.0  # seconds without a word from the worker after which the sensor is not healthy
 
 
@@ -107,7 +107,7 @@ class Daemon:
         self._suppressions = SuppressionLog()
         self._take(loaded)
         self.notifier = Notifier()
-        self.writer = EventWriter(config.events.file) if config.events.file else None
+        self.outlets = Outlets(config)
         self.reloader = Reloader(self._reload)
         alone = options.replay is not None or not has_packet_sockets()
         self.rings = Rings(config.capture, options.interfaces)
@@ -199,8 +199,7 @@ class Daemon:
             self.table.refresh(self._status())
             self.table.stop()
         await self.endpoint.close()
-        if self.writer is not None:
-            await asyncio.to_thread(self.writer.close, FLUSH_SECONDS)
+        await asyncio.to_thread(self.outlets.close, FLUSH_SECONDS)
         suppressed = sum(self.crew.totals.suppressed.values())
         logger().info("stopped", hits=self.book.hits, suppressed=suppressed, **figures(self._blind_spots()))
 
@@ -211,8 +210,7 @@ class Daemon:
             self.crew.stop_now()
 
     def _on_hang_up(self) -> None:
-        if self.writer is not None:
-            self.writer.reopen()
+        self.outlets.reopen()
         self.reloader.ask()
 
     async def _tick(self) -> None:
@@ -267,7 +265,7 @@ class Daemon:
             sensor=config.sensor.name,
             key=self._key,
             leave_out=self.config.events.personal_data == "leave_out",
-            events=self.writer is not None,
+            events=bool(self.outlets),
             tenants=tuple(
                 TenantRow(tenant.name, tenant.contact, tuple(str(network) for network in tenant.networks))
                 for tenant in config.tenants
@@ -293,9 +291,8 @@ class Daemon:
         for hit in news.hits:
             severity, confidence = Severity(hit.severity), Confidence(hit.confidence)
             self.book.hit(hit.host, hit.rule, severity, confidence, hit.count, hit.last, now)
-        if self.writer is not None:
-            for line in news.events:
-                self.writer.write(line)
+        for line in news.events:
+            self.outlets.write(line)
         for sighting in news.sightings:
             self._count(sighting, now)
 
@@ -305,8 +302,8 @@ class Daemon:
             one = hit.sighting
             severity, confidence = Severity(one.severity), Confidence(one.confidence)
             self.book.hit(one.host, one.rule, severity, confidence, 1, one.time, now)
-            if hit.is_due and one.line and self.writer is not None:
-                self.writer.write(recounted(one.line, hit.told))
+            if hit.is_due and one.line and self.outlets:
+                self.outlets.write(recounted(one.line, hit.told))
 
     @property
     def totals(self) -> Totals:
@@ -408,10 +405,7 @@ class Daemon:
         health.workers = self.crew.health()
         health.interfaces.update(self.crew.interfaces())
         health.selftest_ok = self.crew.selftest_ok
-        if self.writer is not None:
-            sink = health.sinks["events"]
-            sink.written, sink.failed = self.writer.written, self.writer.failed
-            sink.dropped = self.writer.dropped + self.crew.dropped_events
+        health.sinks = self.outlets.health(self.crew.dropped_events)
         return health
 
     def _metrics(self) -> bytes:
@@ -455,11 +449,14 @@ class Daemon:
         return measure(self.totals, time.time() if self.options.replay is None else None)
 
     def _write_stats(self) -> None:
-        if self.writer is None:
+        if not self.outlets:
             return
-        totals = self.totals
-        stats = make_stats(totals, sensor=self.config.sensor.name, hosts=len(self.book))
-        self.writer.write(encode(stats))
+        sinks = {
+            sink.name: {"written": sink.written, "dropped": sink.dropped, "failed": sink.failed}
+            for sink in self.outlets.sinks
+        }
+        stats = make_stats(self.totals, sensor=self.config.sensor.name, hosts=len(self.book), sinks=sinks)
+        self.outlets.write(encode(stats))
 
 
 def cpu_of(number: int) -> int:
@@ -486,9 +483,8 @@ def run_daemon(config: Config, options: Options) -> int:
 async def _run(config: Config, options: Options, loaded: Loaded, directories: Sequence[Path]) -> int:
     daemon = Daemon(config, options, loaded, directories)
     with contextlib.ExitStack() as stack:
-        if daemon.writer is not None:
-            # For the ways out that do not lead through the end.
-            stack.callback(daemon.writer.close, FLUSH_SECONDS)
+        # For the ways out that do not lead through the end.
+        stack.callback(daemon.outlets.close, FLUSH_SECONDS)
         return await daemon.run()
 
 
