@@ -411,13 +411,9 @@ def rules_update(
 @config_app.command("check")
 def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> int:
     """Everything that run does, short of opening the interface."""
-    from sniffer.config import load_config
-    from sniffer.examples import load_checked
-    from sniffer.paths import rule_folders
+    from sniffer.control.preflight import check
 
-    config = load_config(file)
-    ruleset = load_checked(rule_folders(None, config.rules.directories), config.tenant_names)
-    print(f"configuration and {len(ruleset.rules)} rules: no fault")
+    print(check(file))
     return EXIT_OK
 
 

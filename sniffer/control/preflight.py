@@ -1,0 +1,103 @@
+"""Everything that ``run`` does short of opening the interface, so that a service can ask before it starts.
+
+In: a configuration file.  Out: a line that says what is fine, or ConfigError with every fault of every part.
+Never: a file made, a connection, a port that stays taken; an end at the first fault.
+
+A part is one function of :data:`PARTS`: it raises ConfigError, or yields Problems.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, Final
+
+from sniffer.config import load_config, privacy_key
+from sniffer.control import outlets
+from sniffer.control.http import parse_listen
+from sniffer.errors import ConfigError, Problem, printable
+from sniffer.paths import rule_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from sniffer.config import Config
+
+
+def check(file: Path | None) -> str:
+    """Check a configuration and what it names.
+
+    Returns:
+        What was found fine.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    config = load_config(file)
+    problems: list[Problem] = []
+    told: list[str] = []
+    for part in PARTS:
+        try:
+            for found in part(config):
+                (told if isinstance(found, str) else problems).append(found)  # type: ignore[arg-type]
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return f"fine: {', '.join(told)}"
+
+
+def _rules(config: Config) -> Iterator[str]:
+    from sniffer.control.reload import load  # noqa: PLC0415  # readers and rules: a second
+
+    loaded = load(rule_folders(None, config.rules.directories), config.tenant_names)
+    yield f"{len(loaded.rules)} rules ({loaded.version})"
+    if config.capture.interfaces:
+        yield f"interfaces {', '.join(config.capture.interfaces)}"
+
+
+def _key(config: Config) -> Iterator[str]:
+    privacy_key(config.events)
+    if config.events.key_file is not None:
+        yield "privacy key"
+
+
+def _sinks(config: Config) -> Iterator[str | Problem]:
+    problems = list(outlets.faults(config))
+    yield from problems
+    if not problems:
+        if config.events.file is not None:
+            yield f"events to {printable(config.events.file)}"
+        if config.syslog.server is not None:
+            yield f"syslog to {config.syslog.server} ({config.syslog.protocol})"
+
+
+def _endpoint(config: Config) -> Iterator[str | Problem]:
+    """Whether the address is one of this machine, and the port may be opened; a port in use is that of the daemon."""
+    listen = config.http.listen
+    host, port = parse_listen(listen)
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, number) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+    except (OSError, UnicodeError) as error:
+        code = error.errno if isinstance(error, OSError) else 0
+        if code == errno.EACCES:
+            what, remedy = f"http.listen: port {port} may not be opened", "choose a port above 1023"
+        elif code == errno.EADDRINUSE:
+            what = remedy = ""
+        else:
+            what = f"http.listen: {listen} cannot be listened on"
+            remedy = "set http.listen to an address of this machine"
+        if what:
+            yield Problem("http.listen", 1, 1, "listen", what, remedy)
+            return
+    yield f"metrics on {listen}"
+
+
+PARTS: Final[tuple[Callable[[Config], Iterable[str | Problem]], ...]] = (_rules, _key, _sinks, _endpoint)
+"""What is checked, in this order: a new part of the daemon that can be configured wrongly has a function here."""
