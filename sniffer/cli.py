@@ -6,13 +6,14 @@ Never: work of its own; heavy imports before a command needs them.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -213,6 +214,45 @@ def run(
             remedy="give --interface NAME, or capture.interfaces in the configuration",
         )
     return run_daemon(settings, options)
+
+
+# ── top ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def top(
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Of the daemon. Default: by the configuration.")
+    ] = None,
+    config: ConfigOption = None,
+    by: Annotated[Literal["hits", "last"], typer.Option("--by", help="Order of the addresses.")] = "hits",
+    interval: Annotated[float, typer.Option("--interval", min=0.5, max=60, help="Seconds.")] = 1.5,
+    once: Annotated[
+        bool, typer.Option("--once", help="One table; so it is where the output is no terminal.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same once, as one object.")] = False,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="FILE", help="Who signed the daemon's certificate (PEM).")
+    ] = None,
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="If the daemon asks for one.")] = "",
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", metavar="FILE", help="Its first line is the password.")
+    ] = None,
+) -> int:
+    """Show who mines, live, from a running daemon."""
+    from sniffer.control.top import Daemon, Top, address_of, read_password, show
+    from sniffer.control.top import as_json as told_as_json
+
+    if bool(user) != (password_file is not None):
+        raise UsageError("--user and --password-file need each other")
+    password = read_password(password_file) if password_file is not None else ""
+    daemon = Daemon(url or address_of(config), ca=ca, user=user, password=password)
+    if as_json:
+        print(told_as_json(daemon))
+        return EXIT_OK
+    with contextlib.suppress(KeyboardInterrupt):  # the way out
+        show(Top(daemon, by), once=once, interval=interval)
+    return EXIT_OK
 
 
 # ── doctor ───────────────────────────────────────────────────────────────────────────────────────────────
