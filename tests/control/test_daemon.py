@@ -10,13 +10,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import frames as build
+import jsonschema
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
+
+from sniffer.sinks.schema import event_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -389,6 +393,89 @@ def test_hang_up_opens_the_event_file_again(start: Callable[..., Daemon], miner:
     assert daemon.stop()[0] == 0
     assert moved.read_bytes().count(b"\n") == 1
     assert b'"stats"' in daemon.events.read_bytes()
+
+
+def test_one_line_then_reminders(start: Callable[..., Daemon], tmp_path: Path) -> None:
+    """A line when a rule first matches in a flow, reminders with the running count every ten minutes, as the schema says.
+
+    A share a minute for 35 minutes in one flow, and three in another: every one of them is a hit all the same.
+    """
+    long, short = build.Conversation().open(), build.Conversation(client=("10.0.0.8", 40_000)).open()
+    for _ in range(35):
+        long.time += 60 * 10**9
+        long.send(0, SUBMIT)
+    for _ in range(3):
+        short.send(0, SUBMIT)
+    file = tmp_path / "long.pcap"
+    file.write_bytes(build.pcap(sorted([*long.frames, *short.frames])))
+    daemon = start("--replay", file)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric("sniffer_hits_total") == 38, "all hits")
+    assert daemon.stop()[0] == 0
+    lines = [json.loads(line) for line in daemon.events.read_bytes().splitlines()]
+    for line in lines:
+        jsonschema.validate(line, event_schema())
+    told: dict[str, list[int]] = {}
+    for line in lines:
+        if line["event_type"] == "alert":
+            told.setdefault(line["mining"]["host_ip"], []).append(line["mining"]["count"])
+    assert told == {"10.0.0.7": [1, 11, 21, 31], "10.0.0.8": [1]}
+    stats = lines[-1]["stats"]
+    assert (stats["hits"], stats["sinks"]["events"]) == (38, {"written": 5, "dropped": 0, "failed": 0})
+
+
+def test_every_sink_gets_every_line(start: Callable[..., Daemon], miner: Path) -> None:
+    """A file that rotates and a syslog server: the same lines, all counted; HUP opens both anew."""
+    got: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as stream:
+                while count := stream.read(1):
+                    while not count.endswith(b" "):
+                        count += stream.read(1)
+                    got.append(stream.read(int(count)))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        server = f"127.0.0.1:{listener.getsockname()[1]}"
+        daemon = start("--replay", miner, config=f"syslog: {{server: '{server}'}}\n")
+        daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+        daemon.until(lambda: daemon.metric('sniffer_sink_written_total{sink="syslog"}') == 1, "the alert")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until(lambda: daemon.said("rules loaded"), "the reload")
+        assert daemon.metric("sniffer_sink_up") == 2
+        assert daemon.stop()[0] == 0
+        lines = daemon.events.read_bytes().splitlines()
+        deadline = time.monotonic() + 10
+        while len(got) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert [one.split(b" - ", 1)[1] for one in got] == lines
+    assert [json.loads(line)["event_type"] for line in lines] == ["alert", "stats"]
+
+
+def test_top_looks_at_a_running_daemon(start: Callable[..., Daemon], miner: Path) -> None:
+    """``sniffer top`` shows the address that mines, how often, and the state; ``--json`` the same for programs."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric("sniffer_host_hits_total") == 3, "hits")
+    listen = next(line for line in daemon.log() if line["event"] == "started")["listen"]
+    command = [
+        sys.executable,
+        "-c",
+        "from sniffer.cli import main; main()",
+        "top",
+        "--url",
+        f"http://{listen}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^10\.0\.0\.7 +3 +confirmed +high .* stratum-v1-submit", done.stdout, re.MULTILINE)
+    assert "9 packets" in done.stdout
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=30)
+    assert json.loads(done.stdout)["hosts"][0]["hits"] == 3
+    assert daemon.stop()[0] == 0
 
 
 def test_a_killed_worker_is_replaced(start: Callable[..., Daemon], miner: Path) -> None:
