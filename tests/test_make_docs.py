@@ -1,16 +1,23 @@
-"""The script that writes the pages about facts and rules, and the schema."""
+"""The script that writes the pages about facts, rules and events, and the schema."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from sniffer.paths import rule_folders
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset import load_rules
+from sniffer.sinks.schema import event_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "make_docs.py"
@@ -20,7 +27,7 @@ def test_what_is_written_is_up_to_date() -> None:
     """Pages and schema are those that the script writes: nobody has to remember them."""
     command = [sys.executable, str(SCRIPT), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "3 files, 0 stale\n"), "run scripts/make_docs.py"
+    assert (done.returncode, done.stdout) == (0, "4 files, 0 stale\n"), "run scripts/make_docs.py"
 
 
 @pytest.mark.parametrize("fact", FACTS)
@@ -37,3 +44,35 @@ def test_every_rule_has_its_section() -> None:
     rules = load_rules(rule_folders(None)).rules
     page = (ROOT / "docs" / "rules-reference.md").read_text(encoding="utf-8").splitlines()
     assert [line[4:] for line in page if line.startswith("### ")] == [rule.id for rule in rules]
+
+
+def test_every_kind_of_event_has_an_example_as_its_schema_says() -> None:
+    """The page of events has a line of each kind, which fits the schema, and a row for each key."""
+    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    schema = event_schema()
+    examples = [json.loads(line) for line in page.splitlines() if line.startswith('{"timestamp"')]
+    for one in examples:
+        jsonschema.validate(one, schema)
+    assert [one["event_type"] for one in examples] == [kind["title"] for kind in schema["oneOf"]]
+
+    def keys(shape: dict[str, Any], inside: str = "") -> Iterator[str]:
+        for name, part in shape.get("properties", {}).items():
+            yield inside + name
+            yield from keys(part, f"{inside}{name}.")
+
+    for kind in schema["oneOf"]:
+        section = page.split(f"### `{kind['title']}`")[1].split("\n### ")[0]
+        for key in keys(kind):
+            assert f"\n| `{key}`" in section
+
+
+def test_every_key_of_an_event_is_explained() -> None:
+    """One sentence each, in the schema itself."""
+
+    def look(shape: dict[str, Any]) -> None:
+        for name, part in shape.get("properties", {}).items():
+            assert part["description"].endswith("."), name
+            look(part)
+
+    for kind in event_schema()["oneOf"]:
+        look(kind)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sniffer.protocols.facts import FACTS
 from sniffer.sinks.event import LISTED, NUMBERS
+from sniffer.sinks.privacy import PRIVATE
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 TEXT: Final = {"type": "string", "pattern": "^[ -~]*$", "maxLength": 256}
@@ -156,8 +157,10 @@ def _mining() -> dict[str, Any]:
 
 
 def _fact(name: str) -> str:
-    says = FACTS[f"mining.{name}"].says
-    return f"{says[0].upper()}{says[1:]}."
+    fact = f"mining.{name}"
+    says = FACTS[fact].says
+    shown = "; a keyed hash, unless events.personal_data says otherwise" if fact in PRIVATE else ""
+    return f"{says[0].upper()}{says[1:].removesuffix(', raw')}{shown}."
 
 
 # ── stats ────────────────────────────────────────────────────────────────────────────────────────────────
