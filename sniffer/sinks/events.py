@@ -128,7 +128,10 @@ class EventFile:
                 raise OSError(0, "standard output is closed")
             self._fd = 1
             return
-        self._fd = os.open(self.place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        # Without a wait for whoever may read a named pipe; writing to it waits, in the sink's thread.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        self._fd = os.open(self.place, flags, MODE)
+        os.set_blocking(self._fd, True)
         self._torn = _ends_within_a_line(self.place, os.fstat(self._fd))
 
     def close(self) -> None:

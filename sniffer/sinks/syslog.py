@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 from cryptography import x509
 
 from sniffer.config import parse_server
@@ -70,6 +71,7 @@ class _Head(msgspec.Struct):
     alert: _Alert | None = None
 
 
+log = structlog.get_logger("sniffer.syslog")
 _heads = msgspec.json.Decoder(_Head)
 
 
@@ -147,8 +149,10 @@ class SyslogServer:
 
     def reopen(self) -> None:
         """Connect anew, with the certificates as they are by now; if those are wrong, with the old ones."""
-        with contextlib.suppress(ConfigError):  # the next start says why
+        try:
             self._context = make_context(self._settings)
+        except ConfigError as error:
+            log.error("the old certificates stay in use", sink="syslog", error=error.lines()[0])  # noqa: TRY400
         self._disconnect()
 
     def close(self) -> None:

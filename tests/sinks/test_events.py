@@ -342,6 +342,27 @@ def test_a_pipe_that_does_not_wait_is_waited_for(monkeypatch: pytest.MonkeyPatch
     os.close(reading)
 
 
+def test_a_named_pipe(path: Path) -> None:
+    """Without a reader it is said at once; with one, lines come through; while that is away they fail, and nobody waits."""
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="cannot be opened"):
+        EventFile(str(path))
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = open_sink(path, Rotation(size=1_024))
+    writer.write(b"one\n")
+    assert writer.flush()
+    assert os.read(reading, 100) == b"one\n"
+    os.close(reading)
+    writer.write(b"two\n")
+    assert writer.flush()
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer.write(b"three\n")
+    writer.close()
+    assert os.read(reading, 100) == b"three\n"
+    os.close(reading)
+    assert (writer.written, writer.failed) == (2, 1)
+
+
 def test_standard_output_that_is_closed_is_said_at_once() -> None:
     """Descriptor 1 may be anything by then, so nothing is written to it: status 74."""
     code = (

@@ -423,6 +423,11 @@ def test_our_own_certificate(servers: Callable[..., Server], tmp_path: Path) -> 
     sink.write(line(1))
     until(lambda: server.faults)
     assert server.numbers == []
+    key.chmod(0o666)
+    with capture_logs() as logged:
+        sink.reopen()
+        until(lambda: logged)
+    assert "may be read or written by everybody" in logged[0]["error"]
     authority.sign("client")  # the same files
     sink.reopen()
     sink.write(line(2))
