@@ -16,7 +16,7 @@ Never: anything a packet caused.  The wire does not raise; it is counted (see ``
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -101,6 +101,14 @@ class Problem:
     def __str__(self) -> str:
         advice = f"; {printable(self.remedy, 300)}" if self.remedy else ""
         return f"error: {printable(self.file)}:{self.line}:{self.column}: {self.code} {printable(self.what, 400)}{advice}"
+
+
+class Fault(NamedTuple):
+    """What is wrong with the value of a setting; whoever has the file makes a :class:`Problem` of it."""
+
+    place: tuple[str, str]  # section and key
+    what: str
+    remedy: str
 
 
 class ConfigError(SnifferError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sniffer.config import Config
-    from sniffer.errors import Problem
+    from sniffer.errors import Fault
     from sniffer.sinks.sink import Target
 
 
@@ -32,7 +32,7 @@ class SinkModule(Protocol):
     def make_target(self, config: Config) -> Target | None:
         """Where its lines go; None: the configuration does not ask for it."""
 
-    def faults(self, config: Config) -> Iterator[Problem]:
+    def faults(self, config: Config) -> Iterator[Fault]:
         """What would keep it from working."""
 
 
@@ -92,7 +92,7 @@ class Outlets:
         return out
 
 
-def faults(config: Config) -> Iterator[Problem]:
+def faults(config: Config) -> Iterator[Fault]:
     """What would keep a sink from working."""
     for sink in SINKS.values():
         yield from sink.faults(config)

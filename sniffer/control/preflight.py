@@ -3,7 +3,8 @@
 In: a configuration file.  Out: a line that says what is fine, or ConfigError with every fault of every part.
 Never: a file made, a connection, a port that stays taken; an end at the first fault.
 
-A part is one function of :data:`PARTS`: it raises ConfigError, or yields Problems.
+A part is one function of :data:`PARTS`: it yields what is fine, and faults of settings; it may raise ConfigError for faults of
+other files.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING, Final
 from sniffer.config import load_config, privacy_key
 from sniffer.control import outlets
 from sniffer.control.http import parse_listen
-from sniffer.errors import ConfigError, Problem, printable
+from sniffer.errors import ConfigError, Fault, printable
 from sniffer.paths import rule_folders
+from sniffer.strictyaml import Document, load_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from sniffer.config import Config
+    from sniffer.errors import Problem
 
 
 def check(file: Path | None) -> str:
@@ -35,12 +38,17 @@ def check(file: Path | None) -> str:
         ConfigError: with every fault.
     """
     config = load_config(file)
+    document = load_file(file) if file is not None else Document("(no configuration)", {})
     problems: list[Problem] = []
     told: list[str] = []
     for part in PARTS:
         try:
             for found in part(config):
-                (told if isinstance(found, str) else problems).append(found)  # type: ignore[arg-type]
+                if isinstance(found, Fault):
+                    what = f"{'.'.join(found.place)}: {found.what}"
+                    problems.append(document.problem(found.place, found.place[1], what, found.remedy))
+                else:
+                    told.append(found)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -63,17 +71,17 @@ def _key(config: Config) -> Iterator[str]:
         yield "privacy key"
 
 
-def _sinks(config: Config) -> Iterator[str | Problem]:
-    problems = list(outlets.faults(config))
-    yield from problems
-    if not problems:
+def _sinks(config: Config) -> Iterator[str | Fault]:
+    faults = list(outlets.faults(config))
+    yield from faults
+    if not faults:
         if config.events.file is not None:
             yield f"events to {printable(config.events.file)}"
         if config.syslog.server is not None:
             yield f"syslog to {config.syslog.server} ({config.syslog.protocol})"
 
 
-def _endpoint(config: Config) -> Iterator[str | Problem]:
+def _endpoint(config: Config) -> Iterator[str | Fault]:
     """Whether the address is one of this machine, and the port may be opened; a port in use is that of the daemon."""
     listen = config.http.listen
     host, port = parse_listen(listen)
@@ -87,17 +95,17 @@ def _endpoint(config: Config) -> Iterator[str | Problem]:
     except (OSError, UnicodeError) as error:
         code = error.errno if isinstance(error, OSError) else 0
         if code == errno.EACCES:
-            what, remedy = f"http.listen: port {port} may not be opened", "choose a port above 1023"
+            what, remedy = f"port {port} may not be opened", "choose a port above 1023"
         elif code == errno.EADDRINUSE:
             what = remedy = ""
         else:
-            what = f"http.listen: {listen} cannot be listened on"
-            remedy = "set http.listen to an address of this machine"
+            what = f"{listen} cannot be listened on"
+            remedy = "name an address of this machine"
         if what:
-            yield Problem("http.listen", 1, 1, "listen", what, remedy)
+            yield Fault(("http", "listen"), what, remedy)
             return
     yield f"metrics on {listen}"
 
 
-PARTS: Final[tuple[Callable[[Config], Iterable[str | Problem]], ...]] = (_rules, _key, _sinks, _endpoint)
+PARTS: Final[tuple[Callable[[Config], Iterable[str | Fault]], ...]] = (_rules, _key, _sinks, _endpoint)
 """What is checked, in this order: a new part of the daemon that can be configured wrongly has a function here."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from sniffer.errors import AccessError, OutputError, Problem, printable
+from sniffer.errors import AccessError, Fault, OutputError, printable
 from sniffer.sinks.sink import Outcome
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def make_target(config: Config) -> EventFile | None:
     return EventFile(events.file, Rotation(events.rotate_size, events.rotate_interval, events.keep))
 
 
-def faults(config: Config) -> Iterator[Problem]:
+def faults(config: Config) -> Iterator[Fault]:
     """Why events could not be written, as far as that can be known without making a file."""
     path = config.events.file
     if path is None or path == STDOUT:
@@ -57,18 +57,18 @@ def faults(config: Config) -> Iterator[Problem]:
     folder = Path(path).parent
     what = remedy = ""
     if Path(path).is_dir():
-        what, remedy = "events.file is a folder", "name a file in it"
+        what, remedy = f"{path} is a folder", "name a file in it"
     elif not folder.is_dir():
-        what, remedy = f"events.file: there is no folder {folder}", "make it, or name another"
+        what, remedy = f"there is no folder {folder}", "make it, or name another"
     elif Path(path).exists() and not os.access(path, os.W_OK):
-        what, remedy = "events.file may not be written", "give the service's user the right to write it"
+        what, remedy = f"{path} may not be written", "give the service's user the right to write it"
     elif not os.access(folder, os.W_OK | os.X_OK) and (
         not Path(path).exists() or config.events.rotate_size or config.events.rotate_interval
     ):
-        what = f"events.file: no file may be made in {folder}"
+        what = f"no file may be made in {folder}"
         remedy = "give the service's user the right to write there"
     if what:
-        yield Problem(path, 1, 1, "file", what, remedy)
+        yield Fault(("events", "file"), what, remedy)
 
 
 class Rotation(NamedTuple):

@@ -28,7 +28,7 @@ import structlog
 from cryptography import x509
 
 from sniffer.config import parse_server
-from sniffer.errors import ConfigError, Problem, printable
+from sniffer.errors import ConfigError, Fault, Problem, printable
 from sniffer.sinks.sink import Outcome
 
 if TYPE_CHECKING:
@@ -84,14 +84,15 @@ def make_target(config: Config) -> SyslogServer | None:
     return SyslogServer(config.syslog) if config.syslog.server is not None else None
 
 
-def faults(config: Config) -> Iterator[Problem]:
+def faults(config: Config) -> Iterator[Fault]:
     """What is wrong with the certificates and keys."""
     if config.syslog.server is None:
         return
     try:
         make_context(config.syslog)
     except ConfigError as error:
-        yield from error.problems
+        for one in error.problems:
+            yield Fault(("syslog", one.code), f"{one.file} {one.what}", one.remedy)
 
 
 class SyslogServer:
@@ -304,4 +305,4 @@ def _pair_faults(context: ssl.SSLContext, certificate: Path, key: Path) -> Itera
 
 
 def _problem(file: Path, key: str, what: str, remedy: str) -> Problem:
-    return Problem(str(file), 1, 1, key, f"syslog.{key} {what}", remedy)
+    return Problem(str(file), 1, 1, key, what, remedy)

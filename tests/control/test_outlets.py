@@ -89,7 +89,7 @@ def test_faults_of_all_sinks_at_once(tmp_path: Path) -> None:
             "syslog": {"server": "a.example:6514", "protocol": "tls", "ca_file": str(tmp_path / "ca.pem")},
         }
     )
-    assert [problem.code for problem in faults(wrong)] == ["file", "ca_file"]
+    assert [fault.place for fault in faults(wrong)] == [("events", "file"), ("syslog", "ca_file")]
     assert list(faults(config(tmp_path, 514))) == []
 
 
