@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import select
 import socket
 import ssl
 import stat
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sniffer.config import Config, Syslog
 
 CONNECT_SECONDS: Final = 5.0  # for each address, and for each step of a TLS handshake
+VERDICT_SECONDS: Final = 0.5  # in which a server refuses a certificate, if it does
 SEND_SECONDS: Final = 10.0  # without the server taking a byte
 UNANSWERED_MS: Final = 30_000  # bytes may lie unacknowledged for so long
 FIRST_WAIT: Final = 1.0  # seconds between two connections; doubled each time
@@ -170,6 +172,7 @@ class SyslogServer:
             if self._context is not None:
                 name = self._settings.server_name or self._host
                 sock = self._context.wrap_socket(sock, server_hostname=name)
+                _await_verdict(sock)
             sock.settimeout(SEND_SECONDS)
         except BaseException:
             sock.close()
@@ -211,6 +214,22 @@ class SyslogServer:
             if isinstance(sock, ssl.SSLSocket):
                 sock.unwrap()  # a server cannot tell a connection without this from one that was cut
             sock.shutdown(socket.SHUT_WR)
+
+
+def _await_verdict(sock: socket.socket) -> None:
+    """Wait a moment for what the server says to our certificate, or to there being none.
+
+    In TLS 1.3 a client is done before the server has looked at that (RFC 8446, section 2): without this, the first lines go
+    to a server that is about to refuse them.  A server that accepts sends session tickets at once, or nothing.
+    """
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    if not poll.poll(VERDICT_SECONDS * 1_000):
+        return
+    sock.setblocking(False)
+    with contextlib.suppress(ssl.SSLWantReadError):  # tickets are no data
+        if sock.recv(4_096) == b"":
+            raise ConnectionResetError("the server has closed the connection")
 
 
 def _sent(sock: socket.socket, frames: list[bytes]) -> Iterator[int]:
