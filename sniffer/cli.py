@@ -7,6 +7,7 @@ Never: work of its own; heavy imports before a command needs them.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from sniffer import __version__
-from sniffer.errors import EXIT_FAILURE, EXIT_OK, SnifferError, UsageError
+from sniffer.errors import EXIT_FAILURE, EXIT_OK, OutputError, SnifferError, UsageError
 from sniffer.garbage import seldom_collected
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ config_app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 app.add_typer(config_app, name="config")
 
+OUTPUT_FAULTS = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
+"""What writing to standard output may fail with; other files have their own words for it."""
+
 RulesOption = Annotated[
     list[Path] | None,
     typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones."),
@@ -57,6 +61,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", h
 
 def main() -> NoReturn:
     """Run the command line; turn errors into lines and statuses."""
+    _occupy_closed_streams()
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
@@ -69,8 +74,17 @@ def main() -> NoReturn:
         status = 130
     except BrokenPipeError:
         # The reader of our output has gone; say nothing more to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         status = EXIT_FAILURE
+    except OSError as fault:
+        if fault.errno not in OUTPUT_FAULTS:
+            raise
+        _give_up_output()
+        told = OutputError(
+            f"standard output cannot be written: {fault.strerror}", remedy="make room, or name another file"
+        )
+        print("\n".join(told.lines()), file=sys.stderr)
+        status = told.exit_status
     except KeyboardInterrupt:
         status = 130
     except Exception as error:
@@ -80,6 +94,24 @@ def main() -> NoReturn:
         status = UsageError.exit_status
     gc.freeze()  # the process ends: Python would look through all it holds, for a third of a second
     sys.exit(status if isinstance(status, int) else EXIT_OK)
+
+
+def _occupy_closed_streams() -> None:
+    """Let nothing that is opened later become standard output or error, where the shell has closed these."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        null = os.open(
+            os.devnull, os.O_RDONLY if name == "stdout" else os.O_RDWR
+        )  # results must not seem written
+        if null != number:
+            os.dup2(null, number)
+        setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
+
+
+def _give_up_output() -> None:
+    """Write nothing more to standard output, also at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> RuleSet:

@@ -14,7 +14,7 @@ import select
 import sys
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
 
@@ -104,14 +104,14 @@ class _Stream:
         if stream is None:  # closed before we began
             return
         with contextlib.suppress(OSError, ValueError):
-            if _has_room(stream):
+            if has_room(stream):
                 stream.write(line + "\n")
                 stream.flush()
 
     debug = info = warning = error = critical = exception = msg
 
 
-def _has_room(stream: TextIO) -> bool:
+def has_room(stream: IO[str]) -> bool:
     """Whether a line can be written without a wait: the reader of a pipe may have stopped.  The line is lost then."""
     try:
         number = stream.fileno()

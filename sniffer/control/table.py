@@ -6,6 +6,8 @@ Never: text of the wire (rows hold addresses, our own rule names and numbers onl
 
 from __future__ import annotations
 
+import contextlib
+import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -13,6 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from sniffer.log import has_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,8 +38,6 @@ class HostTable:
         """Show a book on ``stream`` (stdout unless told)."""
         self._book, self._title = book, title
         self._console = Console(file=stream, highlight=False)
-        if not self._console.is_terminal:
-            self._console.width = WIDTH_OF_A_PIPE
         self._live: Live | None = None
         self._known: set[str] = set()
         self._status = ""
@@ -46,7 +48,7 @@ class HostTable:
             self._live = Live(self.render(), console=self._console, refresh_per_second=PER_SECOND)
             self._live.start()
         else:
-            self._console.print(self._title)
+            self._say(self._title)
 
     def refresh(self, status: str) -> None:
         """Show the book as of now, and a line about the sensor below it."""
@@ -57,9 +59,7 @@ class HostTable:
         for row in self._book.top(ROWS):
             if row.ip not in self._known and len(self._known) < ROWS:
                 self._known.add(row.ip)
-                self._console.print(
-                    f"new: {row.ip}  {row.confidence.label}  {some(row.rules)}", soft_wrap=True
-                )
+                self._say(f"new: {row.ip}  {row.confidence.label}  {some(row.rules)}")
 
     def stop(self) -> None:
         """Leave the table as it is and give the terminal back."""
@@ -68,7 +68,18 @@ class HostTable:
             self._live.stop()
             self._live = None
         else:
-            self._console.print(self.render())
+            self._say(self.render())
+
+    def _say(self, what: str | Table) -> None:
+        """Print lines; those that nobody takes are lost, because the daemon's work goes on."""
+        stream, text = self._console.file, io.StringIO()
+        screen = Console(file=text, highlight=False, width=WIDTH_OF_A_PIPE)
+        screen.print(what, soft_wrap=isinstance(what, str))
+        for line in text.getvalue().splitlines(keepends=True):
+            with contextlib.suppress(OSError, ValueError):
+                if has_room(stream):
+                    stream.write(line)
+                    stream.flush()
 
     def render(self) -> Table:
         """The table as of now."""
