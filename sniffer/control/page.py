@@ -214,12 +214,6 @@ def _state(health: Health, totals: Totals, drops: int) -> tuple[str, str]:
             "warn",
             "last reload of rules failed, the rules before it are in use / 规则重载失败，沿用旧规则",
         )
-    failing = [name for name, sink in health.sinks.items() if not sink.up]
-    if failing:
-        return (
-            "warn",
-            f"watching; event lines cannot be written / 正在检测，事件无法写出: {', '.join(failing)}",
-        )
     if drops:
         return "warn", "watching; the kernel dropped packets / 正在检测，内核曾丢包"
     if totals.one_sided_ratio > MANY_BLIND:

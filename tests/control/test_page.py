@@ -14,7 +14,7 @@ import pytest
 from sniffer.control import page
 from sniffer.model import Confidence, Severity
 from sniffer.sinks.hosts import HostBook
-from sniffer.sinks.metrics import Health, SinkHealth, WorkerHealth
+from sniffer.sinks.metrics import Health, WorkerHealth
 from sniffer.totals import InterfaceTotals, Totals
 
 NASTY = """<script>alert("1")</script>&'"""
@@ -145,16 +145,6 @@ def test_speaks_both_languages() -> None:
             {"health": Health(workers={"0": WorkerHealth(up=True)}, reload_success=False)},
             "warn",
             "reload of rules failed",
-        ),
-        (
-            {
-                "health": Health(
-                    workers={"0": WorkerHealth(up=True)},
-                    sinks={"events": SinkHealth(), "syslog": SinkHealth(up=False)},
-                )
-            },
-            "warn",
-            "事件无法写出: syslog",
         ),
         (
             {"totals": Totals(packets=5, interfaces={"e": InterfaceTotals(5, 5, 1, 0)})},

@@ -225,7 +225,7 @@ def test_without_a_server_lines_wait_and_are_bounded(servers: Callable[..., Serv
     assert sink.flush(10)
     sink.close(5)
     assert sink.dropped > 19_000
-    until(lambda: len(messages(bytes(server.streams[0]))) == sink.written)
+    until(lambda: server.streams and len(messages(bytes(server.streams[0]))) == sink.written)
     assert server.numbers == sorted(set(server.numbers))
     events = [json.loads(MESSAGE.fullmatch(one)["text"]) for one in messages(bytes(server.streams[0]))]  # type: ignore[index]
     assert sum(event["gap"]["dropped"] for event in events if "gap" in event) == sink.dropped
