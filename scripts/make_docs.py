@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sniffer.paths import rule_folders, shipped_rules  # noqa: E402 -- from this checkout
+from sniffer.paths import shipped_rules  # noqa: E402 -- from this checkout
 from sniffer.protocols.facts import FACTS, source_of  # noqa: E402
 from sniffer.protocols.families import FAMILIES  # noqa: E402
 from sniffer.ruleset import load_rules  # noqa: E402
@@ -66,14 +66,14 @@ def facts_page() -> Iterator[str]:
 
 def rules_page() -> Iterator[str]:
     """docs/rules-reference.md: what each shipped rule needs, sees and misses."""
-    rules = load_rules(rule_folders(None)).rules
+    home = shipped_rules()
+    rules = load_rules([home]).rules
     yield from ("# Shipped rules", "", WRITTEN, "")
     yield f"{len(rules)} rules. `sniffer rules explain ID` says the same of one, with its examples and lists; `docs/facts.md`"
     yield "explains the facts. Nobody has published a capture for rules of the nursery. Confidence is the most that a hit can claim:"
     yield ""
     for name, says in CONFIDENCES.items():
         yield f"- `{name}`: {says}."
-    home = shipped_rules()
     for file, group in groupby(rules, key=lambda rule: Path(rule.file).relative_to(home)):
         yield from ("", f"## {file}")
         for rule in group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -80,7 +79,6 @@ def test_an_editor_takes_what_loads(match: str, tmp_path: Path) -> None:
 )
 def test_an_editor_marks_what_does_not_load(match: Any) -> None:
     """The schema refuses a count in the wrong place, or with half of its keys."""
-    rule = rulefolder.RULE.format(match=json.dumps(match))
     (shown,) = jsonschema.Draft202012Validator(rules_schema()).iter_errors(
         [
             {
@@ -94,7 +92,6 @@ def test_an_editor_marks_what_does_not_load(match: Any) -> None:
         ]
     )
     assert shown
-    assert "a-rule" in rule
 
 
 @pytest.mark.parametrize(
