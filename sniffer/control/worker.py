@@ -1,6 +1,6 @@
 """The worker process: source, gate, flows, protocols, rules, in one loop.
 
-In: a Job from the parent over a socket.  Out: hits and event lines, and books on the board, many times a second.
+In: a Job from the parent over a socket.  Out: hits, sightings and event lines, and books on the board, many times a second.
 Never: a file but the replayed one, a network connection, a wait for the parent, more privileges than a Job needs.
 
 Blocks of a ring go back to the kernel when the books on the board count them, and hits go out behind the books.  So when
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from sniffer.counts import Sighting
     from sniffer.model import Batch, Detection
 
-LEVELS_EVERY: Final = 1.0  # to count the flows of the table takes milliseconds
+LEVELS_EVERY: Final = 1.0  # to sweep the table takes milliseconds, and to ask an interface a system call
 COMMIT_EVERY: Final = 0.05
 NEWS_EVERY: Final = 0.25
 IDLE: Final = 0.05
@@ -152,6 +152,7 @@ class Worker:
         self._restarts = 0
         self._past = Totals()  # of engines before this one
         self._told_lost: set[str] = set()
+        self._up: dict[str, bool] = {}  # interfaces
         self._next_levels = 0.0
         self._next_commit = 0.0
         self._next_news = 0.0
@@ -292,16 +293,17 @@ class Worker:
         self.outbox.flush()
         if now >= self._next_commit or (self._live and self._live.keeps_many):
             self._next_commit = now + COMMIT_EVERY
-            self.commit(levels=now >= self._next_levels)
+            levels = now >= self._next_levels
+            if levels:
+                self._next_levels = now + LEVELS_EVERY
+                self._tell_lost()
+            self.commit(levels=levels)
             if now >= self._next_news:
                 self._next_news = now + NEWS_EVERY
                 self.outbox.put_news()
         if now >= self._next_selftest:
             self._next_selftest = now + SELFTEST_EVERY
             self._fault = find_fault(self._rules)
-        if now >= self._next_levels:
-            self._next_levels = now + LEVELS_EVERY
-            self._tell_lost()
 
     def _obey(self, record: ToWorker) -> None:
         if isinstance(record, Stop):
@@ -330,7 +332,7 @@ class Worker:
             self.outbox.put(RulesInUse(made.generation, made.fault))
 
     def _tell_lost(self) -> None:
-        for name in getattr(self.source, "lost", ()):
+        for name in self._live.lost if self._live else ():
             if name not in self._told_lost:
                 self._told_lost.add(name)
                 self.outbox.put(Lost(name))
@@ -342,17 +344,20 @@ class Worker:
             self._live.give_back()
 
     def snapshot(self, *, levels: bool = True) -> Snapshot:
-        """The books as of now; ``levels``: the flows of the table are counted for it."""
+        """The books as of now; ``levels``: the table is swept of idle flows and counted, and interfaces are asked for it."""
         totals = continued(self._past, self._engine.totals(sweep=levels))
         for name in self.source.interfaces:
             totals.interfaces.setdefault(name, InterfaceTotals())
         statistics = getattr(self.source, "statistics", None)
         if statistics:
             take_statistics(totals, statistics())
-        up = getattr(self.source, "up", None)
+        if self._live is None:
+            self._up = dict.fromkeys(self.source.interfaces, True)
+        elif levels or not self._up:
+            self._up = dict(self._live.up())
         return Snapshot(
             totals,
-            dict(up()) if up else dict.fromkeys(self.source.interfaces, True),
+            self._up,
             self.outbox.dropped_events,
             self.outbox.dropped_hits,
             self._fault,

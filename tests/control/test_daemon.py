@@ -357,6 +357,7 @@ def test_rules_on_datagrams_and_the_kernel_filter(start: Callable[..., Daemon], 
     assert said == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_storm_of_hang_ups(start: Callable[..., Daemon], miner: Path) -> None:
     """A hundred HUPs in a moment are a few reloads, and the daemon goes on."""
     daemon = start("--replay", miner)

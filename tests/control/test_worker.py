@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,8 +18,10 @@ import pytest
 from control.conftest import OWN_RULE, SUBMIT
 from rulefolder import many_pools
 
+from sniffer import frames
 from sniffer.control import records
 from sniffer.control.board import Board
+from sniffer.control.outbox import Outbox
 from sniffer.control.records import (
     Ended,
     Finished,
@@ -36,6 +39,7 @@ from sniffer.control.records import (
 )
 from sniffer.control.reload import load
 from sniffer.control.supervisor import COMMAND
+from sniffer.control.worker import Link, Worker
 from sniffer.ruleset import load_rules
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from sniffer.control.records import FromWorker, ToWorker
     from sniffer.control.reload import Loaded
     from sniffer.counts import Sighting
+    from sniffer.model import Batch
 
 
 class Parent:
@@ -269,6 +274,41 @@ def test_stop_during_a_slow_replay(parent: Parent, shipped: Loaded, tmp_path: Pa
     heard = parent.rest()
     assert time.monotonic() - began < 1.5
     assert hits(heard) == {("10.0.0.7", "stratum-v1-submit"): 1}
+
+
+class Trickle:
+    """A source with short turns: a new flow every other millisecond; notes how many the books on a board say there are."""
+
+    interfaces = ("trickle",)
+
+    def __init__(self, board: Board, seconds: float) -> None:
+        self.levels: set[int] = set()
+        self._board, self._end = board, time.monotonic() + seconds
+
+    def batches(self) -> Iterator[Batch]:
+        """One SYN after another."""
+        port = 1_024
+        while time.monotonic() < self._end:
+            port += 1
+            yield frames.batch([frames.conversation(((b"\n\0\0\1", port), (b"\n\0\0\2", 80)), [])[0][1]])
+            time.sleep(0.002)
+            books = self._board.read()
+            if books is not None:
+                self.levels.add(books.totals.flows)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_levels_are_of_this_second(shipped: Loaded) -> None:
+    """The table of flows is swept and counted every second, however short the turns of the loop are."""
+    ours, theirs = socket.socketpair()
+    board = Board.make()
+    with ours, theirs, contextlib.closing(board):
+        worker = Worker(Job(shipped.dump), Link(theirs), Outbox(theirs), Trickle(board, 4.5), board)
+        worker.run()
+        levels = worker.source.levels  # type: ignore[attr-defined]
+    assert len(levels) >= 4
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
