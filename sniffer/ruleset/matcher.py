@@ -10,7 +10,8 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sniffer.model import Match
+import msgspec
+
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
 from sniffer.ruleset.conditions import NAMED_BY, Payload
 from sniffer.ruleset.domains import normalise
@@ -19,7 +20,7 @@ from sniffer.ruleset.suppression import Suppressions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sniffer.model import Endpoint, Pattern, Value
+    from sniffer.model import Endpoint, Match, Pattern, Value
     from sniffer.ruleset.conditions import Clause
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
@@ -34,7 +35,7 @@ def ask(rule: Rule, facts: Mapping[str, Value]) -> Match:
     """A rule's answer to one message; where the rule counts, that is among the reasons."""
     found = rule.condition.match(facts)
     if found and rule.count is not None:
-        return Match(True, (*found.reasons, rule.count.reason), found.endpoint)
+        return msgspec.structs.replace(found, reasons=(*found.reasons, rule.count.reason))
     return found
 
 
