@@ -113,8 +113,8 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
     arguments = parser.parse_args()
-    stale = 0
-    for name, text in files().items():
+    stale, texts = 0, files()
+    for name, text in texts.items():
         path = ROOT / name
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
@@ -122,7 +122,7 @@ def main() -> int:
         if not arguments.check:
             path.write_text(text, encoding="utf-8")
         print(f"{name}: {'not up to date' if arguments.check else 'written'}")
-    print(f"{len(files())} files, {stale} {'stale' if arguments.check else 'written'}")
+    print(f"{len(texts)} files, {stale} {'stale' if arguments.check else 'written'}")
     return 1 if arguments.check and stale else 0
 
 
