@@ -219,7 +219,7 @@ def _offers(totals: Totals, now: float | None) -> Iterator[Offer]:
         yield Offer(
             name,
             books.packets,
-            books.drops + books.lost,
+            books.missed,
             silence,
             books.filtered,
             books.merged,

@@ -86,7 +86,7 @@ def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> Rule
     from sniffer.paths import rule_folders
     from sniffer.ruleset import load_rules
 
-    tenants = [tenant.name for tenant in config.tenants] if config else []
+    tenants = config.tenant_names if config else []
     return load_rules(rule_folders(rules, config.rules.directories if config else None), tenants or None)
 
 
@@ -414,8 +414,7 @@ def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] 
     from sniffer.paths import rule_folders
 
     config = load_config(file)
-    tenants = [tenant.name for tenant in config.tenants]
-    ruleset = load_checked(rule_folders(None, config.rules.directories), tenants)
+    ruleset = load_checked(rule_folders(None, config.rules.directories), config.tenant_names)
     print(f"configuration and {len(ruleset.rules)} rules: no fault")
     return EXIT_OK
 

@@ -254,6 +254,11 @@ class Events(Section):
         default=None, description="file with the key of those hashes; unset: a new key at each start"
     )
 
+    @property
+    def repeat_nanoseconds(self) -> int:
+        """:attr:`repeat_interval` as the pipeline counts time."""
+        return int(self.repeat_interval * 1_000_000_000)
+
 
 class Http(Section):
     """The metrics endpoint."""
@@ -298,9 +303,16 @@ class Config(Section):
         """What of this concerns the engine; ``paranoid``: each answer of the rules is found twice, and compared."""
         from sniffer.engine import EngineSettings  # noqa: PLC0415  # brings the compiler along
 
-        interval = int(self.events.repeat_interval * 1_000_000_000)
-        one_sided = self.sensor.one_sided
-        return EngineSettings(one_sided=one_sided, repeat_interval=interval, paranoid=paranoid)
+        return EngineSettings(
+            one_sided=self.sensor.one_sided,
+            repeat_interval=self.events.repeat_nanoseconds,
+            paranoid=paranoid,
+        )
+
+    @property
+    def tenant_names(self) -> list[str]:
+        """Tenants that rules may name."""
+        return [tenant.name for tenant in self.tenants]
 
     @field_validator("tenants")
     @classmethod

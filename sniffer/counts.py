@@ -10,7 +10,7 @@ counts; ``scan`` counts in the engine itself.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,13 +18,14 @@ from sniffer.model import Confidence
 from sniffer.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
 MAX_FLOWS: Final = (
     65_536  # what has been told of (flow, rule), remembered to tell a first line from a reminder
 )
 
 T = TypeVar("T")
+K = TypeVar("K", bound="Hashable")
 
 
 class Sighting(msgspec.Struct, array_like=True):
@@ -67,6 +68,15 @@ class Reported(msgspec.Struct):
         return True
 
 
+def recall(known: OrderedDict[K, Reported], key: K, most: int) -> Reported:
+    """What has been told under a key, which is the latest now; beyond ``most`` keys the oldest is forgotten."""
+    reported = known.pop(key) if key in known else Reported()
+    known[key] = reported
+    if len(known) > most:
+        known.popitem(last=False)
+    return reported
+
+
 class HostHit(NamedTuple, Generic[T]):
     """A sighting that is a hit."""
 
@@ -84,23 +94,20 @@ class HostCounts(Generic[T]):
         *,
         repeat_interval: int,
         network_of: Callable[[bytes], bytes] = lambda host: host,
-        windows: Windows[tuple[Sighting, T]] | None = None,
     ) -> None:
         """Begin with nothing counted.
 
         Args:
             repeat_interval: nanoseconds between two lines about the same flow and rule.
             network_of: what an address is counted by.
-            windows: with bounds of their own.
         """
-        self.windows: Windows[tuple[Sighting, T]] = Windows() if windows is None else windows
+        self.windows: Windows[tuple[Sighting, T]] = Windows()
         self._repeat_interval, self._network_of = repeat_interval, network_of
         self._reported: OrderedDict[tuple[int, str], Reported] = OrderedDict()
         self._lap = 0
 
-    def add(self, sighting: Sighting, item: T) -> list[HostHit[T]]:
+    def add(self, one: Sighting, item: T) -> list[HostHit[T]]:
         """Take a sighting; return what is a hit by now and was not before."""
-        one = sighting
         if one.lap != self._lap:  # the same packets once more: nothing of before belongs to them
             self._lap = one.lap
             self.windows.clear()
@@ -109,10 +116,6 @@ class HostCounts(Generic[T]):
         return [self._told(*hit) for hit in hits]
 
     def _told(self, one: Sighting, item: T) -> HostHit[T]:
-        flow: Any = (one.flow, one.rule)
-        reported = self._reported.pop(flow, None) or Reported()
-        self._reported[flow] = reported
-        if len(self._reported) > MAX_FLOWS:
-            self._reported.popitem(last=False)
+        reported = recall(self._reported, (one.flow, one.rule), MAX_FLOWS)
         is_due = reported.note(Confidence(one.confidence), one.time, self._repeat_interval)
         return HostHit(one, item, reported.count, is_due)

@@ -253,9 +253,8 @@ class Engine:
 
     def _follow(self, flow: Flow, opener: int) -> Followed:
         """Begin to read a flow."""
-        ports = (flow.ends[0][1], flow.ends[1][1])
-        openings = self._openings.begin(flow, opener)
-        return Followed(Conversation(self.oddities, ports), openings, self._server_of(flow))
+        openings = self._openings.begin(flow.ports, opener)
+        return Followed(Conversation(self.oddities, flow.ports), openings, self._server_of(flow))
 
     def _server_of(self, flow: Flow) -> Server | None:
         """The end of a flow that is known by its address."""
@@ -331,8 +330,7 @@ class Engine:
         elif verdict is Verdict.AGAIN or (verdict is Verdict.NO and stage == rows.REQUESTS):
             # The gate looks at every message of such a flow and passes the next one that matters.
             stage = rows.REQUESTS
-            ports = (flow.ends[0][1], flow.ends[1][1])
-            followed.conversation = Conversation(self.oddities, ports, again=followed.conversation)
+            followed.conversation = Conversation(self.oddities, flow.ports, again=followed.conversation)
             self.flows.restart(flow)
         elif verdict is Verdict.NO:
             stage = rows.JUDGED
@@ -479,11 +477,13 @@ class Engine:
         source = (packet.source, packet.source_port)
         destination = (packet.destination, packet.destination_port)
         client, server = (source, destination) if facts.sender is Role.CLIENT else (destination, source)
-        place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
         matches = self._match(facts, client, server, "udp")
-        is_opening = facts.protocol == payload.FAMILY
+        if told or not matches:
+            return told
         counted = False
-        for rule, match in () if told else matches:
+        place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
+        has_server, is_opening = not is_dns(facts), facts.protocol == payload.FAMILY
+        for rule, match in matches:
             detection = Detection(
                 rule=rule,
                 facts=facts,
@@ -493,8 +493,8 @@ class Engine:
                 # Whoever forges a datagram needs no answer, so that one alone confirms nothing.
                 confidence=min(rule.confidence, Confidence.PROBABLE) if is_opening else rule.confidence,
                 host=client[0],
-                server=None if is_dns(facts) else server[0],
-                server_port=0 if is_dns(facts) else server[1],
+                server=server[0] if has_server else None,
+                server_port=server[1] if has_server else 0,
                 seen="client" if facts.sender is Role.CLIENT else "server",
             )
             # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
@@ -504,7 +504,7 @@ class Engine:
             for hit in hits:
                 if self._reporter.report_datagram(belongs, hit):
                     counted = True
-        return told or counted
+        return counted
 
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────
 

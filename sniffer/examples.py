@@ -70,8 +70,8 @@ def _named(example: Example, time: int) -> Iterator[Facts]:
 def openings_of(example: Example, patterns: Sequence[Pattern]) -> Iterator[Facts]:
     """How the bytes of an example open: as a flow that the client opened, and as one datagram of each side."""
     ports = (int(CLIENT["client.port"]), int(SERVER["server.port"]))
-    openings = payload.Openings([one for one in patterns if one.transport != "udp"], ports, opener=0)
-    datagrams = [one for one in patterns if one.transport != "tcp"]
+    openings = payload.Openings([one for one in patterns if one.is_over("tcp")], ports, opener=0)
+    datagrams = [one for one in patterns if one.is_over("udp")]
     for side, data in ((0, example.client_bytes()), (1, example.server_bytes())):
         if data:
             yield from openings.read(Data(side, data, 0, len(data)))

@@ -103,6 +103,10 @@ class Data(msgspec.Struct, frozen=True):
     time: int  # when the last of these bytes was seen, nanoseconds
     end: int  # sequence number just behind the last byte, -1 for datagrams
 
+    def end_before(self, behind: int) -> int:
+        """Sequence number ``behind`` bytes before the end, -1 for datagrams."""
+        return self.end if self.end < 0 else (self.end - behind) & 0xFFFFFFFF
+
 
 class Gap(msgspec.Struct, frozen=True):
     """``size`` bytes of one direction that the sensor did not get (0: unknown number)."""
@@ -143,6 +147,10 @@ class Pattern(NamedTuple):
     data: bytes
     side: str  # who sends them: client | server | any
     transport: str  # tcp | udp | any
+
+    def is_over(self, transport: str) -> bool:
+        """Whether it is looked for in flows of TCP ("tcp"), or in datagrams ("udp")."""
+        return self.transport in (transport, "any")
 
 
 # ── Facts: made by protocols/, read by ruleset/ ──────────────────────────────────────────────────────────

@@ -44,12 +44,12 @@ class OpeningReader:
     def set_patterns(self, patterns: Iterable[Pattern]) -> None:
         """Look for other bytes, in flows that are met from now on."""
         wanted = list(patterns)
-        self._tcp = [one for one in wanted if one.transport != "udp"]
-        self._udp = [one for one in wanted if one.transport != "tcp"]
+        self._tcp = [one for one in wanted if one.is_over("tcp")]
+        self._udp = [one for one in wanted if one.is_over("udp")]
 
-    def begin(self, flow: Flow, opener: int) -> Openings | None:
+    def begin(self, ports: tuple[int, int], opener: int) -> Openings | None:
         """What is to be read of a flow; None if no rule asks.  ``opener``: the side that opened it, -1: not known."""
-        return Openings(self._tcp, (flow.ends[0][1], flow.ends[1][1]), opener) if self._tcp else None
+        return Openings(self._tcp, ports, opener) if self._tcp else None
 
     def read(self, flow: Flow, openings: Openings, chunk: Chunk, now: int) -> None:
         """Read what has come of a flow.  Where the start of a side is known, only what lies there is an opening."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from sniffer.counts import HostCounts, Reported, Sighting
+from sniffer.counts import HostCounts, Reported, Sighting, recall
 from sniffer.model import Confidence
 from sniffer.windows import Windows
 
@@ -188,12 +188,7 @@ class Reporter:
         if counts_host:
             self._sight(detection, number_of(flow))
             return True
-        key = (*flow, detection.rule.id)
-        reported = self._datagrams.pop(key, None) or Reported()
-        self._datagrams[key] = reported
-        if len(self._datagrams) > MAX_DATAGRAM_FLOWS:
-            self._datagrams.popitem(last=False)
-        self._report(reported, detection)
+        self._report(recall(self._datagrams, (*flow, detection.rule.id), MAX_DATAGRAM_FLOWS), detection)
         return True
 
     def _let_go(self, reports: Reports, one: Waiting) -> None:

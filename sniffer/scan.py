@@ -21,6 +21,7 @@ from sniffer.errors import EXIT_HITS, EXIT_OK, InputError
 from sniffer.gate import gate
 from sniffer.gate.compiler import watched
 from sniffer.model import Confidence, Severity
+from sniffer.prepared import Prepared, prepare
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.networks import HostNames
@@ -145,16 +146,24 @@ class Scanner:
     """Runs files through engines and keeps the result."""
 
     def __init__(
-        self, ruleset: RuleSet, settings: ScanSettings, write: Callable[[bytes], None] | None = None
+        self,
+        rules: RuleSet | Prepared,
+        settings: ScanSettings,
+        write: Callable[[bytes], None] | None = None,
     ) -> None:
-        """Scan with a rule set; ``write`` gets each event line at once, else they are kept in the result."""
+        """Begin with nothing found.
+
+        Args:
+            rules: the rules; prepared ones are shared by the engines of all files.
+            settings: what one scan needs to know.
+            write: gets each event line at once; None: they are kept in the result.
+        """
         self.result = Result()
-        self._ruleset = ruleset
+        self._rules = rules
         self._settings = settings
         self._write = write or self.result.events.append
         self._file = ""
         self._tenant_of = HostNames(tenants=settings.tenants).tenant
-        self._differing: set[str] = set()
         self._engine: Engine | None = None
         self._interfaces: list[str] = []
 
@@ -168,7 +177,7 @@ class Scanner:
             self.finish()
             self._interfaces = []
             self._engine = Engine(
-                self._ruleset,
+                self._rules,
                 interfaces=self._interfaces,
                 settings=self._settings.engine,
                 hit=self._hit,
@@ -197,8 +206,7 @@ class Scanner:
         if self._engine is not None:
             self._engine.finish()
             self.result.totals = continued(self.result.totals, self._engine.totals())
-            self._differing.update(self._engine.differing)
-            self.result.differing = sorted(self._differing)
+            self.result.differing = sorted({*self.result.differing, *self._engine.differing})
             self._engine = None
 
     def _hit(self, detection: Detection) -> None:
@@ -245,7 +253,7 @@ def scan_files(
     """Scan files in order and return what came of all of them; kernels are there already (:func:`warm_up`)."""
     if settings.jobs > 1 and len(paths) > 1 and not settings.continuous:
         return _scan_in_processes(paths, ruleset, settings, write, progress)
-    scanner = Scanner(ruleset, settings, write)
+    scanner = Scanner(prepare(ruleset), settings, write)
     for path in paths:
         scanner.scan(path, lambda done, size, path=path: progress(path, done, size))  # type: ignore[misc]
     scanner.finish()
@@ -256,11 +264,11 @@ _process: dict[str, Any] = {}
 
 
 def _begin_process(dump: bytes, settings: ScanSettings) -> None:
-    _process["ruleset"], _process["settings"] = restore(dump), settings
+    _process["rules"], _process["settings"] = prepare(restore(dump)), settings
 
 
 def _scan_one(path: str) -> Result:
-    scanner = Scanner(_process["ruleset"], _process["settings"])
+    scanner = Scanner(_process["rules"], _process["settings"])
     scanner.scan(path)
     scanner.finish()
     return scanner.result
@@ -289,7 +297,6 @@ def stats(result: Result) -> dict[str, Any]:
     return make_stats(
         result.totals,
         sensor="",
-        drops=0,
         hosts=len(result.hosts),
         files=result.files,
         hits_by_rule=by_rule(result),

@@ -38,7 +38,12 @@ class InterfaceTotals(msgspec.Struct):
     @property
     def offered(self) -> int:
         """Packets that the interface had for us: what was read and what was lost.  A loss is a share of these."""
-        return self.packets + self.drops + self.lost
+        return self.packets + self.missed
+
+    @property
+    def missed(self) -> int:
+        """Packets that could not be read: dropped by the kernel, or lost with a worker."""
+        return self.drops + self.lost
 
 
 class Totals(msgspec.Struct):

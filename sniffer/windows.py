@@ -160,15 +160,10 @@ class Windows(Generic[T]):
         self._max_windows, self._max_times, self._max_held = windows, times, held
         self._windows: OrderedDict[Hashable, Window] = OrderedDict()
         self._held: deque[Seen] = deque()
-        self._times = 0
+        self.times = 0  # messages in all windows
 
     def __len__(self) -> int:
         return len(self._windows)
-
-    @property
-    def times(self) -> int:
-        """Messages in all windows."""
-        return self._times
 
     def add(self, key: Hashable, at_least: int, within: int, time: int, item: T) -> list[T]:
         """Take a message; return what is a hit by now and was not before, in order of time.
@@ -190,12 +185,12 @@ class Windows(Generic[T]):
         before = len(window.times)
         one = Seen(time, item)
         hits: list[T] = window.add(one)
-        self._times += len(window.times) - before
+        self.times += len(window.times) - before
         self.hits += len(hits)
         if one.missing:
             self._hold(one, time)
         while len(self._windows) > self._max_windows or (
-            self._times > self._max_times and len(self._windows) > 1
+            self.times > self._max_times and len(self._windows) > 1
         ):
             self._drop()
             self.evicted += 1
@@ -205,7 +200,7 @@ class Windows(Generic[T]):
         """Forget everything but the counts."""
         self._windows.clear()
         self._held.clear()
-        self._times = 0
+        self.times = 0
 
     def _hold(self, one: Seen, time: int) -> None:
         self._held.append(one)
@@ -224,4 +219,4 @@ class Windows(Generic[T]):
 
     def _drop(self) -> None:
         _, window = self._windows.popitem(last=False)
-        self._times -= len(window.times)
+        self.times -= len(window.times)

@@ -146,22 +146,11 @@ class Ring:
         self._kept = 0  # blocks before it that have been read and are still ours
         self._read = 0  # number of the last block that was read to its end
         self._told, self._poison = Position(), 0  # of a dead reader, see resume
-        self.lost = 0  # frames in the hand of a dead reader
         self._at = self._end = 0  # frames of the open block that were taken, and all
         self.opened = 0.0  # monotonic time at which the open block was
         self._largest = 0
         self._first_received = received(name) if settings.drop else 0
         self.watch()
-
-    @property
-    def outgoing(self) -> int:
-        """Packets left out because this machine sent them."""
-        return int(self._state[OUTGOING])
-
-    @property
-    def broken(self) -> int:
-        """Packets whose place in the ring cannot be."""
-        return int(self._state[BROKEN])
 
     @property
     def ready(self) -> bool:
@@ -186,9 +175,12 @@ class Ring:
         """Whether an eighth of the ring has been read and not been given back."""
         return self._kept >= max(1, self.settings.blocks // 8)
 
+    def _begin_of(self, block: int) -> int:
+        return self._start + block * self.settings.block_bytes
+
     def _status_of(self, block: int) -> int:
         """Index of the status word of a block."""
-        return (self._start + block * self.settings.block_bytes) // 4 + STATUS_WORD
+        return self._begin_of(block) // 4 + STATUS_WORD
 
     def _is_filled(self, block: int) -> bool:
         return bool(int(self._words[self._status_of(block)]) & STATUS_USER)
@@ -203,7 +195,7 @@ class Ring:
         while self._at == self._end and self.ready:
             walk_block(
                 self._words,
-                self._start + self._block * self.settings.block_bytes,
+                self._begin_of(self._block),
                 self.settings.block_bytes,
                 self.rows,
                 self.number,
@@ -241,7 +233,7 @@ class Ring:
     # ── from one reader to the next ──────────────────────────────────────────────────────────────────────
 
     def _number_of(self, block: int) -> int:
-        at = (self._start + block * self.settings.block_bytes) // 4 + BLOCK_NUMBER
+        at = self._begin_of(block) // 4 + BLOCK_NUMBER
         return int(self._words[at]) | int(self._words[at + 1]) << 32
 
     @property
@@ -282,7 +274,7 @@ class Ring:
         if number == self._told.read + 1:
             self._at = min(self._told.taken, self._end)
         if number == self._poison:
-            self.lost += self._end - self._at
+            self._statistics.lost += self._end - self._at
             self._at = self._end
 
     def watch(self) -> None:
@@ -300,7 +292,6 @@ class Ring:
             told.received = max(told.received, received(self.name) - self._first_received)
         with contextlib.suppress(OSError):
             told.read(self.sock)
-        told.lost = self.lost
         told.stamped, told.unsummed, told.merged = self._state[[STAMPED, UNSUMMED, MERGED]].tolist()
         return told
 
@@ -324,7 +315,7 @@ def merge_frames(one, other, out):  # type: ignore[no-untyped-def]
 
 @one_at_a_time()
 def warm_up() -> None:
-    """Compile (or load from disk) the walk."""
+    """Compile (or load from disk) the walk and the merge."""
     words = np.zeros(64, dtype=np.uint32)
     rows = np.zeros(2, dtype=FRAME)
     walk_block(words, 0, 256, rows, 0, 1, 0, np.zeros(WORDS, dtype=np.int64))

@@ -40,7 +40,7 @@ class Listener(Protocol):
         """Every worker has begun to read; called once."""
 
     def news(self, news: News) -> None:
-        """Hits and event lines of some worker."""
+        """Hits, sightings and event lines of some worker."""
 
     def ended(self, end: Ended) -> None:
         """The source has come to its end; the worker stays."""
@@ -79,7 +79,7 @@ class Member:
         self._crew.catch_up(self)
 
     def news(self, news: News) -> None:
-        """Hits and event lines."""
+        """Hits, sightings and event lines."""
         self._crew.listener.news(news)
 
     def snapshot(self, snapshot: Snapshot) -> None:

@@ -99,7 +99,7 @@ class Daemon:
             hold_seconds=hosts.hold_seconds,
         )
         self.counts: HostCounts[None] = HostCounts(
-            repeat_interval=int(config.events.repeat_interval * 1_000_000_000),
+            repeat_interval=config.events.repeat_nanoseconds,
             network_of=self.book.network_of,
         )
         self.health = Health(interfaces=dict.fromkeys(options.interfaces, False))
@@ -258,7 +258,7 @@ class Daemon:
         if options.replay is not None:
             replay = ReplayJob(options.replay, options.speed, options.loop, linger=not options.exit_at_end)
         job = Job(
-            rules=self._loaded.dump,
+            rules=self.crew.rules.dump,
             interfaces=options.interfaces,
             sockets=tuple(sock.fileno() for sock in sockets),
             rings=tuple(ring for _, ring in opened),
@@ -273,7 +273,7 @@ class Daemon:
                 for tenant in config.tenants
             ),
             one_sided=config.sensor.one_sided,
-            repeat_interval=int(config.events.repeat_interval * 1_000_000_000),
+            repeat_interval=config.events.repeat_nanoseconds,
             cpu=cpu_of(number) if workers > 1 else None,
             shares=workers > 1,
             paranoid=options.paranoid,
@@ -288,7 +288,7 @@ class Daemon:
         logger().info("watching", source=source, workers=len(self.crew.members))
 
     def news(self, news: News) -> None:
-        """Count hits, write lines."""
+        """Count hits and sightings, write lines."""
         now = time.monotonic()
         for hit in news.hits:
             severity, confidence = Severity(hit.severity), Confidence(hit.confidence)
@@ -363,7 +363,7 @@ class Daemon:
         self.book.declare(
             (row.id, Severity(row.severity), Confidence(row.confidence)) for row in loaded.rules
         )
-        for tenant in sorted(set(loaded.tenants) - {tenant.name for tenant in self.config.tenants}):
+        for tenant in sorted(set(loaded.tenants) - set(self.config.tenant_names)):
             logger().warning("a rule has a threshold for a tenant that is not configured", tenant=tenant)
 
     async def _reload(self) -> tuple[bool, str]:
@@ -386,7 +386,7 @@ class Daemon:
     async def _load_again(self) -> tuple[str, ...]:
         """Load the rules and have every worker take them; return what speaks against them."""
         try:
-            found = await load_in_child(self._directories, tenant_names(self.config))
+            found = await load_in_child(self._directories, self.config.tenant_names)
         except OSError as error:  # no process, no memory
             return (f"error: rules: cannot be loaded now: {printable(error.strerror)}",)
         if isinstance(found, Refused):
@@ -458,8 +458,7 @@ class Daemon:
         if self.writer is None:
             return
         totals = self.totals
-        drops = sum(books.drops + books.lost for books in totals.interfaces.values())
-        stats = make_stats(totals, sensor=self.config.sensor.name, drops=drops, hosts=len(self.book))
+        stats = make_stats(totals, sensor=self.config.sensor.name, hosts=len(self.book))
         self.writer.write(encode(stats))
 
 
@@ -467,11 +466,6 @@ def cpu_of(number: int) -> int:
     """The processor of a worker: from the last one that this process may use downwards (the first ones serve the cards)."""
     allowed = sorted(os.sched_getaffinity(0), reverse=True)
     return allowed[number % len(allowed)]
-
-
-def tenant_names(config: Config) -> list[str]:
-    """Tenants that rules may name."""
-    return [tenant.name for tenant in config.tenants]
 
 
 def run_daemon(config: Config, options: Options) -> int:
@@ -485,7 +479,7 @@ def run_daemon(config: Config, options: Options) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure(config.log.format, config.log.level)
     directories = rule_folders(options.rules, config.rules.directories)
-    loaded = load(directories, tenant_names(config))
+    loaded = load(directories, config.tenant_names)
     return asyncio.run(_run(config, options, loaded, directories))
 
 

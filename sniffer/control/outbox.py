@@ -1,6 +1,6 @@
 """A worker's news on their way to the parent: merged while they wait, bounded always.
 
-In: detections, lines, records.  Out: frames written to a non-blocking socket.
+In: detections, sightings, lines, records.  Out: frames written to a non-blocking socket.
 Never: a wait for the parent; a capture does not stop because a pipe is full.
 
 While the parent does not read, hits of the same (host, rule, confidence) add up in one row, so that none is lost;
@@ -30,7 +30,7 @@ MAX_SIGHTINGS: Final = 10_000
 
 
 class Outbox:
-    """Hits and lines that the parent has not got yet."""
+    """Hits, sightings and lines that the parent has not got yet."""
 
     def __init__(
         self,

@@ -102,7 +102,7 @@ def describe(ruleset: RuleSet) -> Loaded:
         rows,
         len(ruleset.endpoints),
         tenants=tuple(sorted(tenants)),
-        wants_datagrams=any(pattern.transport != "tcp" for pattern in ruleset.patterns),
+        wants_datagrams=any(pattern.is_over("udp") for pattern in ruleset.patterns),
         suppressions=suppressions,
     )
 

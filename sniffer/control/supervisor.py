@@ -62,7 +62,7 @@ class Listener(Protocol):
         """A worker has begun to read."""
 
     def news(self, news: News) -> None:
-        """Hits and event lines."""
+        """Hits, sightings and event lines."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Books, as they stand on the board."""

@@ -1,6 +1,6 @@
 """The worker process: source, gate, flows, protocols, rules, in one loop.
 
-In: a Job from the parent over a socket.  Out: hits and event lines, and books on the board, many times a second.
+In: a Job from the parent over a socket.  Out: hits, sightings and event lines, and books on the board, many times a second.
 Never: a file but the replayed one, a network connection, a wait for the parent, more privileges than a Job needs.
 
 Blocks of a ring go back to the kernel when the books on the board count them, and hits go out behind the books.  So when

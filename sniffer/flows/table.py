@@ -81,6 +81,11 @@ class Flow:
         self.state: Any = None
 
     @property
+    def ports(self) -> tuple[int, int]:
+        """Ports of both ends."""
+        return self.ends[0][1], self.ends[1][1]
+
+    @property
     def has_hole(self) -> bool:
         """Whether bytes of a side wait for others."""
         return any(stream.opened >= 0 for stream in self.streams)

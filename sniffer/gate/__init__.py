@@ -13,6 +13,8 @@ Never: a Python object for a frame that does not pass; an exception for a frame'
     servers.py       servers that are known by their address
     openings.py      what a payload opens like; http_heads.py, what an HTTP head gives away
     names.py         listed names in DNS and TLS, by hash
+    patterns.py      bytes that rules look for where a side or a datagram begins
+    repeats.py       segments that come twice, the sign of double mirroring
     quic.py          the hello inside QUIC Initials, opened by ciphers.py
     hashing.py       keyed hashes of flows and names
     reasons.py       why a frame passes or not: a closed list

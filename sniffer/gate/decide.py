@@ -455,7 +455,7 @@ def join(data, row, now, area, state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyped-def]
+def read_frame(data, frame, row, hashes, state):  # type: ignore[no-untyped-def]
     """Fill ``row`` with what the headers say; ``row.reason`` is DECODED or why they could not be read."""
     at = np.int64(frame.offset)
     captured = np.int64(frame.captured)
@@ -472,7 +472,7 @@ def read_frame(data, frame, row, hashes, flows, state):  # type: ignore[no-untyp
     if reason == reasons.DECODED:
         if row.protocol == TCP:
             row.hash, row.side = flow_hash(data, row, state.keys[0], state.keys[1])
-            expect(hashes, flows, row.hash)
+            expect(hashes, row.hash)
         elif row.payload_length >= quic.SMALLEST and data[row.payload] >= quic.LONG_HEADER:
             quic.expect_hello(data, row, state.quic, state.keys[2])
 
@@ -498,12 +498,12 @@ def expect_frame(data, frame):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def read_stride(data, frames, first, half, hashes, flows, state):  # type: ignore[no-untyped-def]
+def read_stride(data, frames, first, half, hashes, state):  # type: ignore[no-untyped-def]
     """Read the headers of a stride into one half of the rows in scratch; ask for the frames of the next stride."""
     for i in range(first, min(first + STRIDE, len(frames))):
         if i + STRIDE < len(frames):
             expect_frame(data, frames[i + STRIDE])
-        read_frame(data, frames[i], state.read[half + i - first], hashes, flows, state)
+        read_frame(data, frames[i], state.read[half + i - first], hashes, state)
 
 
 @inlined
@@ -544,7 +544,7 @@ def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, list
         expect_frame(data, frames[i])
     half = 0  # of the rows in scratch: those of the stride that is judged; the next one has the other
     for first in range(begin - STRIDE, len(frames), STRIDE):
-        read_stride(data, frames, first + STRIDE, STRIDE - half, hashes, flows, state)
+        read_stride(data, frames, first + STRIDE, STRIDE - half, hashes, state)
         for i in range(max(first, begin), min(first + STRIDE, len(frames))):
             now = tell_time(state.clock, frames[i].time)
             row = state.read[half + i - first]

@@ -113,7 +113,7 @@ def bucket_of(hashes, h):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def expect(hashes, flows, h):  # type: ignore[no-untyped-def]
+def expect(hashes, h):  # type: ignore[no-untyped-def]
     """Ask for the hashes of a flow's bucket: it will be looked up in a moment."""
     prefetch(hashes, bucket_of(hashes, h))
 

@@ -85,7 +85,7 @@ class Gate:
         """
         wanted = list(listed)
         for transport in ("tcp", "udp"):
-            mine = ((one.at, one.data) for one in wanted if one.transport in (transport, "any"))
+            mine = ((one.at, one.data) for one in wanted if one.is_over(transport))
             patterns.lay_out(self._state[0][f"{transport}_patterns"], mine)
 
     def know_server(self, address: bytes, until: int = servers.FOR_EVER) -> None:

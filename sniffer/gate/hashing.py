@@ -14,7 +14,7 @@ import numpy as np
 from sniffer.gate.compiled import inlined
 
 MASK = 0xFFFFFFFFFFFFFFFF
-NAME_MULTIPLIER = 0x9E3779B97F4A7C15
+MULTIPLIER = 0x9E3779B97F4A7C15
 
 
 @inlined
@@ -73,7 +73,7 @@ def sip_end(v0, v1, v2, v3):  # type: ignore[no-untyped-def]
 @inlined
 def name_step(h, byte):  # type: ignore[no-untyped-def]
     """Take in one byte of a name, which is read from its end to its start."""
-    return (h ^ np.uint64(byte)) * np.uint64(NAME_MULTIPLIER)
+    return (h ^ np.uint64(byte)) * np.uint64(MULTIPLIER)
 
 
 @inlined

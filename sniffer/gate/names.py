@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sniffer.gate.compiled import inlined, kernel
-from sniffer.gate.hashing import MASK, NAME_MULTIPLIER, name_end, name_step
+from sniffer.gate.hashing import MASK, MULTIPLIER, name_end, name_step
 from sniffer.gate.integers import u16
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def hash_name(name: bytes, seed: int) -> int:
     """Hash a whole name; the plain twin of what the kernels do step by step."""
     h = seed
     for byte in reversed(name.lower()):
-        h = ((h ^ byte) * NAME_MULTIPLIER) & MASK
+        h = ((h ^ byte) * MULTIPLIER) & MASK
     return finish_name(h)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sniffer.gate.compiled import kernel
-from sniffer.gate.hashing import MASK
+from sniffer.gate.hashing import MASK, MULTIPLIER
 from sniffer.gate.integers import u24
 from sniffer.model import MAX_PATTERNS, OPENING, TcpFlag
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 HASHED: Final = 3  # bytes; no pattern is shorter
 SLOT_BITS: Final = 9
-MULTIPLIER: Final = 0x9E3779B97F4A7C15
 SYN: Final = int(TcpFlag.SYN)
 
 TABLE: Final = np.dtype(

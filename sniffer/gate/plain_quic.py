@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from sniffer.gate.hashing import MASK, NAME_MULTIPLIER
+from sniffer.gate.hashing import MASK, MULTIPLIER
 from sniffer.gate.names import finish_name
 from sniffer.gate.plain_links import u32
 from sniffer.gate.quic import (
@@ -164,7 +164,7 @@ class PlainQuic:
         """Keyed hash of a connection id."""
         h = self.seed
         for byte in identity:
-            h = (h ^ byte) * NAME_MULTIPLIER & MASK
+            h = (h ^ byte) * MULTIPLIER & MASK
         return finish_name(h)
 
     def hello_of(self, identity: bytes, now: int) -> Hello:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sniffer.gate.hashing import MASK
-from sniffer.gate.repeats import MULTIPLIER, ONE_IN, SLOTS, WITHIN
+from sniffer.gate.hashing import MASK, MULTIPLIER
+from sniffer.gate.repeats import ONE_IN, SLOTS, WITHIN
 
 if TYPE_CHECKING:
     from sniffer.gate.plain_headers import Found

@@ -183,7 +183,7 @@ def expect_hello(data, row, store, seed):  # type: ignore[no-untyped-def]
     for line in range(1, EXPECTED):
         prefetch(data, at + 64 * line)
     size = np.int64(data[at + 5])
-    if size <= LONGEST_ID and row.payload_length >= SMALLEST:
+    if size <= LONGEST_ID:
         prefetch(store.judged, judged_place(id_hash(data, at + 6, size, seed)))
 
 

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from sniffer.gate.compiled import inlined, kernel
+from sniffer.gate.hashing import MULTIPLIER
 from sniffer.gate.integers import u16, u64
 
 ONE_IN_BITS: Final = 4
@@ -27,7 +28,6 @@ ONE_IN: Final = 1 << ONE_IN_BITS
 """Flows of which one is sampled."""
 SLOTS: Final = 1 << 11
 WITHIN: Final = 5_000_000  # nanoseconds
-MULTIPLIER: Final = 0x9E3779B97F4A7C15
 
 METER: Final = np.dtype(
     [

@@ -291,6 +291,6 @@ class Conversation:
         self.session.told["mining.pool"] = f"{host}:{port}"
         if not is_address(host):
             self._channel.is_named, self._channel.target = True, host
-        end = chunk.end if chunk.end < 0 else (chunk.end - len(direction.head)) & 0xFFFFFFFF
+        end = chunk.end_before(len(direction.head))
         values = dict(wrapping.values)
         return [Facts("pool-connect", wrapping.message, Role.CLIENT, values, chunk.side, chunk.time, end)]

@@ -6,13 +6,13 @@ Never: a second request, a body, a field block of more than MAX_BLOCK bytes.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import hpack
 
 from sniffer.addresses import is_address
 from sniffer.protocols.dialects import HTTP_DIALECTS
+from sniffer.protocols.http_head import plain_host
 from sniffer.protocols.messages import Head
 from sniffer.protocols.reader import Fit, Reader
 
@@ -24,7 +24,6 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_BLOCK: Final = 16_384
 MAX_FRAMES: Final = 16  # in front of the first request
 MAX_VALUE: Final = 512
-MAX_HOST: Final = 255
 HEADERS, CONTINUATION = 1, 9
 END_HEADERS, PADDED, PRIORITY = 0x04, 0x08, 0x20
 
@@ -91,9 +90,8 @@ class Http2(Reader):
             text = value[:MAX_VALUE].decode("utf-8", "replace")
             fields.setdefault(name.decode("ascii", "replace"), text)
         values: dict[str, Value] = {"http.method": fields.get(":method", "")[:16] or "GET"}
-        host = re.sub(r":\d{1,5}$", "", fields.get(":authority") or fields.get("host", ""))
-        host = host.strip("[]").rstrip(".").lower()
-        if 0 < len(host) <= MAX_HOST:
+        host = plain_host(fields.get(":authority") or fields.get("host", ""))
+        if host:
             values["http.host"] = host
             self.channel.is_named = self.channel.is_named or not is_address(host)
         if fields.get("user-agent"):

@@ -72,5 +72,10 @@ def host(head: Head) -> str:
     name = head.fields.get("host", "")
     if head.target[:7].lower() == "http://":
         name = re.split(r"[/?#]", head.target[7:], maxsplit=1)[0].rpartition("@")[2]
+    return plain_host(name)
+
+
+def plain_host(name: str) -> str:
+    """A host as a field names it: lower case, without port and brackets; "" where it is too long."""
     name = re.sub(r":\d{1,5}$", "", name).strip("[]").rstrip(".").lower()
     return name if len(name) <= MAX_HOST else ""

@@ -45,16 +45,19 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> Iterable[Line]:
         """Take bytes; the lines that they complete must be asked for before more is fed."""
+        end = data.find(b"\n")
         begun = self.unfinished or self.skipping or self._head is not None
-        if not begun and 0 <= data.find(b"\n") == len(data) - 1 <= MAX_TEXT:
+        if not begun and 0 <= end == len(data) - 1 <= MAX_TEXT:
             return (Line(data[:-1], None, 0),)  # as nearly always
-        return self._cut(data)
+        return self._cut(data, end)
 
-    def _cut(self, data: bytes) -> Iterator[Line]:
+    def _cut(self, data: bytes, end: int) -> Iterator[Line]:
+        """The same for any bytes; ``end``: of the first line in them, -1 if none ends."""
         at = 0
-        while (end := data.find(b"\n", at)) >= 0:
+        while end >= 0:
             piece = data[at:end]
             at = end + 1
+            end = data.find(b"\n", at)
             if self.skipping:
                 self.skipping = False
                 continue

@@ -96,7 +96,7 @@ class Openings:
         head += taken
         self._times[side] = chunk.time
         left = len(chunk.data) - len(taken)
-        self._ends[side] = chunk.end if chunk.end < 0 else (chunk.end - left) & 0xFFFFFFFF
+        self._ends[side] = chunk.end_before(left)
         if self._stages[side] is Stage.WANTED and fitting(head, self._patterns):
             self._stages[side] = Stage.FITS
         if any(may_fit(head, one) for one in self._patterns):

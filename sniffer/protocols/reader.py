@@ -125,8 +125,7 @@ class Reader(ABC):
 
     def origin(self, chunk: Data, behind: int = 0, http: Head | None = None) -> Origin:
         """Where a message came from that ends ``behind`` bytes before the end of a chunk."""
-        end = chunk.end if chunk.end < 0 else (chunk.end - behind) & 0xFFFFFFFF
-        return Origin(self.side, chunk.time, end, http)
+        return Origin(self.side, chunk.time, chunk.end_before(behind), http)
 
     def name(
         self,

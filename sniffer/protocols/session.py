@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from sniffer.model import Facts, Role, Value
+from sniffer.protocols.facts import FLOW_FACTS
 from sniffer.protocols.families import FAMILIES, GENERAL, hashes_of
 from sniffer.protocols.messages import Answer, Call, Dialect, Origin, Reading
 
@@ -38,10 +39,7 @@ MAX_POLLS: Final = 4
 ACCOUNT: Final = ("mining.user", "mining.worker", "mining.wallet_kind")
 WHOSE: Final = (*ACCOUNT, "mining.agent")
 DIFFICULTY: Final = ("mining.difficulty", "mining.hashes_per_share")
-REMEMBERED: Final = frozenset((
-    *ACCOUNT, *DIFFICULTY, "mining.password", "mining.agent", "mining.hardware", "mining.pool", "mining.coin",
-    "mining.algorithm", "mining.proxy",
-))  # fmt: skip
+REMEMBERED: Final = frozenset(FLOW_FACTS.values())
 WISHED: Final = REMEMBERED.difference(DIFFICULTY)
 """What is remembered of a request for other terms: that it was made does not put them in force."""
 

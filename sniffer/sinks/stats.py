@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from sniffer.totals import Totals
 
 
-def make_stats(totals: Totals, *, sensor: str, drops: int, hosts: int, **more: Any) -> dict[str, Any]:
+def make_stats(totals: Totals, *, sensor: str, hosts: int, **more: Any) -> dict[str, Any]:
     """One ``stats`` record; facts, oddities and wrappings that never occurred are left out.
 
     Args:
         totals: the books.
         sensor: name of this sensor; "" leaves it out.
-        drops: packets that the kernel lost.
         hosts: addresses with hits, or their series.
         more: what else this caller counts.
     """
+    drops = sum(books.missed for books in totals.interfaces.values())
     return {
         "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
         "event_type": "stats",
