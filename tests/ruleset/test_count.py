@@ -188,6 +188,25 @@ def test_a_count_in_words(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("question", "name", "entry"),
+    [
+        ("{fact: dns.query, in: '@own-domains'}", "own-domains", "private.example.org"),
+        ("{fact: dns.query, domain_in: '@pool'}", "pool.strong", "stratum.pool.example"),
+    ],
+)
+def test_a_counted_message_tells_its_list(question: str, name: str, entry: str, tmp_path: Path) -> None:
+    """An event of a rule that counts names list and entry, as that of any rule does."""
+    plain = rulefolder.load_match(tmp_path / "plain", question)
+    counted = rulefolder.load_match(
+        tmp_path / "counted", f"{{count: {{at_least: 2, within: 60s, of: {question}}}}}"
+    )
+    (((_, one),), ((_, other),)) = [ruleset.match({"dns.query": entry}) for ruleset in (plain, counted)]
+    assert other.listed is not None
+    assert (other.listed.name, other.listed.entry) == (name, entry)
+    assert (other.listed, other.endpoint, other.reasons[:-1]) == (one.listed, one.endpoint, one.reasons)
+
+
 def test_what_the_gate_is_told(tmp_path: Path) -> None:
     """Names that are counted pass the gate, as those of any rule."""
     match = "{count: {at_least: 5, within: 60s, per: host, of: {fact: dns.query, domain_in: a.example}}}"
