@@ -3,7 +3,7 @@
     python scripts/make_alerts.py [--check]
 
 In: deploy/alerts.yaml.  Out: rules and tests for promtool under deploy/prometheus/, the same alerts for Grafana's
-provisioning, docs/alerts.md; the same bytes for the same list.  ``--check`` writes nothing and says whether the files are
+provisioning, docs/alerts.md, the index of the runbooks; the same bytes for the same list.  ``--check`` writes nothing and says whether the files are
 up to date.  Never: an alert, a threshold or a sentence about one that is not in the list.
 """
 
@@ -413,6 +413,20 @@ def page(alerts: AlertList) -> Iterator[str]:
     yield from (f"- `{record.record}`：{record.says_zh}" for record in alerts.records)
 
 
+def index(alerts: AlertList) -> Iterator[str]:
+    """docs/runbooks/README.md."""
+    yield from ("# Runbooks", "", f"<!-- {WRITTEN} -->", "")
+    yield "One page for each alert, in English and Chinese: what it means, how to confirm it, what to do, how to close it, false"
+    yield "alarms. [alerts.md](../alerts.md) has severities and thresholds. 每条告警一页，先英文后中文。"
+    for group, title in (("mining", "Mining / 挖矿"), ("sensor", "Sensor / 传感器")):
+        yield from ("", f"## {title}", "")
+        yield from (
+            f"- [{one.name}]({one.name}.md): {when(one, one.when)} / {when(one, one.when_zh)}"
+            for one in alerts.alerts
+            if one.group == group
+        )
+
+
 def when(alert: Alert, text: str) -> str:
     """When it fires, with its figure in the unit that its texts have."""
     _, figure = alert.threshold
@@ -469,6 +483,7 @@ def files(alerts: AlertList) -> dict[str, str]:
         "deploy/prometheus/tests/sniffer-recording.yml": as_yaml(recording_tests(alerts)),
         "deploy/grafana/provisioning/alerting/sniffer-alerts.yaml": as_yaml(grafana_alerts(alerts)),
         "docs/alerts.md": "\n".join(page(alerts)) + "\n",
+        "docs/runbooks/README.md": "\n".join(index(alerts)) + "\n",
     }
 
 

@@ -267,11 +267,6 @@ def test_a_tenant_gets_one_message(manager: Alertmanager, hook: Hook) -> None:
             [labelled("SnifferUndecoded")],
         ),
         (
-            labelled("SnifferRulesNotLoaded"),
-            [labelled("SnifferSelfTestFailed")],
-            [labelled("SnifferReloadFailed")],
-        ),
-        (
             labelled("SnifferHitsOverflow"),
             [labelled("SnifferSeriesLimitNear")],
             [labelled("SnifferConfirmedMining", confidence="confirmed")],
