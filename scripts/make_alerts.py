@@ -376,6 +376,8 @@ Prometheus evaluates them (`deploy/prometheus/rules/`), Alertmanager sends them 
 Grafana does both (`deploy/grafana/provisioning/alerting/`). Use one of the two, or everybody is told twice. Each alert has
 a runbook: what it means, how to confirm it, what to do, how to close it, and what rings falsely.
 
+- Copy `prometheus.yml` and `rules/` to where your Prometheus reads its configuration, `alertmanager.yml` likewise, and put your
+  addresses and secrets in.
 - `critical`: act now, the sensor is blind or mining breaks out. `warning`: today. `info`: good to know.
 - The group `mining` is for those who deal with miners, `sensor` for those who run the sensor; routes go by this label.
 - Texts are in English (`summary`, `description`) and Chinese (`summary_zh`, `description_zh`).
@@ -389,6 +391,7 @@ CHINESE = """\
 Grafana（`deploy/grafana/provisioning/alerting/`）。两者只用其一，否则会重复通知。每条告警都有处置手册：含义、如何确认、如何处理、
 如何关闭、常见误报。
 
+- 把 `prometheus.yml` 和 `rules/`、`alertmanager.yml` 复制到各自的配置目录，填入实际地址和密钥文件。
 - `critical`：立即处理，传感器失明或挖矿爆发。`warning`：当天处理。`info`：知悉即可。
 - `mining` 组发给处置挖矿的人员，`sensor` 组发给维护传感器的人员，路由按此标签划分。
 - 文本有英文（`summary`、`description`）和中文（`summary_zh`、`description_zh`）两种。
