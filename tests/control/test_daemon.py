@@ -83,8 +83,16 @@ class Daemon:
 
     def metric(self, name: str) -> float:
         """Sum of the samples whose name and labels match; each is asked for afresh."""
-        samples = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
-        return sum(map(float, samples))
+        (value,) = self.metrics(name)
+        return value
+
+    def metrics(self, *names: str) -> list[float]:
+        """The same for several names, all of one page."""
+        page = self.ask("/metrics")[1]
+        return [
+            sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
+            for name in names
+        ]
 
     def children(self) -> list[int]:
         """Processes of the daemon."""
@@ -137,6 +145,18 @@ def test_a_replay_from_start_to_end(start: Callable[..., Daemon], miner: Path) -
     assert last["event"] == "stopped"
     assert (last["offered"], last["captured"], last["dropped_ratio"], last["one_sided_ratio"]) == (9, 9, 0, 0)
     assert "silent_seconds" not in last  # the packets of a capture are of another day
+
+
+@pytest.mark.parametrize("by_design", [False, True])
+def test_says_whether_one_direction_is_by_design(
+    start: Callable[..., Daemon],
+    miner: Path,
+    by_design: bool,  # noqa: FBT001
+) -> None:
+    """Alerts about a lost direction can tell a fault from ``sensor.one_sided``."""
+    daemon = start("--replay", miner, config=f"sensor: {{one_sided: {str(by_design).lower()}}}\n")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    assert daemon.metric("sniffer_sensor_one_sided") == by_design
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
