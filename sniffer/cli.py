@@ -257,7 +257,9 @@ def top(
         str | None, typer.Option("--url", metavar="URL", help="Of the daemon. Default: by the configuration.")
     ] = None,
     config: ConfigOption = None,
-    by: Annotated[Literal["hits", "last"], typer.Option("--by", help="Order of the addresses.")] = "hits",
+    by: Annotated[
+        Literal["hits", "last"], typer.Option("--by", metavar="hits|last", help="Order of the addresses.")
+    ] = "hits",
     interval: Annotated[float, typer.Option("--interval", min=0.5, max=60, help="Seconds.")] = 1.5,
     once: Annotated[
         bool, typer.Option("--once", help="One table; so it is where the output is no terminal.")

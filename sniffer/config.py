@@ -295,7 +295,7 @@ class Events(Section):
         description="the file gives way to a new one before it grows beyond; 0: it may grow",
     )
     rotate_interval: Duration = Field(
-        default=0.0,
+        default=0,
         ge=0,
         le=366 * 86_400,
         description="and when a span of so long begins (UTC: 24h at midnight); 0: never",

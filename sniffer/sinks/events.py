@@ -215,8 +215,10 @@ class EventFile:
         self._next_look = now + LOOK_INTERVAL
         try:
             there, ours = Path(self.place).stat(), os.fstat(self._fd)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return True
+        except OSError:  # it cannot be known; what is open can be written
+            return False
         return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
 
     # ── rotation ─────────────────────────────────────────────────────────────────────────────────────────

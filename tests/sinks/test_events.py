@@ -234,6 +234,23 @@ def test_notices_a_file_that_was_removed(path: Path) -> None:
     assert path.read_bytes() == b"new\n"
 
 
+def test_a_path_that_may_not_be_looked_at(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the right to look at the path, what is open is written on: nothing is lost."""
+    now = [0.0]
+    writer = open_sink(path, clock=lambda: now[0])
+
+    def refuse(*_: object, **_more: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(path), "stat", refuse)
+        now[0] = 3.0
+        writer.write(b"kept\n")
+        writer.close()
+    assert (writer.written, writer.failed) == (1, 0)
+    assert path.read_bytes() == b"kept\n"
+
+
 def test_a_folder_that_went_away_and_came_back(tmp_path: Path) -> None:
     """Without the folder lines fail and are counted; with it they are written again."""
     folder = tmp_path / "log"
