@@ -1,0 +1,94 @@
+"""Every query of every dashboard against a real Prometheus that scraped the real daemon on the traffic stories."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import model
+import prometheus
+import pytest
+from ask import Window, answers, choices
+from loadscript import script
+from prometheus import Prometheus
+from stage import Sensor, stories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(prometheus.PROGRAM is None, reason=prometheus.ABSENT),
+]
+
+SPEED = 40.0  # ten minutes of story in 15 seconds
+MINER = "10.20.1.11"
+
+
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, Window]]:
+    """A Prometheus that scraped each second while the stories were played, and what it has seen."""
+    folder = tmp_path_factory.mktemp("stage")
+    capture, lasts = stories(folder, SPEED)
+    with Sensor(folder, capture, SPEED) as sensor, Prometheus(folder, [sensor.address]) as server:
+        start = time.time()
+        time.sleep(lasts)
+        server.until(
+            lambda: server.query(f'sum(sniffer_host_hits_total{{ip="{MINER}"}}) >= 116'), "the stories' hits"
+        )
+        yield server, Window(start, time.time(), scrape=1.0)
+
+
+@pytest.mark.parametrize("name", model.NAMES)
+def test_every_query_is_answered_with_data(scraped: tuple[Prometheus, Window], name: str) -> None:
+    """No query has an error, and each that a sensor at work must fill has numbers."""
+    server, window = scraped
+    dashboard = model.load(name)
+    values = choices(server, dashboard, {"ip": MINER} if "ip" in dashboard.variables else {})
+    found = answers(server, dashboard, window, values)
+    assert len(found) == sum(len(panel["targets"]) for panel in dashboard.panels)
+    empty = [answer.query.place for answer in found if answer.query.required and not answer.has_data]
+    assert not empty
+
+
+def test_figures_are_those_of_the_stories(scraped: tuple[Prometheus, Window]) -> None:
+    """The overview says what pcaps/*/expect.yml says: who mines most, how sure, in which tenant."""
+    server, window = scraped
+    dashboard = model.load("overview")
+    found = {
+        (answer.query.panel["title"], answer.query.target["refId"]): answer.result["result"]
+        for answer in answers(server, dashboard, window, choices(server, dashboard, {}))
+    }
+
+    def figures(title: str, label: str, letter: str = "A") -> dict[str, float]:
+        return {one["metric"].get(label, ""): float(one["value"][1]) for one in found[title, letter]}
+
+    assert figures("Active mining addresses", "confidence") == {"confirmed": 6, "probable": 5, "suspected": 1}
+    assert figures("New addresses (1 h)", "none") == {"": 12}
+    expected = script("tests/test_demo.py").wanted()
+    top = figures("Addresses with the most hits", "ip")
+    assert top == {ip: hits.total() for ip, hits in expected.items()}
+    rules = figures("Addresses with the most hits", "ip", "C")
+    assert rules == {ip: len(hits) for ip, hits in expected.items()}
+    severity = figures("Addresses with the most hits", "ip", "B")
+    assert (severity[MINER], severity["10.20.9.40"]) == (3, 2)
+    tenants = list(figures("Tenants by hits", "tenant"))
+    assert tenants[0] == "hosting-hall-1"
+    assert set(tenants) == {"hosting-hall-1", "office-park", "student-flats", "workshop-11"}
+
+
+def test_an_address_beyond_the_chosen_tenant_has_no_data(scraped: tuple[Prometheus, Window]) -> None:
+    """The choices at the head act: with another tenant, nothing of the address is shown."""
+    server, window = scraped
+    dashboard = model.load("address")
+    values = {**choices(server, dashboard, {"ip": MINER}), "tenant": ["office-park"]}
+    assert not any(answer.has_data for answer in answers(server, dashboard, window, values))
+
+
+def test_a_prefix_of_ipv6_can_be_chosen(scraped: tuple[Prometheus, Window]) -> None:
+    """The address dashboard works for the label that IPv6 hosts have."""
+    server, window = scraped
+    dashboard = model.load("address")
+    values = choices(server, dashboard, {"ip": "2001:db8:20:5::/64"})
+    found = answers(server, dashboard, window, values)
+    assert [answer.query.place for answer in found if answer.query.required and not answer.has_data] == []
