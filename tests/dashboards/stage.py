@@ -34,10 +34,14 @@ tenants:
 """
 
 
-def stories(folder: Path, speed: float = 1.0) -> tuple[Path, float]:
+QUIET = 5.0  # seconds between the first packet and the others: what is counted before the first scrape no rate sees
+
+
+def stories(folder: Path, speed: float) -> tuple[Path, float]:
     """All stories in one capture whose last packet has the time at which a replay that starts now delivers it.
 
-    Last hits are packet time: with the stamps of the stories they would lie in another week than the scrapes.
+    Last hits are packet time: with the stamps of the stories they would lie in another week than the scrapes.  The first
+    packet comes alone, so that a Prometheus has seen every counter at 0 before the rest begins.
 
     Returns:
         The capture, and how long its replay takes, in seconds.
@@ -50,10 +54,11 @@ def stories(folder: Path, speed: float = 1.0) -> tuple[Path, float]:
         seconds, nanoseconds, length = struct.unpack_from("<III", data, at)
         places.append((at, seconds * SECOND + nanoseconds))
         at += 16 + length
-    lasts = (places[-1][1] - places[0][1]) / SECOND / speed
+    lasts = (places[-1][1] - places[0][1]) / SECOND / speed + QUIET
     shift = time.time_ns() + int(lasts * SECOND) - places[-1][1]
-    for at, stamp in places:
-        struct.pack_into("<II", data, at, *divmod(stamp + shift, SECOND))
+    for number, (at, stamp) in enumerate(places):
+        early = 0 if number else int(QUIET * speed * SECOND)
+        struct.pack_into("<II", data, at, *divmod(stamp + shift - early, SECOND))
     capture.write_bytes(data)
     return capture, lasts
 
