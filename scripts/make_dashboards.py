@@ -123,7 +123,6 @@ class Panel(Shape):
     without_value: Text | None = None
     paint: Literal["none", "text", "background"] = "none"
     shows: Literal["value", "name"] = "value"
-    sparkline: bool = False
     stacked: bool = False
     stairs: bool = False
     legend: Literal["bottom", "right"] = "bottom"
@@ -151,10 +150,28 @@ def read_common() -> Common:
 
 
 def read_dashboards() -> list[Dashboard]:
-    """The lists, in the order in which the dashboards are named to people."""
+    """The lists, in the order in which the dashboards are named to people, each query written out."""
+    series = read_common().series
     names = sorted(path.stem for path in PANELS.glob("*.yaml") if path.stem != "common")
     names.sort(key=lambda name: name != "overview")
-    return [validate(load_file(PANELS / f"{name}.yaml"), Dashboard) for name in names]
+    lists = [validate(load_file(PANELS / f"{name}.yaml"), Dashboard) for name in names]
+    return [
+        one.model_copy(update={"panels": [written_out(panel, series) for panel in one.panels]})
+        for one in lists
+    ]
+
+
+def written_out(panel: Panel, series: Mapping[str, list[Series]]) -> Panel:
+    """A panel with one query for each of its known series in place of a query with ``%each%``."""
+    queries = []
+    for query in panel.queries:
+        for one in series.get(panel.series, []) if "%each%" in query.expr else [None]:
+            if one is None:
+                queries.append(query)
+            else:
+                expr = query.expr.replace("%each%", one.name)
+                queries.append(query.model_copy(update={"expr": expr, "legend": one.name}))
+    return panel.model_copy(update={"queries": queries})
 
 
 class UnknownNameError(SnifferError):
@@ -308,7 +325,7 @@ class Writer:
     def target(self, panel: Panel, index: int) -> dict[str, Any]:
         """One query."""
         query = panel.queries[index]
-        instant = panel.type != "timeseries" and not panel.sparkline
+        instant = panel.type != "timeseries"
         return {
             "refId": letter(index),
             "datasource": DATASOURCE,
@@ -371,6 +388,7 @@ class Writer:
                 (one.name, self.text(one.text), one.color) for one in self.known_series(column.series)
             )
         if column.steps:
+            properties["color"] = {"mode": "thresholds"}
             properties["thresholds"] = thresholds(column.steps)
         if column.paint == "text":
             properties["custom.cellOptions"] = {"type": "color-text"}
@@ -445,7 +463,7 @@ class Writer:
         """Large figures."""
         return {
             "colorMode": "background" if panel.paint == "background" else "value",
-            "graphMode": "area" if panel.sparkline else "none",
+            "graphMode": "none",
             "justifyMode": "auto",
             "orientation": "auto",
             "reduceOptions": LAST,
@@ -459,7 +477,7 @@ class Writer:
         return {
             "displayMode": "gradient" if len(panel.steps) == 1 else "lcd",
             "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
-            "maxVizHeight": 48,
+            "maxVizHeight": 60,
             "minVizHeight": 16,
             "minVizWidth": 8,
             "namePlacement": "auto",

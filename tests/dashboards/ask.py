@@ -126,6 +126,17 @@ def answers(
     return out
 
 
+def missing(found: list[Answer]) -> list[str]:
+    """What has no data and should: queries, and panels none of whose queries has any."""
+    with_data = {answer.query.panel["id"] for answer in found if answer.has_data}
+    return [
+        answer.query.place
+        for answer in found
+        if (answer.query.required and not answer.has_data)
+        or (answer.query.panel_required and answer.query.panel["id"] not in with_data)
+    ]
+
+
 def as_json(
     dashboard: Dashboard, window: Window, values: Mapping[str, list[str]], found: list[Answer]
 ) -> dict[str, Any]:

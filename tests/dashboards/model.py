@@ -32,7 +32,8 @@ class Query(NamedTuple):
     dashboard: str  # as its file is called
     panel: dict[str, Any]
     target: dict[str, Any]
-    required: bool  # a sensor at work always has an answer
+    required: bool  # a sensor at work always has an answer to it
+    panel_required: bool  # ... or to another query of the panel
 
     @property
     def place(self) -> str:
@@ -69,7 +70,7 @@ class Dashboard:
             one for one in script("scripts/make_dashboards.py").read_dashboards() if one.name == self.name
         )
         return [
-            Query(self.file, panel, target, said.data == query.data == "required")
+            Query(self.file, panel, target, said.data == query.data == "required", said.data == "required")
             for panel, said in zip(self.panels, listed.panels, strict=True)
             for target, query in zip(panel["targets"], said.queries, strict=True)
         ]

@@ -9,6 +9,7 @@ import './page.css';
 import {
   ThemeContext,
   applyFieldOverrides,
+  cacheFieldDisplayNames,
   createTheme,
   dateTime,
   standardEditorsRegistry,
@@ -48,7 +49,7 @@ function place({ x, y, w, h }, width) {
 async function prepare(panel, answers, common) {
   const frames = framesOf(panel, answers, common.step);
   const transformed = await lastValueFrom(transformDataFrame(panel.transformations ?? [], frames));
-  return applyFieldOverrides({
+  const shown = applyFieldOverrides({
     data: transformed,
     fieldConfig: panel.fieldConfig,
     fieldConfigRegistry: fieldOptions,
@@ -56,6 +57,8 @@ async function prepare(panel, answers, common) {
     theme: common.theme,
     timeZone: common.timeZone,
   });
+  cacheFieldDisplayNames(shown);
+  return shown;
 }
 
 const hasData = (frames) => frames.some((frame) => frame.length > 0);

@@ -32,7 +32,6 @@ function values({ frames, panel, options, theme, timeZone, replaceVariables }) {
     fieldConfig: panel.fieldConfig,
     reduceOptions: options.reduceOptions,
     replaceVariables,
-    sparkline: options.graphMode !== undefined && options.graphMode !== 'none',
     theme,
     timeZone,
   });
@@ -47,7 +46,6 @@ export function StatPanel(props) {
       renderValue={({ value, width, height, orientation, count, alignmentFactors }) => (
         <BigValue
           value={value.display}
-          sparkline={value.sparkline && { ...value.sparkline, timeRange: props.timeRange }}
           colorMode={options.colorMode}
           graphMode={options.graphMode}
           justifyMode={options.justifyMode}
