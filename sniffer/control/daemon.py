@@ -104,6 +104,7 @@ class Daemon:
         )
         self.health = Health(interfaces=dict.fromkeys(options.interfaces, False))
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
+        self.health.one_sided = config.sensor.one_sided
         self._suppressions = SuppressionLog()
         self._take(loaded)
         self.notifier = Notifier()

@@ -101,6 +101,7 @@ class Health:
     selftest_ok: bool = False  # every worker recognised the session of its last self-test
     interfaces: dict[str, bool] = field(default_factory=dict)  # whether each is up
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
+    one_sided: bool = False  # the mirror shows one direction by design
 
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,6 +242,11 @@ class DaemonCollector(Collector):
             "flows_one_sided_ratio",
             "Share of flows with data that were heard in one direction only, 0 to 1.",
             totals.one_sided_ratio,
+        )
+        yield _gauge(
+            "sensor_one_sided",
+            "1 if the mirror shows one direction by design (sensor.one_sided): one-sided flows are then no fault.",
+            float(self.health.one_sided),
         )
         yield _counters(
             "facts", "Messages that told a fact, by fact.", "fact", _complete(FACTS, totals.facts)

@@ -135,6 +135,18 @@ def test_a_replay_from_start_to_end(start: Callable[..., Daemon], miner: Path) -
     assert "silent_seconds" not in last  # the packets of a capture are of another day
 
 
+@pytest.mark.parametrize("by_design", [False, True])
+def test_says_whether_one_direction_is_by_design(
+    start: Callable[..., Daemon],
+    miner: Path,
+    by_design: bool,  # noqa: FBT001
+) -> None:
+    """Alerts about a lost direction can tell a fault from ``sensor.one_sided``."""
+    daemon = start("--replay", miner, config=f"sensor: {{one_sided: {str(by_design).lower()}}}\n")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    assert daemon.metric("sniffer_sensor_one_sided") == by_design
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_drains(start: Callable[..., Daemon], tmp_path: Path, number: signal.Signals) -> None:
     """A hit that still waits for its answer is counted and written before the end."""

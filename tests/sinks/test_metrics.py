@@ -36,6 +36,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
         selftest_ok=True,
         interfaces={"eth1": True, "eth2": False},
         reopens={"eth2": 4},
+        one_sided=True,
     )
     totals = Totals(
         packets=1000,
