@@ -1,102 +1,53 @@
 """Draws dashboards with Grafana's own components in a browser.
 
 In: what ``ask.as_json`` tells of a dashboard.  Out: a picture, and what the page says of its panels.
-Never: a Grafana server (decision 0032); anything fetched by the page from elsewhere; a build in the source tree.
-
-``tests/dashboards/render/`` is the page: React, @grafana/ui, @grafana/data, built by Vite into ``build/render/``.
+Never: a Grafana server (decision 0032); anything fetched by the page from elsewhere.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import http.server
 import json
-import os
 import shutil
-import subprocess
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from browser import Browser, BrowserError
-from model import ROOT
+from page import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NODE = shutil.which("node")
-NPM = shutil.which("npm")
-ABSENT = "node and npm are not installed here (apt-get install nodejs npm; Node 20.19 or later)"
-SOURCE = ROOT / "tests" / "dashboards" / "render"
-BUILD = ROOT / "build" / "render"
 WIDTH = 1600  # pixels of a picture
-INSTALL_SECONDS = 600.0
-BUILD_SECONDS = 300.0
+LEAST_COLOURS = 4  # of a chart: the grid, the figures at its axes and one line have more
 
 
 class Drawn(NamedTuple):
     """One dashboard on the screen."""
 
     picture: bytes
-    panels: list[dict[str, Any]]  # title, type, hasData, text, titleIsCut, canvases, width, height
+    panels: list[dict[str, Any]]  # title, type, hasData, text, titleIsCut, headings, colours
+
+    def faults(self) -> list[str]:
+        """What is poor on the screen."""
+        out = []
+        for panel in self.panels:
+            if panel["titleIsCut"]:
+                out.append(f"{panel['title']}: the title is cut")
+            if not panel["text"].startswith(panel["title"]):
+                out.append(f"{panel['title']}: the panel shows {panel['text'][:60]!r}")
+            if panel["hasData"] and panel["type"] == "timeseries" and panel["colours"] < LEAST_COLOURS:
+                out.append(f"{panel['title']}: nothing is drawn")
+            if panel["hasData"] and panel["text"] == panel["title"]:
+                out.append(f"{panel['title']}: nothing is written")
+        return out
 
 
 class RenderError(AssertionError):
-    """The page cannot be built, or does not draw."""
-
-
-# ── building ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def build() -> Path:
-    """The built page; made only where a source has changed since.
-
-    Raises:
-        RenderError: npm or Vite has failed; with the end of what it said.
-    """
-    if NODE is None or NPM is None:
-        raise RenderError(ABSENT)
-    BUILD.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "vite.config.js", "index.html"):
-        _copy(SOURCE / name, BUILD / name)
-    shutil.rmtree(BUILD / "src", ignore_errors=True)
-    shutil.copytree(SOURCE / "src", BUILD / "src")
-    lock = _digest([BUILD / "package-lock.json"])
-    installed = BUILD / ".installed"
-    if not installed.exists() or installed.read_text() != lock:
-        # Nothing that we use has a step of its own at installation.
-        _run([NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_SECONDS)
-        installed.write_text(lock)
-    sources = _digest([BUILD / "package-lock.json", BUILD / "vite.config.js", BUILD / "index.html",
-                       *sorted((BUILD / "src").iterdir())])  # fmt: skip
-    built = BUILD / ".built"
-    if not built.exists() or built.read_text() != sources:
-        _run([NPM, "run", "--silent", "build"], BUILD_SECONDS)
-        built.write_text(sources)
-    return BUILD / "dist"
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not target.exists() or target.read_bytes() != source.read_bytes():
-        shutil.copyfile(source, target)
-
-
-def _digest(paths: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _run(command: list[str], seconds: float) -> None:
-    done = subprocess.run(
-        command, cwd=BUILD, capture_output=True, text=True, check=False, timeout=seconds,
-        env={**os.environ, "RENDER_OUT": str(BUILD / "dist"), "NO_COLOR": "1"},
-    )  # fmt: skip
-    if done.returncode:
-        raise RenderError(f"{' '.join(command)} has failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    """The page does not draw."""
 
 
 # ── drawing ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,4 +109,6 @@ class Drawer:
             raise RenderError(f"{name}: {error}") from error
         if "error" in drawn or browser.faults:
             raise RenderError(f"{name}: {drawn.get('error', '')} {browser.faults}")
-        return Drawn(browser.picture(round(drawn["height"])), drawn["panels"])
+        # The picture's size lays the page out once more, so the panels are asked afterwards.
+        picture = browser.picture(round(drawn["height"]))
+        return Drawn(picture, browser.value("window.report()"))

@@ -1,7 +1,7 @@
 // Draws one dashboard with Grafana's components, from a file with its JSON and the answers to its queries.
 //
 // In: answers/NAME.json beside the page (?name=NAME), written by ask.py.  Out: the page; when it is done, window.drawn
-// says of each panel its title, type, whether it has data, and where it stands.  Never: a request to anybody else.
+// has its height, and window.report() says what each panel looks like.  Never: a request to anybody else.
 import '@fontsource/inter/400.css';
 import '@fontsource/inter/500.css';
 import './page.css';
@@ -135,19 +135,32 @@ function Dashboard({ told, prepared, common, onDrawn }) {
   );
 }
 
+// How many colours a chart has: one that is empty has those of its grid.
+function coloursOf(canvas) {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const seen = new Set();
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3]) {
+      // Without the lowest bits, so that soft edges of one colour do not count as many.
+      seen.add(((data[at] >> 5) << 10) | ((data[at + 1] >> 5) << 5) | (data[at + 2] >> 5));
+    }
+  }
+  return seen.size;
+}
+
+// What a panel looks like, for tests.
 function report(panel, frames) {
   const element = document.querySelector(`[data-id="${panel.id}"]`);
   const title = element.querySelector('h2');
-  const shown = element.getBoundingClientRect();
+  const canvas = element.querySelector('canvas');
   return {
     title: panel.title,
     type: panel.type,
     hasData: hasData(frames),
-    text: element.innerText,
+    text: element.innerText.trim(),
     titleIsCut: !title || title.scrollWidth > title.clientWidth,
-    canvases: element.querySelectorAll('canvas').length,
-    width: shown.width,
-    height: shown.height,
+    headings: [...element.querySelectorAll('[role="columnheader"]')].map((one) => one.innerText.trim()),
+    colours: canvas ? coloursOf(canvas) : 0,
   };
 }
 
@@ -175,7 +188,8 @@ async function main() {
   const onDrawn = (height) => {
     // Charts are drawn in the frames after the layout.
     setTimeout(() => {
-      window.drawn = { height, panels: panels.map((panel, index) => report(panel, prepared[index])) };
+      window.report = () => panels.map((panel, index) => report(panel, prepared[index]));
+      window.drawn = { height };
     }, 500);
   };
   createRoot(document.getElementById('root')).render(

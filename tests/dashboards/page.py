@@ -1,0 +1,92 @@
+"""Builds the page that draws dashboards: React, @grafana/ui and @grafana/data, put together by Vite.
+
+    python tests/dashboards/page.py
+
+In: tests/dashboards/render/, npm's registry.  Out: build/render/dist/, made only where a source has changed.
+Never: a build in the source tree; a script of a package run at its installation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "tests" / "dashboards" / "render"
+BUILD = ROOT / "build" / "render"
+NODE = shutil.which("node")
+NPM = shutil.which("npm")
+ABSENT = "node and npm are not installed here (apt-get install nodejs npm; Node 20.19 or later)"
+INSTALL_SECONDS = 600.0
+BUILD_SECONDS = 300.0
+
+
+class PageError(AssertionError):
+    """The page cannot be built."""
+
+
+def build() -> Path:
+    """The built page; made only where a source has changed since.
+
+    Raises:
+        PageError: npm or Vite has failed; with the end of what it said.
+    """
+    if NODE is None or NPM is None:
+        raise PageError(ABSENT)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", "vite.config.js", "index.html"):
+        _copy(SOURCE / name, BUILD / name)
+    shutil.rmtree(BUILD / "src", ignore_errors=True)
+    shutil.copytree(SOURCE / "src", BUILD / "src")
+    lock = _digest([BUILD / "package-lock.json"])
+    installed = BUILD / ".installed"
+    if not installed.exists() or installed.read_text() != lock:
+        # Nothing that we use has a step of its own at installation.
+        _run([NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_SECONDS)
+        installed.write_text(lock)
+    sources = _digest([BUILD / "package-lock.json", BUILD / "vite.config.js", BUILD / "index.html",
+                       *sorted((BUILD / "src").iterdir())])  # fmt: skip
+    built = BUILD / ".built"
+    if not built.exists() or built.read_text() != sources:
+        _run([NPM, "run", "--silent", "build"], BUILD_SECONDS)
+        built.write_text(sources)
+    return BUILD / "dist"
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, target)
+
+
+def _digest(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _run(command: list[str], seconds: float) -> None:
+    done = subprocess.run(
+        command, cwd=BUILD, capture_output=True, text=True, check=False, timeout=seconds,
+        env={**os.environ, "RENDER_OUT": str(BUILD / "dist"), "NO_COLOR": "1"},
+    )  # fmt: skip
+    if done.returncode:
+        raise PageError(f"{' '.join(command)} has failed:\n{(done.stdout + done.stderr)[-3000:]}")
+
+
+def main() -> int:
+    """Build the page."""
+    try:
+        build()
+    except (PageError, subprocess.TimeoutExpired) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
