@@ -480,7 +480,7 @@ class Writer:
             "maxVizHeight": 60,
             "minVizHeight": 16,
             "minVizWidth": 8,
-            "namePlacement": "auto",
+            "namePlacement": "top",
             "orientation": "horizontal",
             "reduceOptions": LAST,
             "showUnfilled": True,

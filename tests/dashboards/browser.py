@@ -15,6 +15,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +34,17 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe", "about:blank",
 )  # fmt: skip
+
+
+# The browser reads from descriptor 3 and writes to 4, whatever ours are called.
+LAUNCH = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for number, end in enumerate(ends, 3):
+    os.dup2(end, number)
+    os.close(end)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class BrowserError(AssertionError):
@@ -65,8 +77,7 @@ class Browser:
         self._from, theirs_out = os.pipe()
         with (self._folder / "browser.log").open("wb") as log:
             self._process = subprocess.Popen(
-                # The browser reads from descriptor 3 and writes to 4.
-                ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh",
+                [sys.executable, "-c", LAUNCH, str(theirs_in), str(theirs_out),
                  PROGRAM, f"--user-data-dir={self._folder / 'profile'}", *OPTIONS],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(theirs_in, theirs_out),
             )  # fmt: skip
@@ -113,12 +124,12 @@ class Browser:
         """Wait until an expression is true, and return it.
 
         Raises:
-            BrowserError: it was not, in so many seconds.
+            BrowserError: it was not, in so many seconds; or the page has written an error.
         """
         deadline = time.monotonic() + seconds
         while not (value := self.value(expression)):
-            if time.monotonic() > deadline:
-                raise BrowserError(f"waited {seconds:.0f} s for {expression}; console: {self.faults}")
+            if self.faults or time.monotonic() > deadline:
+                raise BrowserError(f"the page never said {expression}; its errors: {self.faults}")
             time.sleep(0.1)
         return value
 

@@ -31,7 +31,7 @@ import render  # noqa: E402
 from ask import Answer, Window, answers, as_json, choices, missing  # noqa: E402
 from loadscript import script  # noqa: E402
 from prometheus import Prometheus  # noqa: E402
-from stage import Sensor, stories  # noqa: E402
+from stage import MINER, Sensor, stories  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,14 +39,13 @@ if TYPE_CHECKING:
 LIMIT = 300  # seconds, for everything
 SPEED = 5.0  # ten minutes of story in two
 SCRAPE = 3.0
+QUIET = 12.0  # Prometheus has started and scraped by then
 SENSOR = "park-east-1"  # what Prometheus calls the sensor
-MINER = "10.20.1.11"  # the address that the address dashboard shows
 NEW_MINER = "SnifferNewMiner"
 ALERT_SECONDS = 120.0
 LAST_HIT_SECONDS = 60.0  # after the end of the replay
 BUILD = model.ROOT / "build" / "e2e"
 PICTURES = model.ROOT / "docs" / "pictures"
-OLDEST_NODE = (20, 19)
 
 
 class FailedError(Exception):
@@ -71,13 +70,8 @@ def absent() -> list[str]:
         out.append(prometheus.ABSENT)
     if browser.PROGRAM is None:
         out.append(browser.ABSENT)
-    if page.NODE is None or page.NPM is None:
-        out.append(page.ABSENT)
-    else:
-        said = subprocess.run([page.NODE, "--version"], capture_output=True, text=True, check=True).stdout
-        version = tuple(int(part) for part in said.strip().lstrip("v").split(".")[:2])
-        if version < OLDEST_NODE:
-            out.append(f"node is {said.strip()}, older than 20.19 (install Node 20.19 or later)")
+    if lacks := page.absent():
+        out.append(lacks)
     fonts = shutil.which("fc-list")
     listed = (
         subprocess.run([fonts, ":lang=zh"], capture_output=True, text=True, check=True).stdout
@@ -211,7 +205,7 @@ def run() -> list[str]:
     work = BUILD / "work"
     work.mkdir(parents=True)
     with building(work / "build.log") as build:
-        capture, lasts = stories(work, SPEED)
+        capture, lasts = stories(work, SPEED, QUIET)
         with Sensor(work, capture, SPEED) as sensor:
             say(f"sensor: replays the stories, {SPEED:g} times as fast, metrics on {sensor.address}")
             scrape = [{"targets": [sensor.address], "labels": {"instance": SENSOR}}]

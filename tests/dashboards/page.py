@@ -1,6 +1,6 @@
 """Builds the page that draws dashboards: React, @grafana/ui and @grafana/data, put together by Vite.
 
-    python tests/dashboards/page.py
+    python tests/dashboards/page.py [--check]
 
 In: tests/dashboards/render/, npm's registry.  Out: build/render/dist/, made only where a source has changed.
 Never: a build in the source tree; a script of a package run at its installation.
@@ -8,6 +8,7 @@ Never: a build in the source tree; a script of a package run at its installation
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import shutil
@@ -18,9 +19,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tests" / "dashboards" / "render"
 BUILD = ROOT / "build" / "render"
-NODE = shutil.which("node")
-NPM = shutil.which("npm")
-ABSENT = "node and npm are not installed here (apt-get install nodejs npm; Node 20.19 or later)"
+OLDEST_NODE = (20, 19)  # that Vite 7 runs on
+# Beside this Python first: there pip puts Node where the system's is too old.
+SEARCH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+NODE = shutil.which("node", path=SEARCH)
+NPM = shutil.which("npm", path=SEARCH)
+REMEDY = "python -m pip install --group dashboards"
 INSTALL_SECONDS = 600.0
 BUILD_SECONDS = 300.0
 
@@ -29,14 +33,33 @@ class PageError(AssertionError):
     """The page cannot be built."""
 
 
+def absent() -> str:
+    """What is missing to build it, with the remedy; "" if nothing is."""
+    if NODE is None or NPM is None:
+        return f"node and npm are not installed here ({REMEDY})"
+    said = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(int(part) for part in said.lstrip("v").split(".")[:2]) < OLDEST_NODE:
+        return f"node is {said}, older than {'.'.join(map(str, OLDEST_NODE))} ({REMEDY})"
+    return ""
+
+
+def require() -> None:
+    """Be sure that it can be built.
+
+    Raises:
+        PageError: something is missing.
+    """
+    if lacks := absent():
+        raise PageError(lacks)
+
+
 def build() -> Path:
     """The built page; made only where a source has changed since.
 
     Raises:
         PageError: npm or Vite has failed; with the end of what it said.
     """
-    if NODE is None or NPM is None:
-        raise PageError(ABSENT)
+    require()
     BUILD.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", "vite.config.js", "index.html"):
         _copy(SOURCE / name, BUILD / name)
@@ -46,13 +69,15 @@ def build() -> Path:
     installed = BUILD / ".installed"
     if not installed.exists() or installed.read_text() != lock:
         # Nothing that we use has a step of its own at installation.
-        _run([NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_SECONDS)
+        _run(
+            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_SECONDS
+        )
         installed.write_text(lock)
     sources = _digest([BUILD / "package-lock.json", BUILD / "vite.config.js", BUILD / "index.html",
                        *sorted((BUILD / "src").iterdir())])  # fmt: skip
     built = BUILD / ".built"
     if not built.exists() or built.read_text() != sources:
-        _run([NPM, "run", "--silent", "build"], BUILD_SECONDS)
+        _run(["npm", "run", "--silent", "build"], BUILD_SECONDS)
         built.write_text(sources)
     return BUILD / "dist"
 
@@ -72,16 +97,22 @@ def _digest(paths: list[Path]) -> str:
 def _run(command: list[str], seconds: float) -> None:
     done = subprocess.run(
         command, cwd=BUILD, capture_output=True, text=True, check=False, timeout=seconds,
-        env={**os.environ, "RENDER_OUT": str(BUILD / "dist"), "NO_COLOR": "1"},
+        env={**os.environ, "RENDER_OUT": str(BUILD / "dist"), "NO_COLOR": "1", "PATH": SEARCH,
+             "npm_config_update_notifier": "false"},
     )  # fmt: skip
     if done.returncode:
         raise PageError(f"{' '.join(command)} has failed:\n{(done.stdout + done.stderr)[-3000:]}")
 
 
 def main() -> int:
-    """Build the page."""
+    """Build the page, or say whether it can be built."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="only say what is missing")
+    arguments = parser.parse_args()
     try:
-        build()
+        require() if arguments.check else build()
     except (PageError, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

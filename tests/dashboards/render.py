@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH = 1600  # pixels of a picture
-LEAST_COLOURS = 4  # of a chart: the grid, the figures at its axes and one line have more
+LEAST_PIXELS = 50  # with a colour, of a chart on which something is drawn
 
 
 class Drawn(NamedTuple):
     """One dashboard on the screen."""
 
     picture: bytes
-    panels: list[dict[str, Any]]  # title, type, hasData, text, titleIsCut, headings, colours
+    panels: list[dict[str, Any]]  # title, type, hasData, text, titleIsCut, headings, colouredPixels
 
     def faults(self) -> list[str]:
         """What is poor on the screen."""
@@ -39,7 +39,7 @@ class Drawn(NamedTuple):
                 out.append(f"{panel['title']}: the title is cut")
             if not panel["text"].startswith(panel["title"]):
                 out.append(f"{panel['title']}: the panel shows {panel['text'][:60]!r}")
-            if panel["hasData"] and panel["type"] == "timeseries" and panel["colours"] < LEAST_COLOURS:
+            if panel["hasData"] and panel["type"] == "timeseries" and panel["colouredPixels"] < LEAST_PIXELS:
                 out.append(f"{panel['title']}: nothing is drawn")
             if panel["hasData"] and panel["text"] == panel["title"]:
                 out.append(f"{panel['title']}: nothing is written")

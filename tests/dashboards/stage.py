@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 START_SECONDS = 90.0  # a machine that has never run it compiles the gate first
 STOP_SECONDS = 20.0
+MINER = "10.20.1.11"  # the address with the most hits
+MINER_HITS = 116  # of all its rules, as its story expects
 
 # Customers of the stories' networks, so that tenants are there to be ranked; 10.20.9.40 is nobody's.
 TENANTS = """\
@@ -34,14 +36,16 @@ tenants:
 """
 
 
-QUIET = 5.0  # seconds between the first packet and the others: what is counted before the first scrape no rate sees
-
-
-def stories(folder: Path, speed: float) -> tuple[Path, float]:
+def stories(folder: Path, speed: float, quiet: float) -> tuple[Path, float]:
     """All stories in one capture whose last packet has the time at which a replay that starts now delivers it.
 
     Last hits are packet time: with the stamps of the stories they would lie in another week than the scrapes.  The first
-    packet comes alone, so that a Prometheus has seen every counter at 0 before the rest begins.
+    packet comes alone: what is counted before the first scrape, no rate sees.
+
+    Args:
+        folder: where the capture is written.
+        speed: of the replay, 1 as recorded.
+        quiet: seconds between the first packet and the others.
 
     Returns:
         The capture, and how long its replay takes, in seconds.
@@ -54,10 +58,10 @@ def stories(folder: Path, speed: float) -> tuple[Path, float]:
         seconds, nanoseconds, length = struct.unpack_from("<III", data, at)
         places.append((at, seconds * SECOND + nanoseconds))
         at += 16 + length
-    lasts = (places[-1][1] - places[0][1]) / SECOND / speed + QUIET
+    lasts = (places[-1][1] - places[0][1]) / SECOND / speed + quiet
     shift = time.time_ns() + int(lasts * SECOND) - places[-1][1]
     for number, (at, stamp) in enumerate(places):
-        early = 0 if number else int(QUIET * speed * SECOND)
+        early = 0 if number else int(quiet * speed * SECOND)
         struct.pack_into("<II", data, at, *divmod(stamp + shift - early, SECOND))
     capture.write_bytes(data)
     return capture, lasts

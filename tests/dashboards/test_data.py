@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import model
 import prometheus
 import pytest
-from ask import Window, answers, choices, missing
+from ask import answers, choices, missing
 from loadscript import script
-from prometheus import Prometheus
-from stage import Sensor, stories
+from stage import MINER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from ask import Window
+    from prometheus import Prometheus
 
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(prometheus.PROGRAM is None, reason=prometheus.ABSENT),
 ]
-
-SPEED = 40.0  # ten minutes of story in 15 seconds
-MINER = "10.20.1.11"
-
-
-@pytest.fixture(scope="module")
-def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, Window]]:
-    """A Prometheus that scraped each second while the stories were played, and what it has seen."""
-    folder = tmp_path_factory.mktemp("stage")
-    capture, lasts = stories(folder, SPEED)
-    with Sensor(folder, capture, SPEED) as sensor, Prometheus(folder, [sensor.address]) as server:
-        start = time.time()
-        time.sleep(lasts)
-        server.until(
-            lambda: server.query(f'sum(sniffer_host_hits_total{{ip="{MINER}"}}) >= 116'), "the stories' hits"
-        )
-        yield server, Window(start, time.time(), scrape=1.0)
 
 
 @pytest.mark.parametrize("name", model.NAMES)

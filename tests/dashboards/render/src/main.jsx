@@ -31,6 +31,7 @@ const ROW = 30;
 const GAP = 8;
 const MARGIN = 16;
 const HEAD = 84;
+const GREY = 40; // the most by which the parts of a grey differ
 const NO_DATA = { en: 'No data', zh: '无数据' };
 
 standardEditorsRegistry.setInit(() => []);
@@ -135,17 +136,15 @@ function Dashboard({ told, prepared, common, onDrawn }) {
   );
 }
 
-// How many colours a chart has: one that is empty has those of its grid.
-function coloursOf(canvas) {
+// How many pixels of a chart have a colour: the grid and the figures at the axes are grey.
+function coloured(canvas) {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  const seen = new Set();
+  let pixels = 0;
   for (let at = 0; at < data.length; at += 4) {
-    if (data[at + 3]) {
-      // Without the lowest bits, so that soft edges of one colour do not count as many.
-      seen.add(((data[at] >> 5) << 10) | ((data[at + 1] >> 5) << 5) | (data[at + 2] >> 5));
-    }
+    const [red, green, blue, opacity] = data.subarray(at, at + 4);
+    pixels += opacity && Math.max(red, green, blue) - Math.min(red, green, blue) > GREY ? 1 : 0;
   }
-  return seen.size;
+  return pixels;
 }
 
 // What a panel looks like, for tests.
@@ -160,7 +159,7 @@ function report(panel, frames) {
     text: element.innerText.trim(),
     titleIsCut: !title || title.scrollWidth > title.clientWidth,
     headings: [...element.querySelectorAll('[role="columnheader"]')].map((one) => one.innerText.trim()),
-    colours: canvas ? coloursOf(canvas) : 0,
+    colouredPixels: canvas ? coloured(canvas) : 0,
   };
 }
 
