@@ -1,9 +1,9 @@
 """From packets to what people see: daemon, Prometheus, rules, an alert, dashboards, pictures.  ``make e2e`` runs it.
 
-    python tests/dashboards/e2e.py [--docs]
+    python tests/dashboards/e2e.py [--docs] [--out FOLDER]
 
 In: nothing but this checkout and installed programs (prometheus, chromium, node, npm, a Chinese font).
-Out: progress, a summary, six pictures in build/e2e/; status 0 if all holds, else 1.  ``--docs`` also writes the pictures of the
+Out: progress, a summary, six pictures in build/e2e/ or FOLDER; status 0 if all holds, else 1.  ``--docs`` also writes the pictures of the
 documentation, docs/pictures/ (with pngquant).  Never: a process left behind, more than five minutes, a port of others.
 """
 
@@ -44,7 +44,6 @@ SENSOR = "park-east-1"  # what Prometheus calls the sensor
 NEW_MINER = "SnifferNewMiner"
 ALERT_SECONDS = 120.0
 LAST_HIT_SECONDS = 60.0  # after the end of the replay
-BUILD = model.ROOT / "build" / "e2e"
 PICTURES = model.ROOT / "docs" / "pictures"
 
 
@@ -170,28 +169,26 @@ def ask_all(server: Prometheus, window: Window) -> tuple[dict[str, dict[str, Any
     return told, [f"no data: {place}" for place in empty]
 
 
-def draw_all(told: dict[str, dict[str, Any]]) -> list[str]:
+def draw_all(told: dict[str, dict[str, Any]], out: Path) -> list[str]:
     """A picture of each dashboard; what is wrong with them."""
     wrong = []
-    with render.drawing(BUILD / "work") as drawer:
+    with render.drawing(out / "work") as drawer:
         for name, one in told.items():
             drawn = drawer.draw(name, one)
-            picture = BUILD / f"{name}.png"
+            picture = out / f"{name}.png"
             picture.write_bytes(drawn.picture)
             wrong += [f"{name}: {fault}" for fault in drawn.faults()]
-            say(
-                f"{picture.relative_to(model.ROOT)}: {len(drawn.panels)} panels, {len(drawn.picture) // 1024} KiB"
-            )
+            say(f"{picture}: {len(drawn.panels)} panels, {len(drawn.picture) // 1024} KiB")
     return wrong
 
 
-def write_docs() -> None:
+def write_docs(pictures: Path) -> None:
     """The pictures of the documentation, with 256 colours: a third of the size, and nobody sees it."""
     program = shutil.which("pngquant")
     if program is None:
         raise FailedError("pngquant is not installed here (apt-get install pngquant)")
     PICTURES.mkdir(exist_ok=True)
-    for picture in sorted(BUILD.glob("*.png")):
+    for picture in sorted(pictures.glob("*.png")):
         out = PICTURES / picture.name
         subprocess.run(
             [program, "--force", "--strip", "--speed", "1", "--output", out, "--", picture], check=True
@@ -199,10 +196,12 @@ def write_docs() -> None:
         say(f"{out.relative_to(model.ROOT)}: {out.stat().st_size // 1024} KiB")
 
 
-def run() -> list[str]:
+def run(out: Path) -> list[str]:
     """Everything; what does not hold."""
-    shutil.rmtree(BUILD, ignore_errors=True)
-    work = BUILD / "work"
+    work = out / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    for picture in out.glob("*.png"):
+        picture.unlink()
     work.mkdir(parents=True)
     with building(work / "build.log") as build:
         capture, lasts = stories(work, SPEED, QUIET)
@@ -222,7 +221,7 @@ def run() -> list[str]:
             say("render: waits for the page to be built …")
         if build.wait():
             raise FailedError((work / "build.log").read_text(encoding="utf-8", errors="replace").strip())
-    return wrong + draw_all(told)
+    return wrong + draw_all(told, out)
 
 
 def main() -> int:
@@ -231,21 +230,23 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--docs", action="store_true", help="also write docs/pictures/")
+    default = model.ROOT / "build" / "e2e"
+    parser.add_argument("--out", type=Path, default=default, help="folder for pictures and logs")
     arguments = parser.parse_args()
     wrong = absent()
     if not wrong:
         try:
             with bounded(LIMIT):
-                wrong = run()
+                wrong = run(arguments.out)
                 if arguments.docs and not wrong:
-                    write_docs()
+                    write_docs(arguments.out)
         except (FailedError, AssertionError, subprocess.SubprocessError, OSError) as error:
             wrong = [str(error)]
         except KeyboardInterrupt:
             wrong = ["interrupted"]
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
-    say(f"{len(wrong)} faults" if wrong else f"all holds; pictures are in {BUILD.relative_to(model.ROOT)}/")
+    say(f"{len(wrong)} faults" if wrong else f"all holds; the pictures are in {arguments.out}")
     return 1 if wrong else 0
 
 

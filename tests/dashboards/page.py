@@ -9,6 +9,7 @@ Never: a build in the source tree; a script of a package run at its installation
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tests" / "dashboards" / "render"
 BUILD = ROOT / "build" / "render"
+FILES = ("package.json", "package-lock.json", "vite.config.js", "index.html")
 OLDEST_NODE = (20, 19)  # that Vite 7 runs on
 # Beside this Python first: there pip puts Node where the system's is too old.
 SEARCH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -61,25 +63,28 @@ def build() -> Path:
     """
     require()
     BUILD.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "vite.config.js", "index.html"):
-        _copy(SOURCE / name, BUILD / name)
-    shutil.rmtree(BUILD / "src", ignore_errors=True)
-    shutil.copytree(SOURCE / "src", BUILD / "src")
-    lock = _digest([BUILD / "package-lock.json"])
-    installed = BUILD / ".installed"
-    if not installed.exists() or installed.read_text() != lock:
+    with (BUILD / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time; others find it built
+        for name in FILES:
+            _copy(SOURCE / name, BUILD / name)
+        shutil.rmtree(BUILD / "src", ignore_errors=True)
+        shutil.copytree(SOURCE / "src", BUILD / "src")
         # Nothing that we use has a step of its own at installation.
-        _run(
-            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_SECONDS
-        )
-        installed.write_text(lock)
-    sources = _digest([BUILD / "package-lock.json", BUILD / "vite.config.js", BUILD / "index.html",
-                       *sorted((BUILD / "src").iterdir())])  # fmt: skip
-    built = BUILD / ".built"
-    if not built.exists() or built.read_text() != sources:
-        _run(["npm", "run", "--silent", "build"], BUILD_SECONDS)
-        built.write_text(sources)
+        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        packages = [BUILD / "package-lock.json"]
+        _once("installed", packages, install, INSTALL_SECONDS)
+        sources = [*(BUILD / name for name in FILES), *sorted((BUILD / "src").iterdir())]
+        _once("built", sources, ["npm", "run", "--silent", "build"], BUILD_SECONDS)
     return BUILD / "dist"
+
+
+def _once(step: str, sources: list[Path], command: list[str], seconds: float) -> None:
+    """Run a step, unless it has been done with the same sources."""
+    done, digest = BUILD / f".{step}", _digest(sources)
+    if not done.exists() or done.read_text(encoding="utf-8") != digest:
+        done.unlink(missing_ok=True)
+        _run(command, seconds)
+        done.write_text(digest, encoding="utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:
