@@ -3,7 +3,7 @@
     python scripts/make_alerts.py [--check]
 
 In: deploy/alerts.yaml.  Out: rules and tests for promtool under deploy/prometheus/, the same alerts for Grafana's
-provisioning, docs/alerts.md; the same bytes for the same list.  ``--check`` writes nothing and says whether the files are
+provisioning, docs/alerts.md, the index of the runbooks; the same bytes for the same list.  ``--check`` writes nothing and says whether the files are
 up to date.  Never: an alert, a threshold or a sentence about one that is not in the list.
 """
 
@@ -376,6 +376,8 @@ Prometheus evaluates them (`deploy/prometheus/rules/`), Alertmanager sends them 
 Grafana does both (`deploy/grafana/provisioning/alerting/`). Use one of the two, or everybody is told twice. Each alert has
 a runbook: what it means, how to confirm it, what to do, how to close it, and what rings falsely.
 
+- Copy `prometheus.yml` and `rules/` to where your Prometheus reads its configuration, `alertmanager.yml` likewise, and put your
+  addresses and secrets in.
 - `critical`: act now, the sensor is blind or mining breaks out. `warning`: today. `info`: good to know.
 - The group `mining` is for those who deal with miners, `sensor` for those who run the sensor; routes go by this label.
 - Texts are in English (`summary`, `description`) and Chinese (`summary_zh`, `description_zh`).
@@ -389,6 +391,7 @@ CHINESE = """\
 Grafana（`deploy/grafana/provisioning/alerting/`）。两者只用其一，否则会重复通知。每条告警都有处置手册：含义、如何确认、如何处理、
 如何关闭、常见误报。
 
+- 把 `prometheus.yml` 和 `rules/`、`alertmanager.yml` 复制到各自的配置目录，填入实际地址和密钥文件。
 - `critical`：立即处理，传感器失明或挖矿爆发。`warning`：当天处理。`info`：知悉即可。
 - `mining` 组发给处置挖矿的人员，`sensor` 组发给维护传感器的人员，路由按此标签划分。
 - 文本有英文（`summary`、`description`）和中文（`summary_zh`、`description_zh`）两种。
@@ -411,6 +414,20 @@ def page(alerts: AlertList) -> Iterator[str]:
         yield f"| `{one.name}` | {one.severity} | {one.group} | {cell(when(one, one.when_zh))} | {one.lasts} | {link(one)} |"
     yield from ("", "供仪表盘使用的记录规则（`deploy/prometheus/rules/sniffer-recording.yml`）：", "")
     yield from (f"- `{record.record}`：{record.says_zh}" for record in alerts.records)
+
+
+def index(alerts: AlertList) -> Iterator[str]:
+    """docs/runbooks/README.md."""
+    yield from ("# Runbooks", "", f"<!-- {WRITTEN} -->", "")
+    yield "One page for each alert, in English and Chinese: what it means, how to confirm it, what to do, how to close it, false"
+    yield "alarms. [alerts.md](../alerts.md) has severities and thresholds. 每条告警一页，先英文后中文。"
+    for group, title in (("mining", "Mining / 挖矿"), ("sensor", "Sensor / 传感器")):
+        yield from ("", f"## {title}", "")
+        yield from (
+            f"- [{one.name}]({one.name}.md): {when(one, one.when)} / {when(one, one.when_zh)}"
+            for one in alerts.alerts
+            if one.group == group
+        )
 
 
 def when(alert: Alert, text: str) -> str:
@@ -469,6 +486,7 @@ def files(alerts: AlertList) -> dict[str, str]:
         "deploy/prometheus/tests/sniffer-recording.yml": as_yaml(recording_tests(alerts)),
         "deploy/grafana/provisioning/alerting/sniffer-alerts.yaml": as_yaml(grafana_alerts(alerts)),
         "docs/alerts.md": "\n".join(page(alerts)) + "\n",
+        "docs/runbooks/README.md": "\n".join(index(alerts)) + "\n",
     }
 
 

@@ -384,8 +384,6 @@ def rules_update(
     ] = False,
 ) -> int:
     """Bring a list of your own up to date from a file, offline; show what changes."""
-    from datetime import UTC, datetime
-
     from sniffer import rulereport
     from sniffer.config import load_config
     from sniffer.listupdate import Source, update

@@ -2,7 +2,7 @@
 
 In: faults of files, rules, configuration, permissions.
 Out: exceptions that print as one readable line each and carry the exit status.
-Never: anything a packet caused.  The wire does not raise; it is counted (see ``counters.py``).
+Never: anything a packet caused.  The wire does not raise; it is counted (``oddities.py``).
 
     SnifferError
     ├── UsageError          2   the command line contradicts itself
@@ -21,6 +21,19 @@ from typing import ClassVar
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_HITS = 3
+
+STATUSES = {
+    0: "fine",
+    1: "run-time failure",
+    2: "usage: the command line contradicts itself",
+    3: "hits found, with `--fail-on-hit`",
+    66: "input cannot be read, or not any further",
+    70: "a worker died for good",
+    74: "output failed",
+    77: "no permission",
+    78: "configuration or rules are wrong",
+}
+"""What each exit status means."""
 
 
 def printable(text: object, limit: int = 200) -> str:

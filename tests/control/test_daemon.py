@@ -79,8 +79,16 @@ class Daemon:
 
     def metric(self, name: str) -> float:
         """Sum of the samples whose name and labels match; each is asked for afresh."""
-        samples = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
-        return sum(map(float, samples))
+        (value,) = self.metrics(name)
+        return value
+
+    def metrics(self, *names: str) -> list[float]:
+        """The same for several names, all of one page."""
+        page = self.ask("/metrics")[1]
+        return [
+            sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
+            for name in names
+        ]
 
     def children(self) -> list[int]:
         """Processes of the daemon."""

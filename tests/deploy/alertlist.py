@@ -41,6 +41,5 @@ def run(program: str, *arguments: str | Path, status: int = 0) -> str:
         package = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}.get(program, program)
         pytest.skip(f"{program} is not installed here (apt-get install {package})")
     done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
-    said = done.stdout + done.stderr
-    assert done.returncode == status, said
-    return said
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stderr if status else done.stdout

@@ -80,13 +80,13 @@ def test_everybody_is_told_what_is_theirs(alert: Any) -> None:
     """Alerts about mining go to staff, alerts about sensors to operators, whatever their severity."""
     labels = [f"{name}={value}" for name, value in (alert.labels | {"alertname": alert.name}).items()]
     said = run("amtool", "config", "routes", "test", f"--config.file={FILE}", *labels)
-    assert said.split()[0].removesuffix("Warning:") == {"mining": "staff", "sensor": "operators"}[alert.group]
+    assert said.strip() == {"mining": "staff", "sensor": "operators"}[alert.group]
 
 
 def test_what_is_unknown_goes_to_operators() -> None:
     """An alert of another program does not get lost."""
     said = run("amtool", "config", "routes", "test", f"--config.file={FILE}", "alertname=DiskFull")
-    assert said.startswith("operators")
+    assert said.strip() == "operators"
 
 
 def test_inhibitions_name_alerts_that_exist() -> None:
@@ -265,11 +265,6 @@ def test_a_tenant_gets_one_message(manager: Alertmanager, hook: Hook) -> None:
             labelled("SnifferManyPacketsDropped", interface="eth1"),
             [labelled("SnifferPacketsDropped", interface="eth1")],
             [labelled("SnifferUndecoded")],
-        ),
-        (
-            labelled("SnifferRulesNotLoaded"),
-            [labelled("SnifferSelfTestFailed")],
-            [labelled("SnifferReloadFailed")],
         ),
         (
             labelled("SnifferHitsOverflow"),

@@ -66,5 +66,4 @@ def test_the_sample_limit_holds_a_full_host_book() -> None:
 @pytest.mark.parametrize("key", ["scrape_interval", "evaluation_interval"])
 def test_intervals_are_what_rules_count_on(key: str) -> None:
     """Rules look back two minutes at least, so an interval of at most a minute gives them two samples."""
-    seconds = yaml.safe_load(FILE.read_text("utf-8"))["global"][key]
-    assert int(seconds.removesuffix("s")) <= 60
+    assert yaml.safe_load(FILE.read_text("utf-8"))["global"][key] in {"15s", "30s", "1m"}
