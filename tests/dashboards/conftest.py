@@ -13,13 +13,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from ask import Window
 from prometheus import Prometheus
-from stage import MINER, MINER_HITS, Sensor, stories
+from stage import MINER, MINER_HITS, sensor, stories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPEED = 40.0  # ten minutes of story in 15 seconds
-QUIET = 5.0
+QUIET = 12.0  # Prometheus has started and scraped by then, also on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Promethe
     """A Prometheus that scraped each second while the stories were played, and what it has seen."""
     folder = tmp_path_factory.mktemp("stage")
     capture, lasts = stories(folder, SPEED, QUIET)
-    with Sensor(folder, capture, SPEED) as sensor, Prometheus(folder, [sensor.address]) as server:
+    with sensor(folder, capture, SPEED) as address, Prometheus(folder, [address]) as server:
         start = time.time()
         time.sleep(lasts)
         server.until(

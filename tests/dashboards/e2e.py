@@ -31,7 +31,7 @@ import render  # noqa: E402
 from ask import Answer, Window, answers, as_json, choices, missing  # noqa: E402
 from loadscript import script  # noqa: E402
 from prometheus import Prometheus  # noqa: E402
-from stage import MINER, Sensor, stories  # noqa: E402
+from stage import MINER, sensor, stories  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 LIMIT = 300  # seconds, for everything
 SPEED = 5.0  # ten minutes of story in two
 SCRAPE = 3.0
-QUIET = 12.0  # Prometheus has started and scraped by then
+QUIET = 15.0  # Prometheus has started and scraped by then
 SENSOR = "park-east-1"  # what Prometheus calls the sensor
 NEW_MINER = "SnifferNewMiner"
 ALERT_SECONDS = 120.0
@@ -205,9 +205,9 @@ def run(out: Path) -> list[str]:
     work.mkdir(parents=True)
     with building(work / "build.log") as build:
         capture, lasts = stories(work, SPEED, QUIET)
-        with Sensor(work, capture, SPEED) as sensor:
-            say(f"sensor: replays the stories, {SPEED:g} times as fast, metrics on {sensor.address}")
-            scrape = [{"targets": [sensor.address], "labels": {"instance": SENSOR}}]
+        with sensor(work, capture, SPEED) as address:
+            say(f"sensor: replays the stories, {SPEED:g} times as fast, metrics on {address}")
+            scrape = [{"targets": [address], "labels": {"instance": SENSOR}}]
             more = {"scrape_configs": [{"job_name": "sniffer", "static_configs": scrape}]}
             rules = sorted(model.RULES.glob("*.yml"))
             with Prometheus(work / "prometheus", rules=rules, interval=f"{SCRAPE:g}s", more=more) as server:

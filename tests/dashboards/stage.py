@@ -6,23 +6,22 @@ Never: a process that outlives the test; a packet on a wire.
 
 from __future__ import annotations
 
-import contextlib
 import struct
 import subprocess
 import sys
 import time
-import urllib.request
-from typing import TYPE_CHECKING, Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from control.test_daemon import Daemon
 from model import ROOT
-from prometheus import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SECOND = 1_000_000_000
 START_SECONDS = 90.0  # a machine that has never run it compiles the gate first
-STOP_SECONDS = 20.0
 MINER = "10.20.1.11"  # the address with the most hits
 MINER_HITS = 116  # of all its rules, as its story expects
 
@@ -67,59 +66,25 @@ def stories(folder: Path, speed: float, quiet: float) -> tuple[Path, float]:
     return capture, lasts
 
 
-class Sensor:
-    """The daemon on a capture, from ``with`` to its end.
+@contextmanager
+def sensor(folder: Path, capture: Path, speed: float) -> Iterator[str]:
+    """The daemon on a capture; the address of its metrics.
 
     Args:
         folder: for its configuration, event lines and log.
         capture: what it replays.
-        speed: 1 as recorded, 0 as fast as possible.
+        speed: 1 as recorded.
     """
-
-    def __init__(self, folder: Path, capture: Path, speed: float) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.address = f"127.0.0.1:{free_port()}"
-        self._log = folder / "sensor.log"
-        config = folder / "sniffer.yaml"
-        config.write_text(f"{TENANTS}\nevents:\n  file: {folder / 'events.json'}\n", encoding="utf-8")
-        self._command = [
-            sys.executable, "-c", "from sniffer.cli import main; main()", "run",
-            "--config", str(config), "--listen", self.address,
-            "--replay", str(capture), "--speed", str(speed),
-        ]  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__()
-                raise AssertionError(f"the sensor does not serve metrics:\n{self.log}")
-            time.sleep(0.2)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _answers(self) -> bool:
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"http://{self.address}/-/healthy", timeout=5),
-        ):  # our own address
-            return True
-        return False
-
-    @property
-    def log(self) -> str:
-        """What it has written."""
-        return self._log.read_text(encoding="utf-8", errors="replace")
+    daemon = Daemon(folder, "--replay", capture, "--speed", f"{speed:g}", config=TENANTS)
+    try:
+        daemon.until(lambda: daemon.said("watching"), "the worker", START_SECONDS)
+        yield str(next(line["listen"] for line in daemon.log() if line["event"] == "started"))
+    finally:
+        if daemon.process.poll() is None:
+            try:
+                daemon.stop()
+            except subprocess.TimeoutExpired:
+                daemon.process.kill()
+                daemon.process.wait()
+        if daemon.process.stdout is not None:
+            daemon.process.stdout.close()
