@@ -1,6 +1,7 @@
 # make demo    the daemon on six traffic stories, no root, no configuration   (DEMO_SECONDS=n ends it by itself)
 # make test    the quick tests          make test-slow, make test-live: the others
 # make bench   sniffer and others on the same traffic (BENCH="--live" and other options of bench/run.py; bench/README.md)
+# make e2e     from packets to pictures: daemon, Prometheus, rules, an alert, dashboards (docs/dashboards.md)
 # make lint    ruff and mypy            make ci: everything that has to hold before a change goes in
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ DEMO_SPEED ?= 60
 DEMO_LISTEN ?= 127.0.0.1:9478
 BENCH ?=
 
-.PHONY: demo test test-slow test-live lint format ci bench clean
+.PHONY: demo test test-slow test-live dashboards e2e lint format ci bench clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +33,12 @@ test-slow: $(VENV)/.installed
 test-live: $(VENV)/.installed
 	$(BIN)/python -m pytest -m live
 
+dashboards: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/dashboards tests/test_make_dashboards.py
+
+e2e: $(VENV)/.installed
+	$(BIN)/python tests/dashboards/e2e.py
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,7 +48,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ci: lint test test-slow test-live
+ci: lint test test-slow test-live e2e
 
 bench: $(VENV)/.installed
 	$(BIN)/python bench/run.py $(BENCH)
