@@ -19,7 +19,6 @@ import py_compile
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -64,8 +63,7 @@ def environment(bundle: Path, stage: Path) -> None:
     """Install the bundle as if into /opt/sniffer, for the interpreter of Debian."""
     home = stage / HOME
     with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
-        with tarfile.open(bundle) as tar:
-            tar.extractall(scratch, filter="data")
+        run("tar", "-xzf", bundle, "-C", scratch)
         (folder,) = Path(scratch).iterdir()
         run(
             *(sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"),
