@@ -56,7 +56,11 @@ from sniffer.cli import main
 
 sys.exit(main())
 """
-MAINTAINER: Final = "The sniffer authors <sniffer@localhost>"
+MAINTAINER: Final = "{name} <{address}>".format(
+    name=os.environ.get("DEBFULLNAME", "The sniffer authors"),
+    address=os.environ.get("DEBEMAIL", "sniffer@localhost"),
+)
+"""Who answers for the package, by the variables that Debian's own tools ask."""
 
 
 def environment(bundle: Path, stage: Path) -> None:

@@ -60,3 +60,20 @@ def test_the_parent_is_sealed_and_its_children_are_not() -> None:
         first="",
     )
     assert told in ("True refused\n0", "False given\n0")
+
+
+def test_the_daemon_seals_itself_before_it_listens() -> None:
+    """By the time that the parent's loop begins, no memory becomes executable, if the kernel can do that."""
+    kernel = run("from sniffer.control.confine import seal_parent\nprint(seal_parent())", first="")
+    told = run(
+        "import mmap\n"
+        "from sniffer.config import load_config\nfrom sniffer.control import daemon\n"
+        "def loop(coroutine):\n"
+        "    coroutine.close()\n"
+        "    try: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC); print(False)\n"
+        "    except PermissionError: print(True)\n"
+        "daemon.asyncio.run = loop\n"
+        "daemon.run_daemon(load_config(None), daemon.Options(replay='-'))",
+        first="",
+    )
+    assert told.splitlines()[-1] == kernel

@@ -232,5 +232,7 @@ def test_its_life_in_a_debian(debian: Path, package: Path, unpacked: Path, tmp_p
     assert not (debian / "usr/bin/sniffer").is_symlink()
 
     system.run("dpkg", "--purge", "sniffer")
-    assert sorted(path for path in system.files() - before if OURS.search(path)) == []
+    after = system.files()
+    assert sorted(path for path in after - before if OURS.search(path)) == []
+    assert sorted(before - after) == []
     assert system.run("dpkg-query", "--list", "sniffer*", status=1) == ""
