@@ -22,6 +22,7 @@ from sniffer.blindspots import BlindSpots, figures, measure, short
 from sniffer.capture.interface import interface_names
 from sniffer.capture.packet_socket import has_packet_sockets
 from sniffer.config import privacy_key
+from sniffer.control.confine import seal_parent
 from sniffer.control.crew import Crew
 from sniffer.control.http import Endpoint
 from sniffer.control.notify import Notifier
@@ -226,7 +227,7 @@ class Daemon:
             if now - begun > patience and not self._reading.is_set():
                 patience = float("inf")
                 logger().info("compiling the packet gate for this machine, once; this takes some 15 seconds")
-            if self.notifier.watchdog_seconds:
+            if self._makes_progress():
                 self.notifier.watchdog()
             if self.table is not None:
                 self.table.refresh(self._status())
@@ -238,6 +239,13 @@ class Daemon:
                 self._tell_status()
                 self._suppressions.look(self.crew.totals.suppressed_by, now, time.time())
             await self._reopen()
+
+    def _makes_progress(self) -> bool:
+        """Whether the service manager asks for signs of life, and every worker has given one within its time.
+
+        A worker keeps its books without packets, too; one that hangs and cannot be replaced is what the manager can mend.
+        """
+        return self.crew.silent_seconds < self.notifier.watchdog_seconds
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -478,6 +486,7 @@ def run_daemon(config: Config, options: Options) -> int:
     configure(config.log.format, config.log.level)
     directories = rule_folders(options.rules, config.rules.directories)
     loaded = load(directories, config.tenant_names)
+    seal_parent()
     return asyncio.run(_run(config, options, loaded, directories))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -512,6 +513,65 @@ def test_a_killed_worker_is_replaced(start: Callable[..., Daemon], miner: Path) 
     daemon.until(lambda: daemon.metric("sniffer_hits_total") > hits, "new hits")
     assert daemon.metric("sniffer_worker_up") == 1
     assert daemon.stop()[0] == 0
+
+
+@pytest.mark.slow
+def test_the_watchdog_is_fed_by_progress(start: Callable[..., Daemon], tmp_path: Path) -> None:
+    """Signs of life go on without a packet; while a worker hangs and its successors hang too, none goes out; then they do."""
+    talk = build.Conversation().open()
+    talk.time += 3_600 * 10**9
+    talk.send(0, SUBMIT)
+    file = tmp_path / "quiet.pcap"
+    file.write_bytes(build.pcap(talk.frames))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = tmp_path / "notify"
+        manager.bind(str(path))
+
+        def fed(seconds: float) -> int:
+            """How often the watchdog is fed from now on, within some seconds."""
+            found, deadline = 0, time.monotonic() + seconds
+            while (left := deadline - time.monotonic()) > 0:
+                manager.settimeout(left)
+                with contextlib.suppress(TimeoutError):
+                    found += manager.recv(4_096) == b"WATCHDOG=1"
+            return found
+
+        settings = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"}
+        daemon = start("--replay", file, "--speed", "1", **settings)
+        daemon.until(lambda: daemon.said("watching"), "the worker")
+        packets = len(talk.frames) - 2
+        daemon.until(lambda: daemon.metric("sniffer_capture_packets_total") == packets, "what comes at once")
+        fed(0.1)
+        assert fed(5) >= 5  # for longer than the manager waits, and nothing comes in
+        assert daemon.metric("sniffer_capture_packets_total") == packets
+
+        hanging: list[int] = []
+
+        def hang() -> None:
+            """Stop every worker that there is, and each that takes its place before it can do anything."""
+            while not done.wait(0.005):
+                with contextlib.suppress(OSError, ValueError):
+                    for pid in daemon.children():
+                        if pid not in hanging:
+                            os.kill(pid, signal.SIGSTOP)
+                            hanging.append(pid)
+
+        done = threading.Event()
+        hanger = threading.Thread(target=hang)
+        hanger.start()
+        try:
+            fed(3)  # until what was told before has become too old
+            assert fed(4) == 0
+            assert daemon.process.poll() is None
+        finally:
+            done.set()
+            hanger.join()
+        assert len(hanging) == 2  # the first was replaced, its successor was not yet given up
+        os.kill(hanging[-1], signal.SIGCONT)
+        daemon.until(lambda: daemon.ask("/-/ready")[0] == 200, "the successor", 30)
+        fed(1)
+        assert fed(2) >= 2
+        assert daemon.stop()[0] == 0
 
 
 @pytest.mark.slow
