@@ -31,6 +31,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "pcaps")]
 import initials
 import sessions
 from ends import ACK, PSH, SYN, Ends
+from measure import pin
 from mix import START
 
 from sniffer.engine import Engine, EngineSettings
@@ -259,7 +260,6 @@ def gtp(rng: random.Random) -> Iterator[bytes]:
 
 MPLS = bytes.fromhex("8847 03e81040 05dc1140")
 QINQ = bytes.fromhex("88a8 0064 8100 0065 0800")
-LISTED = b"xmr-eu1.nanopool.org"
 KINDS: dict[str, tuple[Callable[[random.Random], Iterator[bytes]], int]] = {  # and connections
     "TLS data and acknowledgements": (data, FLOWS),
     "  in two VLAN tags": (wrapped(QINQ), FLOWS),
@@ -267,12 +267,12 @@ KINDS: dict[str, tuple[Callable[[random.Random], Iterator[bytes]], int]] = {  # 
     "  in GTP-U": (gtp, FLOWS),
     "IP fragments": (fragments, FLOWS),
     "TLS, a name of nobody's": (tls(), 10 * FLOWS),
-    "TLS, a pool's name": (tls(LISTED), 10 * FLOWS),
+    "TLS, a pool's name": (tls(sessions.LISTED), 10 * FLOWS),
     "QUIC Initial, a name of nobody's": (quic(), 20 * FLOWS),
     "QUIC Initials, the hello in two": (quic(b"", 1_440), 10 * FLOWS),
-    "QUIC Initial, a pool's name": (quic(LISTED), 10 * FLOWS),
+    "QUIC Initial, a pool's name": (quic(sessions.LISTED), 10 * FLOWS),
     "DNS, a name of nobody's": (dns(), 20 * FLOWS),
-    "DNS, a pool's name": (dns(LISTED), 10 * FLOWS),
+    "DNS, a pool's name": (dns(sessions.LISTED), 10 * FLOWS),
     "HTTP of browsers": (web, FLOWS),
     "HTTP, JSON-RPC of a node": (node_rpc, FLOWS),
     "HTTP, getwork": (getwork, FLOWS),
@@ -340,22 +340,27 @@ class Round:
         self.failed = totals.oddities["reader_failed"]
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def begin(says: str | None) -> int:
+    """Read the command line of a script that says this, pin it and compile; return the rounds that are asked for."""
+    parser = argparse.ArgumentParser(description=says, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
-    os.sched_setaffinity(0, {arguments.core})
+    pin(arguments.core)
     warm_up()
+    rounds: int = arguments.rounds
+    return rounds
+
+
+def main() -> int:
+    """Measure and print."""
+    asked = begin(__doc__)
     ruleset = load_rules([shipped_rules()])
     print(f"{'traffic':34} {'packets':>8} {'pass':>7} {'gate ns':>8} {'Python us':>10} {'read':>7}")
     faults = 0
     for name, (build, count) in KINDS.items():
         traffic = make(build, count)
-        rounds = [Round(ruleset, traffic) for _ in range(arguments.rounds)]
+        rounds = [Round(ruleset, traffic) for _ in range(asked)]
         last = rounds[-1]
         gate = statistics.median(one.gate for one in rounds) / last.packets * 1e9
         python = statistics.median(one.python for one in rounds) / max(last.passed, 1) * 1e6

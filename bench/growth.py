@@ -31,6 +31,8 @@ from measure import Cost, conditions, measure, pin, spread
 from run import make
 from tools import SNIFFER
 
+from sniffer.paths import shipped_rules  # loads nothing that would count as a child's memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,7 +61,6 @@ def timed(path: Path, rules: Path | None, skip: int) -> None:
     from sniffer.capture import savefile  # noqa: PLC0415
     from sniffer.engine import Engine, EngineSettings  # noqa: PLC0415
     from sniffer.gate.gate import warm_up  # noqa: PLC0415
-    from sniffer.paths import shipped_rules  # noqa: PLC0415
     from sniffer.ruleset import load_rules  # noqa: PLC0415
 
     warm_up()
@@ -163,10 +164,7 @@ def by_flows(folder: Path, packets: int, rounds: int) -> list[dict[str, Any]]:
 
 def write_rules(folder: Path, count: int) -> None:
     """The shipped rules with another list of pools, in which is the name that the traffic asks for."""
-    shipped = Path(
-        subprocess.run([sys.executable, "-c", SHIPPED], capture_output=True, check=True).stdout.decode()
-    )
-    shutil.copytree(shipped, folder, ignore=shutil.ignore_patterns("pools", "host-patterns.yaml"))
+    shutil.copytree(shipped_rules(), folder, ignore=shutil.ignore_patterns("pools", "host-patterns.yaml"))
     pools = folder / "pools"
     pools.mkdir()
     for category in CATEGORIES:  # rules ask for a list of each
@@ -194,7 +192,6 @@ CATEGORIES = (
     "miner_management",
     "defunct_pool",
 )
-SHIPPED = "from sniffer.paths import shipped_rules; print(shipped_rules(), end='')"
 
 
 def by_names(folder: Path, packets: int, rounds: int) -> list[dict[str, Any]]:

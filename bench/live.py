@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import trixie
 from measure import FailedError, conditions, spread
 from run import make
-from tools import SNIFFER, Suricata, short
+from tools import SNIFFER, Suricata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,7 @@ class Sniffer(Sensor):
 
     name = "sniffer"
     ready = b"watching"
+    capture = "workers: 1"  # what its configuration says of it
 
     def command(self) -> list[str]:
         """With a configuration that names a file for events."""
@@ -136,28 +137,34 @@ class Sniffer(Sensor):
         self._events.unlink(missing_ok=True)
         file = self.folder / "sniffer.yaml"
         file.write_text(
-            f"log: {{format: json}}\nevents: {{file: {self._events}}}\ncapture: {{workers: 1}}\n",
+            f"log: {{format: json}}\nevents: {{file: {self._events}}}\ncapture: {{{self.capture}}}\n",
             encoding="utf-8",
         )
         return [*SNIFFER, "run", "--config", str(file), "--interface", PORT, "--listen", LISTEN]
 
+    def page(self) -> str:
+        """Its metrics as they are now."""
+        with urllib.request.urlopen(f"http://{LISTEN}/metrics", timeout=15) as answer:
+            text: str = answer.read().decode()
+        return text
+
     def counts(self) -> Counts:
         """From the metrics."""
-        with urllib.request.urlopen(f"http://{LISTEN}/metrics", timeout=15) as answer:
-            page = answer.read().decode()
-
-        def total(name: str) -> int:
-            samples = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)
-            return int(sum(map(float, samples)))
-
+        page = self.page()
         self.end()
         hosts = set()
         with self._events.open(encoding="utf-8") as lines:
             for line in map(json.loads, lines):
                 if line["event_type"] == "alert":
                     hosts.add(line["mining"]["host_ip"])
-        captured, dropped = total("sniffer_capture_packets_total"), total("sniffer_capture_drops_total")
+        captured = int(total(page, "sniffer_capture_packets_total"))
+        dropped = int(total(page, "sniffer_capture_drops_total"))
         return Counts(captured, dropped, frozenset(hosts))
+
+
+def total(page: str, name: str) -> float:
+    """Sum of the samples of a family on a page of metrics."""
+    return sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
 
 
 class LiveSuricata(Sensor):
@@ -179,10 +186,7 @@ class LiveSuricata(Sensor):
         found = re.search(rf"{PORT}: packets: (\d+), drops: (\d+)", said)
         if found is None:
             raise FailedError(f"{self.name} does not tell what it captured: {self.last_line()}")
-        hosts: set[str] = set()
-        with self._made.alerts.open(encoding="utf-8") as lines:
-            for line in map(json.loads, lines):
-                hosts |= {short(line["src_ip"]), short(line["dest_ip"])}
+        hosts, _ = self._made.told()
         # The kernel's count of packets has the dropped ones in it.
         dropped = int(found[2])
         return Counts(int(found[1]) - dropped, dropped, frozenset(hosts))
@@ -219,6 +223,20 @@ def command(line: str) -> None:
     done = subprocess.run(line.split(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise FailedError(f"{line}: {done.stderr.strip()}")
+
+
+def may_enter(what: str) -> bool:
+    """Whether a namespace can be made here; where not, says that ``what`` is left out, and why."""
+    if os.geteuid() or not shutil.which("unshare") or not shutil.which("ip"):
+        print(f"{what}left out: it needs root, unshare (util-linux) and ip (iproute2)")
+        return False
+    return True
+
+
+def enter() -> int:
+    """Run this script again, in a network namespace of its own; return its status."""
+    words = ["unshare", "--net", sys.executable, *sys.argv]
+    return subprocess.run(words, env={**os.environ, INSIDE: "1"}, check=False).returncode
 
 
 def make_pair() -> None:
@@ -376,15 +394,13 @@ def main() -> int:
     """Measure and print, in a namespace of our own."""
     arguments = arguments_of()
     if INSIDE not in os.environ:
-        if os.geteuid() or not shutil.which("unshare") or not shutil.which("ip"):
-            print("the live table is left out: it needs root, unshare (util-linux) and ip (iproute2)")
+        if not may_enter("the live table is "):
             return 0
         try:
             trixie.unpack()  # now, since there is no network inside
         except trixie.UnavailableError as error:
             print(f"Suricata is left out: {error}")
-        words = ["unshare", "--net", sys.executable, __file__, *sys.argv[1:]]
-        return subprocess.run(words, env={**os.environ, INSIDE: "1"}, check=False).returncode
+        return enter()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # rows come minutes apart
     where = conditions(arguments.core)
     try:

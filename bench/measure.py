@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-GIB = 1 << 30
-
 
 class FailedError(Exception):
     """A command did not do what it is measured for; says which and what it said last."""

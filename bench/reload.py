@@ -16,64 +16,52 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import trixie
-from live import LISTEN, PORT, Sniffer, family, make_pair, memory_of, replay
+from growth import write_pools
+from live import INSIDE, Sniffer, enter, family, make_pair, may_enter, memory_of, replay, total
 from measure import FailedError, conditions
 from run import make
-from tools import SNIFFER
 
-INSIDE = "SNIFFER_BENCH_NAMESPACE"
-RULES = Path(__file__).parent.parent / "rules"
+from sniffer.paths import shipped_rules
+
 PATIENCE = 60
+NAMES_A_FILE = 20_000
 
 
 class Reloaded(Sniffer):
     """The daemon with rules in a folder of its own."""
 
     def __init__(self, folder: Path, core: int, ring: int) -> None:
-        self._ring = ring
+        self.capture = f"workers: 1, ring_mib: {ring}"
         self.rules = folder / "rules"
         shutil.rmtree(self.rules, ignore_errors=True)
-        shutil.copytree(RULES, self.rules)
+        shutil.copytree(shipped_rules(), self.rules)
         super().__init__(folder, core)
 
     def command(self) -> list[str]:
         """As for the live table, but for rules and ring."""
-        super().command()
-        file = self.folder / "sniffer.yaml"
-        text = file.read_text(encoding="utf-8").replace("workers: 1", f"workers: 1, ring_mib: {self._ring}")
-        file.write_text(text, encoding="utf-8")
-        words = [*SNIFFER, "run", "--config", str(file), "--interface", PORT, "--listen", LISTEN]
-        return [*words, "--rules", str(self.rules)]
+        return [*super().command(), "--rules", str(self.rules)]
 
     def metric(self, name: str) -> float:
         """Sum of the samples of a family."""
-        with urllib.request.urlopen(f"http://{LISTEN}/metrics", timeout=15) as answer:
-            page = answer.read().decode()
-        return sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
+        return total(self.page(), name)
 
     def add_names(self, count: int) -> None:
-        """A list of so many names, and a rule that looks for them."""
-        names = (f"p{number}.pool{number % 977}.invalid" for number in range(count))
-        entries = "".join(f"  - {{host: {name}, strength: strong}}\n" for name in names)
-        for first in range(0, count, 20_000):
-            part = "".join(entries.splitlines(keepends=True)[first : first + 20_000])
-            (self.rules / "pools" / f"bench-{first}.yaml").write_text(
-                f"category: pool\npools:\n- name: Bench\n  endpoints:\n{part}", encoding="utf-8"
-            )
+        """A list of so many names."""
+        names = [f"host: p{number}.pool{number % 977}.invalid" for number in range(count)]
+        for first in range(0, count, NAMES_A_FILE):
+            file = self.rules / "pools" / f"bench-{first}.yaml"
+            write_pools(file, "pool", names[first : first + NAMES_A_FILE])
 
 
 def one_round(capture: Path, folder: Path, arguments: argparse.Namespace, *, reload: bool) -> dict[str, Any]:
@@ -171,8 +159,7 @@ def main() -> int:
     """Measure and print, in a namespace of our own."""
     arguments = arguments_of()
     if INSIDE not in os.environ:
-        if os.geteuid() or not shutil.which("unshare") or not shutil.which("ip"):
-            print("left out: it needs root, unshare (util-linux) and ip (iproute2)")
+        if not may_enter(""):
             return 0
         if not shutil.which("tcpreplay"):
             try:
@@ -180,8 +167,7 @@ def main() -> int:
             except trixie.UnavailableError as error:
                 print(f"left out: no tcpreplay: {error}")
                 return 0
-        words = ["unshare", "--net", sys.executable, __file__, *sys.argv[1:]]
-        return subprocess.run(words, env={**os.environ, INSIDE: "1"}, check=False).returncode
+        return enter()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # rows come seconds apart
     where = conditions(arguments.core)
     print(f"{where}; {arguments.names} names, ring of {arguments.ring_mib} MiB")

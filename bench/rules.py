@@ -11,8 +11,6 @@ The rows take turns within a round; figures are the least of all rounds.  What t
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import tempfile
 import time
@@ -20,11 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
-from costs import FLOWS, TURNS, make, stratum
+from costs import FLOWS, TURNS, begin, make, stratum
 
 from sniffer.counts import HostCounts
 from sniffer.engine import Engine, EngineSettings
-from sniffer.gate.gate import warm_up
 from sniffer.paths import shipped_rules
 from sniffer.ruleset import load_rules
 from sniffer.sinks.event import encode, make_event
@@ -120,20 +117,13 @@ def run(row: Row, traffic: list[Batch]) -> tuple[float, int]:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
-    arguments = parser.parse_args()
-    os.sched_setaffinity(0, {arguments.core})
-    warm_up()
+    rounds = begin(__doc__)
     traffic = make(stratum, FLOWS)
     with tempfile.TemporaryDirectory() as folder:
         compared = rows(Path(folder))
     least = dict.fromkeys((row.name for row in compared), float("inf"))
     hits: dict[str, int] = {}
-    for _ in range(arguments.rounds):
+    for _ in range(rounds):
         for row in compared:
             spent, hits[row.name] = run(row, traffic)
             least[row.name] = min(least[row.name], spent)

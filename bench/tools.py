@@ -30,7 +30,6 @@ class Finding:
     """What a sensor found."""
 
     text: str  # for the table
-    hosts: frozenset[str] = frozenset()
     faults: tuple[str, ...] = ()  # how it differs from what is there; ours must have none
 
 
@@ -44,6 +43,7 @@ class Tool:
         found: reads what was found, from the output and the expectation.
         memory: address space it may take, bytes; 0: no limit.
         most: packets it is given at most; 0: all.
+        before: is called ahead of each run.
     """
 
     name: str
@@ -88,7 +88,7 @@ def found_by_sniffer(output: bytes, expected: dict[str, Any]) -> Finding:
     hosts = {line["mining"]["host_ip"] for line in lines[:-1]}
     stats = lines[-1]["stats"]
     text = of(hosts, expected, f", {stats['hits']} messages" + (" - DIFFERS" if faults else ", every one"))
-    return Finding(text, frozenset(hosts), faults)
+    return Finding(text, faults)
 
 
 def sniffer() -> Tool:
@@ -145,8 +145,8 @@ class Suricata:
         """Drop the alerts of an earlier run."""
         self.alerts.unlink(missing_ok=True)
 
-    def found(self, _output: bytes, expected: dict[str, Any]) -> Finding:
-        """Alerts: a line for each pair of addresses and rule."""
+    def told(self) -> tuple[set[str], int]:
+        """Addresses of the alerts, and how many there are: a line for each pair of addresses and rule."""
         hosts: set[str] = set()
         count = 0
         with self.alerts.open(encoding="utf-8") as lines:
@@ -154,7 +154,12 @@ class Suricata:
                 alert = json.loads(line)
                 hosts |= {short(alert["src_ip"]), short(alert["dest_ip"])}
                 count += 1
-        return Finding(of(hosts, expected, f", {count} alerts"), frozenset(hosts))
+        return hosts, count
+
+    def found(self, _output: bytes, expected: dict[str, Any]) -> Finding:
+        """Addresses among those there are, and how many alerts."""
+        hosts, count = self.told()
+        return Finding(of(hosts, expected, f", {count} alerts"))
 
 
 def short(address: str) -> str:
@@ -215,7 +220,7 @@ def tshark(programs: Path) -> Tool:
 
     def found(output: bytes, expected: dict[str, Any]) -> Finding:
         hosts = set(output.decode(errors="replace").split())
-        return Finding(of(hosts, expected, f" in {SLOW_PACKETS} packets"), frozenset(hosts))
+        return Finding(of(hosts, expected, f" in {SLOW_PACKETS} packets"))
 
     return Tool("tshark", command, found, memory=12 << 30, most=SLOW_PACKETS)
 

@@ -6,23 +6,24 @@ Never: work of its own; heavy imports before a command needs them.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import json
 import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from sniffer import __version__
-from sniffer.errors import EXIT_FAILURE, EXIT_OK, SnifferError, UsageError
+from sniffer.errors import EXIT_FAILURE, EXIT_OK, OutputError, SnifferError, UsageError
 from sniffer.garbage import seldom_collected
 
 if TYPE_CHECKING:
     from sniffer.config import Config
-    from sniffer.errors import Problem
     from sniffer.ruleset import RuleSet
 
 app = typer.Typer(
@@ -42,6 +43,9 @@ config_app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 app.add_typer(config_app, name="config")
 
+OUTPUT_FAULTS = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
+"""What writing to standard output may fail with; other files have their own words for it."""
+
 RulesOption = Annotated[
     list[Path] | None,
     typer.Option("--rules", metavar="DIR", help="Folder of rules; repeatable. Default: the shipped ones."),
@@ -57,6 +61,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", h
 
 def main() -> NoReturn:
     """Run the command line; turn errors into lines and statuses."""
+    _occupy_closed_streams()
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
@@ -69,8 +74,17 @@ def main() -> NoReturn:
         status = 130
     except BrokenPipeError:
         # The reader of our output has gone; say nothing more to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         status = EXIT_FAILURE
+    except OSError as fault:
+        if fault.errno not in OUTPUT_FAULTS:
+            raise
+        _give_up_output()
+        told = OutputError(
+            f"standard output cannot be written: {fault.strerror}", remedy="make room, or name another file"
+        )
+        print("\n".join(told.lines()), file=sys.stderr)
+        status = told.exit_status
     except KeyboardInterrupt:
         status = 130
     except Exception as error:
@@ -80,6 +94,24 @@ def main() -> NoReturn:
         status = UsageError.exit_status
     gc.freeze()  # the process ends: Python would look through all it holds, for a third of a second
     sys.exit(status if isinstance(status, int) else EXIT_OK)
+
+
+def _occupy_closed_streams() -> None:
+    """Let nothing that is opened later become standard output or error, where the shell has closed these."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        null = os.open(
+            os.devnull, os.O_RDONLY if name == "stdout" else os.O_RDWR
+        )  # results must not seem written
+        if null != number:
+            os.dup2(null, number)
+        setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
+
+
+def _give_up_output() -> None:
+    """Write nothing more to standard output, also at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> RuleSet:
@@ -214,6 +246,47 @@ def run(
             remedy="give --interface NAME, or capture.interfaces in the configuration",
         )
     return run_daemon(settings, options)
+
+
+# ── top ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def top(
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Of the daemon. Default: by the configuration.")
+    ] = None,
+    config: ConfigOption = None,
+    by: Annotated[
+        Literal["hits", "last"], typer.Option("--by", metavar="hits|last", help="Order of the addresses.")
+    ] = "hits",
+    interval: Annotated[float, typer.Option("--interval", min=0.5, max=60, help="Seconds.")] = 1.5,
+    once: Annotated[
+        bool, typer.Option("--once", help="One table; so it is where the output is no terminal.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same once, as one object.")] = False,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="FILE", help="Who signed the daemon's certificate (PEM).")
+    ] = None,
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="If the daemon asks for one.")] = "",
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", metavar="FILE", help="Its first line is the password.")
+    ] = None,
+) -> int:
+    """Show who mines, live, from a running daemon."""
+    from sniffer.control.top import Daemon, Top, address_of, read_password, show
+    from sniffer.control.top import as_json as told_as_json
+
+    if bool(user) != (password_file is not None):
+        raise UsageError("--user and --password-file need each other")
+    password = read_password(password_file) if password_file is not None else ""
+    daemon = Daemon(url or address_of(config), ca=ca, user=user, password=password)
+    if as_json:
+        print(told_as_json(daemon))
+        return EXIT_OK
+    with contextlib.suppress(KeyboardInterrupt):  # the way out
+        show(Top(daemon, by), once=once, interval=interval)
+    return EXIT_OK
 
 
 # ── doctor ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -385,8 +458,6 @@ def rules_update(
     ] = False,
 ) -> int:
     """Bring a list of your own up to date from a file, offline; show what changes."""
-    from datetime import UTC, datetime
-
     from sniffer import rulereport
     from sniffer.config import load_config
     from sniffer.listupdate import Source, update
@@ -412,26 +483,9 @@ def rules_update(
 @config_app.command("check")
 def config_check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None) -> int:
     """Everything that run does, short of opening the interface."""
-    from sniffer.config import load_config, privacy_key
-    from sniffer.control.webconfig import load_web
-    from sniffer.errors import ConfigError
-    from sniffer.examples import load_checked
-    from sniffer.paths import rule_folders
+    from sniffer.control.preflight import check
 
-    config = load_config(file)
-    problems: list[Problem] = []
-    for load in (lambda: privacy_key(config.events), lambda: load_web(config.http.web_config_file)):
-        try:
-            load()
-        except ConfigError as error:
-            problems += error.problems
-    try:
-        ruleset = load_checked(rule_folders(None, config.rules.directories), config.tenant_names)
-    except ConfigError as error:
-        raise ConfigError([*problems, *error.problems]) from None
-    if problems:
-        raise ConfigError(problems)
-    print(f"configuration and {len(ruleset.rules)} rules: no fault")
+    print(check(file))
     return EXIT_OK
 
 

@@ -23,6 +23,7 @@ from pydantic import (
     PlainValidator,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from sniffer.errors import ConfigError, Problem
@@ -35,6 +36,8 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+SIZES: Final = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+SIZE: Final = re.compile(r"(\d{1,9})\s?(KiB|MiB|GiB)")
 LISTEN: Final = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})")
 
 PRIVATE: Final = (
@@ -68,6 +71,32 @@ def read_duration(value: Any) -> float:
     if found is None:
         raise ValueError('expected a duration such as "30s", "10m" or "24h"')
     return float(found[1]) * UNITS[found[2]]
+
+
+def read_size(value: Any) -> int:
+    """Bytes from ``"100MiB"`` or a plain number of bytes.
+
+    Raises:
+        ValueError: neither.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('expected a size such as "512KiB", "100MiB" or "1GiB"')
+    return int(found[1]) * SIZES[found[2]]
+
+
+def parse_server(text: str) -> tuple[str, int]:
+    """Split ``HOST:PORT`` of a server; ``[2001:db8::1]:514`` for IPv6.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    found = LISTEN.fullmatch(text)
+    if found is None or not (found[1] or found[2]) or not 1 <= int(found[3]) <= 65_535:
+        raise ValueError('expected address and port such as "syslog.example:6514" or "[2001:db8::1]:514"')
+    return found[1] or found[2], int(found[3])
 
 
 def read_networks(value: Any) -> tuple[Network, ...]:
@@ -115,6 +144,11 @@ Duration: TypeAlias = Annotated[
     float,
     BeforeValidator(read_duration),
     WithJsonSchema({"type": ["string", "number"], "examples": ["30s", "10m", "24h"]}),
+]
+Size: TypeAlias = Annotated[
+    int,
+    BeforeValidator(read_size),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["512KiB", "100MiB", "1GiB"]}),
 ]
 RingSize: TypeAlias = Annotated[
     int | Literal["auto"],
@@ -254,10 +288,78 @@ class Events(Section):
         default=None, description="file with the key of those hashes; unset: a new key at each start"
     )
 
+    rotate_size: Size = Field(
+        default=0,
+        ge=0,
+        le=1 << 40,
+        description="the file gives way to a new one before it grows beyond; 0: it may grow",
+    )
+    rotate_interval: Duration = Field(
+        default=0,
+        ge=0,
+        le=366 * 86_400,
+        description="and when a span of so long begins (UTC: 24h at midnight); 0: never",
+    )
+    keep: int = Field(default=7, ge=1, le=1_000, description="old files that stay: FILE.1 is the youngest")
+
+    @field_validator("rotate_size")
+    @classmethod
+    def _not_tiny(cls, size: int) -> int:
+        if 0 < size < 1_024:
+            raise ValueError("expected 0, or 1KiB at least")
+        return size
+
+    @field_validator("rotate_interval")
+    @classmethod
+    def _not_short(cls, seconds: float) -> float:
+        if 0 < seconds < 1:
+            raise ValueError("expected 0, or 1s at least")
+        return seconds
+
     @property
     def repeat_nanoseconds(self) -> int:
         """:attr:`repeat_interval` as the pipeline counts time."""
         return int(self.repeat_interval * 1_000_000_000)
+
+
+class Syslog(Section):
+    """Event lines to a syslog server (RFC 5424 messages, counted by octets)."""
+
+    server: str | None = Field(default=None, description="address and port; unset: none")
+    protocol: Literal["tcp", "tls"] = Field(
+        default="tcp", description="tls: encrypted, and the server's certificate is verified"
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="who may sign the server's certificate (PEM); unset: whom this machine trusts",
+    )
+    server_name: Name | None = Field(
+        default=None, description="name in the server's certificate; unset: the one in server"
+    )
+    cert_file: Path | None = Field(default=None, description="our own certificate (PEM), if the server asks")
+    key_file: Path | None = Field(default=None, description="its key (PEM), without a password")
+    facility: Literal[
+        "user", "daemon", "security", "audit", "alert", "local0", "local1", "local2", "local3", "local4",
+        "local5", "local6", "local7",
+    ] = Field(default="local0", description="facility of each message; its severity is the rule's")  # fmt: skip
+    hostname: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")] | None = Field(
+        default=None, description="host name in messages; unset: this machine's"
+    )
+
+    @field_validator("server")
+    @classmethod
+    def _place(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_server(text)
+        return text
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Syslog:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file need each other")
+        if self.protocol != "tls" and (self.ca_file or self.cert_file or self.server_name):
+            raise ValueError("certificates are for protocol: tls")
+        return self
 
 
 class Http(Section):
@@ -316,6 +418,7 @@ class Config(Section):
     hosts: Hosts = Field(default_factory=Hosts)
     tenants: tuple[Tenant, ...] = Field(default=(), max_length=10_000)
     events: Events = Field(default_factory=Events)
+    syslog: Syslog = Field(default_factory=Syslog)
     http: Http = Field(default_factory=Http)
     metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)

@@ -2,7 +2,7 @@
 
 In: faults of files, rules, configuration, permissions.
 Out: exceptions that print as one readable line each and carry the exit status.
-Never: anything a packet caused.  The wire does not raise; it is counted (see ``counters.py``).
+Never: anything a packet caused.  The wire does not raise; it is counted (``oddities.py``).
 
     SnifferError
     ├── UsageError          2   the command line contradicts itself
@@ -16,11 +16,24 @@ Never: anything a packet caused.  The wire does not raise; it is counted (see ``
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_HITS = 3
+
+STATUSES = {
+    0: "fine",
+    1: "run-time failure",
+    2: "usage: the command line contradicts itself",
+    3: "hits found, with `--fail-on-hit`",
+    66: "input cannot be read, or not any further",
+    70: "a worker died for good",
+    74: "output failed",
+    77: "no permission",
+    78: "configuration or rules are wrong",
+}
+"""What each exit status means."""
 
 
 def printable(text: object, limit: int = 200) -> str:
@@ -101,6 +114,14 @@ class Problem:
     def __str__(self) -> str:
         advice = f"; {printable(self.remedy, 300)}" if self.remedy else ""
         return f"error: {printable(self.file)}:{self.line}:{self.column}: {self.code} {printable(self.what, 400)}{advice}"
+
+
+class Fault(NamedTuple):
+    """What is wrong with the value of a setting; whoever has the file makes a :class:`Problem` of it."""
+
+    place: tuple[str, str]  # section and key
+    what: str
+    remedy: str
 
 
 class ConfigError(SnifferError):

@@ -27,7 +27,7 @@ from sniffer.examples import load_checked
 from sniffer.paths import shipped_rules
 from sniffer.replace import replace_file
 from sniffer.ruleset.datafile import FORMATS, MAX_SIZE, SEPARATORS, data_path, read_data
-from sniffer.ruleset.domains import normalise, splits
+from sniffer.ruleset.domains import is_public_suffix, normalise, splits
 from sniffer.ruleset.load import rule_files
 from sniffer.ruleset.model import MEMBERS, BenignFile, ListFile
 from sniffer.strictyaml import Document, load_file, read_text, suggest, validate
@@ -70,6 +70,7 @@ class OwnList:
     document: Document  # its YAML file
     shape: ListFile
     data: Path  # the file of its own
+    folder: Path  # of rules, that both are in
 
     @property
     def yaml(self) -> Path:
@@ -126,7 +127,7 @@ def update(
     for each in prepared:  # the entries before the date that speaks of them
         texts[each.one.data] = each.text
         texts[each.one.yaml] = dated(each.one, today)
-    _try_out(folders, texts, prepared)
+    _try_out(folders, lists, texts, prepared)
     if not dry_run:
         for path, text in texts.items():
             replace_file(path, text.encode())
@@ -156,12 +157,12 @@ def source_files(path: Path, name: str) -> list[Path]:
 # ── the lists there are ──────────────────────────────────────────────────────────────────────────────────
 
 
-def survey(folders: Sequence[Path]) -> tuple[dict[str, OwnList], set[str]]:
+def survey(folders: Sequence[Path]) -> tuple[list[OwnList], set[str]]:
     """Lists with a data file in folders of the operator, and the benign names there and in the shipped rules.
 
     Files with faults are left to those who load the rules.
     """
-    lists: dict[str, OwnList] = {}
+    lists: list[OwnList] = []
     benign: set[str] = set()
     with contextlib.suppress(InputError, ConfigError):
         benign.update(validate(load_file(shipped_rules() / "lists" / "benign.yaml"), BenignFile).benign)
@@ -174,7 +175,7 @@ def survey(folders: Sequence[Path]) -> tuple[dict[str, OwnList], set[str]]:
                     benign.update(validate(document, BenignFile).benign)
                 elif "file" in keys:
                     shape = validate(document, ListFile)
-                    lists[shape.name] = OwnList(document, shape, data_path(document, folder.resolve()))
+                    lists.append(OwnList(document, shape, data_path(document, folder.resolve()), folder))
     return lists, benign
 
 
@@ -186,20 +187,21 @@ def is_shipped(path: Path) -> bool:
         return False
 
 
-def find_list(lists: Mapping[str, OwnList], name: str, folders: Sequence[Path]) -> OwnList:
+def find_list(lists: Sequence[OwnList], name: str, folders: Sequence[Path]) -> OwnList:
     """A list by its name.
 
     Raises:
         UsageError: there is none, or none that can be written.
     """
-    if name in lists and not is_shipped(lists[name].data):
-        return lists[name]
+    named = {one.shape.name: one for one in lists}
+    if name in named and not is_shipped(named[name].data):
+        return named[name]
     if all(is_shipped(folder) for folder in folders):
         remedy = "name a folder of your own with --rules DIR, or a configuration that does with --config FILE"
         raise UsageError("the shipped rules are not written to", remedy=remedy)
     remedy = f"to begin one, write lists/{name}.yaml with name: {name}, type: domains and file: {name}.txt"
-    if lists:
-        remedy += f"; or name another with --list: {suggest(name, sorted(lists))}"
+    if named:
+        remedy += f"; or name another with --list: {suggest(name, sorted(named))}"
     raise UsageError(f"there is no list @{name} of your own with its values in a file", remedy=remedy)
 
 
@@ -293,9 +295,6 @@ def reason_of_network(entry: str) -> str:
 
 def reasons_of_names(benign: AbstractSet[str]) -> Callable[[str], str]:
     """A function that says what is wrong with a name; "" for nothing."""
-    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415  # a tenth of a second, and only here
-
-    suffixes = PublicSuffixList(accept_unknown=False)
     above: dict[str, str] = {}  # every domain that has a benign name in it
     for name in sorted(benign):
         for _, base in splits(name):
@@ -303,7 +302,7 @@ def reasons_of_names(benign: AbstractSet[str]) -> Callable[[str], str]:
 
     def reason(entry: str) -> str:
         name = normalise(entry)
-        if suffixes.publicsuffix(name) == name:
+        if is_public_suffix(name):
             return f"{name} is a public suffix: everybody's names lie below it"
         if name in benign:
             return f"{name} is on the benign list"
@@ -349,7 +348,9 @@ def dated(one: OwnList, today: date) -> str:
     return text.rstrip("\n") + f"\nupdated: {today.isoformat()}\n"
 
 
-def _try_out(folders: Sequence[Path], texts: Mapping[Path, str], prepared: Sequence[Prepared]) -> None:
+def _try_out(
+    folders: Sequence[Path], lists: Sequence[OwnList], texts: Mapping[Path, str], prepared: Sequence[Prepared]
+) -> None:
     """Load the rules as they will be, from a copy of the folders that change.
 
     Raises:
@@ -363,7 +364,7 @@ def _try_out(folders: Sequence[Path], texts: Mapping[Path, str], prepared: Seque
                 tried.append(folder)
                 continue
             copy = Path(temporary) / str(number)
-            _copy(folder, copy, texts)
+            _copy(folder, copy, [one.data for one in lists if one.folder == folder], texts)
             copies[str(copy)] = str(folder)
             tried.append(copy)
         try:
@@ -382,11 +383,10 @@ def _try_out(folders: Sequence[Path], texts: Mapping[Path, str], prepared: Seque
         raise ConfigError(problems)
 
 
-def _copy(folder: Path, copy: Path, texts: Mapping[Path, str]) -> None:
+def _copy(folder: Path, copy: Path, data: Sequence[Path], texts: Mapping[Path, str]) -> None:
     """Copy rule files and data files; those that change, as they will be."""
     copy.mkdir()
-    lists, _ = survey([folder])
-    for path in {*rule_files(folder), *(one.data for one in lists.values())}:
+    for path in {*rule_files(folder), *data}:
         target = copy / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if path in texts:

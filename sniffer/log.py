@@ -10,10 +10,11 @@ import contextlib
 import json
 import logging
 import math
+import select
 import sys
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
 
@@ -22,7 +23,7 @@ from sniffer.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-MAX_LINE: Final = 4_096
+MAX_LINE: Final = 4_095  # and its end: what a pipe that has room takes at once (PIPE_BUF)
 MAX_FIELDS: Final = 24
 MAX_CODES: Final = 1_000
 QUIET_SECONDS: Final = 10.0
@@ -100,11 +101,25 @@ class _Stream:
 
     def msg(self, line: str) -> None:
         stream = self._stream or sys.stderr
+        if stream is None:  # closed before we began
+            return
         with contextlib.suppress(OSError, ValueError):
-            stream.write(line + "\n")
-            stream.flush()
+            if has_room(stream):
+                stream.write(line + "\n")
+                stream.flush()
 
     debug = info = warning = error = critical = exception = msg
+
+
+def has_room(stream: IO[str]) -> bool:
+    """Whether a line can be written without a wait: the reader of a pipe may have stopped.  The line is lost then."""
+    try:
+        number = stream.fileno()
+    except OSError:  # a stream in memory
+        return True
+    poll = select.poll()
+    poll.register(number, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 class _Bridge(logging.Handler):
@@ -130,7 +145,7 @@ def configure(
         clock: seconds for the limit by code.
     """
     target = stream or sys.stderr
-    console = style == "console" or (style == "auto" and target.isatty())
+    console = style == "console" or (style == "auto" and target is not None and target.isatty())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

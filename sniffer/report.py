@@ -99,17 +99,10 @@ def compiling(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
 def print_result(result: Result) -> None:
     """The table that ``scan`` ends with."""
     screen = console()
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in (
-        "address",
-        "confidence",
-        "hits",
-        "protocols",
-        "servers and names",
-        "agents",
-        "first and last (UTC)",
-    ):
-        table.add_column(heading, justify="right" if heading == "hits" else "left", overflow="fold")
+    names = ("protocols", "servers and names", "agents")
+    table = plain_table(
+        "address", "confidence", "hits", *names, "first and last (UTC)", right="hits", fold=True
+    )
     for address, host in ranked(result):
         label = host.confidence.label
         table.add_row(
@@ -133,6 +126,24 @@ def print_result(result: Result) -> None:
     if totals.suppressed:
         by_rule = ", ".join(f"{rule} {count}" for rule, count in sorted(totals.suppressed.items()))
         screen.print(f"{sum(totals.suppressed.values())} more hits are suppressed: {by_rule}")
+
+
+def plain_table(*headings: str, right: str = "", fold: bool = False) -> Table:
+    """A table without lines.
+
+    Args:
+        headings: of its columns.
+        right: the heading of a column of numbers.
+        fold: whether what is too long goes on in the next line; else it is cut.
+    """
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        table.add_column(
+            heading,
+            justify="right" if heading == right else "left",
+            overflow="fold" if fold else "ellipsis",
+        )
+    return table
 
 
 def some(names: set[str]) -> str:

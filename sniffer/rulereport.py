@@ -12,13 +12,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
-from rich.table import Table
 
 from sniffer.addresses import address_text
 from sniffer.checks.finding import CHECKS, Level
 from sniffer.errors import EXIT_OK, ConfigError, UsageError, printable
 from sniffer.examples import check_rule
-from sniffer.report import console, some
+from sniffer.report import console, plain_table, some
 from sniffer.ruleset.explain import explain
 from sniffer.scan import by_rule
 from sniffer.strictyaml import suggest
@@ -67,9 +66,7 @@ def rule_as_dict(rule: Rule) -> dict[str, Any]:
 
 def print_rules(ruleset: RuleSet) -> None:
     """One line a rule."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("id", "severity", "confidence", "category", "since", "title"):
-        table.add_column(heading)
+    table = plain_table("id", "severity", "confidence", "category", "since", "title")
     for rule in ruleset.rules:
         words = (rule.id, rule.severity.label, rule.confidence.label, rule.category, rule.since)
         table.add_row(*words, escape(printable(rule.title)))
@@ -82,9 +79,7 @@ def print_rules(ruleset: RuleSet) -> None:
 
 def print_lists(ruleset: RuleSet) -> None:
     """One line a list."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("name", "type", "entries", "updated", "origin", "file"):
-        table.add_column(heading, justify="right" if heading == "entries" else "left")
+    table = plain_table("name", "type", "entries", "updated", "origin", "file", right="entries")
     for row in ruleset.lists.overview():
         cells = (f"@{row.name}", row.type, str(row.entries), row.updated, row.origin, row.file)
         table.add_row(*(escape(printable(cell)) for cell in cells))
@@ -177,9 +172,7 @@ def hits_as_dict(result: Result, chosen: Sequence[Rule]) -> dict[str, Any]:
 def print_hits(result: Result, chosen: Sequence[Rule]) -> None:
     """For each rule that hit, how many messages and on which addresses; then those that never did."""
     hits, counts = hits_of(result, chosen), by_rule(result)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("rule", "messages", "addresses"):
-        table.add_column(heading, justify="right" if heading == "messages" else "left", overflow="fold")
+    table = plain_table("rule", "messages", "addresses", right="messages", fold=True)
     for rule, hosts in hits.items():
         if rule in counts:
             table.add_row(rule, str(counts[rule]), some(set(hosts)))
@@ -200,9 +193,7 @@ def print_hits(result: Result, chosen: Sequence[Rule]) -> None:
 
 def print_checks() -> None:
     """Every check: name, level, what it finds, what to do."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("check", "level", "finds", "recommends"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("check", "level", "finds", "recommends", fold=True)
     for one in sorted(CHECKS.values(), key=lambda one: (-one.level, one.name)):
         table.add_row(one.name, one.level.label, escape(one.says), escape(one.remedy))
     screen = console()

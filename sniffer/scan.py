@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sniffer.model import Detection
-    from sniffer.sinks.networks import Network
+    from sniffer.prefixes import Network
 
 MAX_HOSTS: Final = 100_000
 MAX_SERVERS: Final = 64

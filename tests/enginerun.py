@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     import frames as build
 
+    from sniffer.counts import Sighting
     from sniffer.model import Confidence, Detection
     from sniffer.prepared import Prepared
     from sniffer.ruleset import RuleSet
@@ -29,6 +30,7 @@ class Run:
         ruleset: RuleSet | Prepared,
         *,
         tenant_of: Callable[[bytes], str] = lambda _: "",
+        sighting: Callable[[Sighting, Detection], None] | None = None,
         **settings: object,
     ) -> None:
         self.hits: list[Detection] = []
@@ -41,6 +43,7 @@ class Run:
             hit=self._hit,
             event=lambda d: self.events.append((d.rule.id, d.confidence, d.count)),
             tenant_of=tenant_of,
+            sighting=sighting,
         )
 
     def _hit(self, detection: Detection) -> None:

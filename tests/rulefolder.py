@@ -14,6 +14,7 @@ from sniffer.errors import ConfigError, Problem
 from sniffer.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 LISTS = {
@@ -44,6 +45,7 @@ RULE = """
     hits: [{{client: x}}]
     misses: [{{client: y}}]
 """
+NAMES = [f"p{i}.pool{i % 977}.invalid" for i in range(100_000)]
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -55,16 +57,35 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
+def many_pools(folder: Path, count: int) -> Path:
+    """A folder with so many pool endpoints."""
+    (folder / "pools").mkdir(parents=True)
+    (folder / "rules.yaml").write_text(RULE.format(match='{fact: dns.query, in: "@pool"}'))
+    for first in range(0, count, 2_500):
+        entries = "".join(
+            f"  - host: {name}\n    strength: strong\n" for name in NAMES[first : min(count, first + 2_500)]
+        )
+        (folder / "pools" / f"{first}.yaml").write_text(
+            f"category: pool\npools:\n- name: Example\n  endpoints:\n{entries}"
+        )
+    return folder
+
+
 def load_match(folder: Path, match: str) -> RuleSet:
     """A set of one rule that asks ``match``, in flow style."""
     return load_rules([write(folder, {"rules.yaml": RULE.format(match=match)})])
 
 
-def problems(folder: Path, files: dict[str, str]) -> list[Problem]:
-    """What is wrong with a folder of rules."""
+def refused(folder: Path, tenants: Collection[str] | None = None) -> list[Problem]:
+    """What is wrong with a folder of rules as it is."""
     with pytest.raises(ConfigError) as caught:
-        load_rules([write(folder, files)])
+        load_rules([folder], tenants)
     return caught.value.problems
+
+
+def problems(folder: Path, files: dict[str, str]) -> list[Problem]:
+    """What is wrong with a folder of these files and the lists above."""
+    return refused(write(folder, files))
 
 
 def match_problems(folder: Path, match: str) -> list[Problem]:

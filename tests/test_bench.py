@@ -12,24 +12,18 @@ import pytest
 from loadscript import script
 
 from sniffer.addresses import address_text
-from sniffer.paths import shipped_rules
-from sniffer.ruleset import RuleSet, load_rules
 from sniffer.scan import Scanner, ScanSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sniffer.ruleset import RuleSet
 
 mix = script("bench/mix.py")
 KINDS = sorted(mix.KINDS)
 PACKETS = 20_000
 MINERS = 4
 SUBMIT = re.compile(rb'"method": "(mining\.)?submit"')
-
-
-@pytest.fixture(scope="module")
-def ruleset() -> RuleSet:
-    """The shipped rules."""
-    return load_rules([shipped_rules()])
 
 
 def made(folder: Path, kind: str, seed: int = 1) -> tuple[Path, dict[str, Any]]:

@@ -135,18 +135,14 @@ def test_reminders_tell_hits_not_messages(tmp_path: Path) -> None:
 def test_thresholds_by_network_and_tenant(tmp_path: Path) -> None:
     """A host's own number counts, as its network or its tenant has it."""
     more = ", thresholds: [{network: 10.0.0.8/32, at_least: 1}, {tenant: acme, at_least: 4}]"
-    hits: Counter[bytes] = Counter()
-    engine = Engine(
+    run = Run(
         counting(tmp_path, 3, "10s", "host", more),
-        interfaces=["test"],
-        settings=EngineSettings(gate_flows=1 << 12),
-        hit=lambda d: hits.update([d.host]),
-        event=lambda _: None,
         tenant_of=lambda host: "acme" if host[-1] == 9 else "",
     )
     talks = [shares(range(5), host=f"10.0.0.{n}") for n in (7, 8, 9)]
-    engine.process(build.batch(sorted(frame for talk in talks for frame in talk.frames)))
-    engine.finish()
+    run.engine.process(build.batch(sorted(frame for talk in talks for frame in talk.frames)))
+    run.engine.finish()
+    hits = Counter(hit.host for hit in run.hits)
     assert {host[-1]: number for host, number in hits.items()} == {7: 3, 8: 5, 9: 2}
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from commandline import sniffer
 
 from sniffer.errors import ConfigError, InputError, OutputError, UsageError
 from sniffer.examples import load_checked
@@ -364,12 +363,6 @@ def test_a_folder_that_may_not_be_written_is_told() -> None:
             run(folder, "keep.example\n")
         assert tree(folder) == before
         (folder / "lists").chmod(0o755)
-
-
-def sniffer(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command line as a user runs it."""
-    command = [sys.executable, "-c", "from sniffer.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=120, check=False, text=True)
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

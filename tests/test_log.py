@@ -5,6 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +21,7 @@ from sniffer import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +134,24 @@ def test_libraries_are_heard() -> None:
     stream = start()
     logging.getLogger("asyncio").error("slow %s", "callback")
     assert [line["event"] for line in objects(stream)] == ["slow callback"]
+
+
+@pytest.mark.parametrize("how", ["2>&1 | sleep 30", "2>&-"], ids=["a full pipe", "closed"])
+def test_a_stderr_that_takes_nothing_holds_nobody_up(tmp_path: Path, how: str) -> None:
+    """A reader that has stopped, or none at all: lines are lost, and the program goes on to its end."""
+    done = tmp_path / "done"
+    code = (
+        "import pathlib, sys; from sniffer.log import configure, logger\n"
+        "configure('auto')\n"
+        "for number in range(5_000): logger().error('x' * 900, number=number)\n"
+        f"pathlib.Path('{done}').touch()"
+    )
+    script = tmp_path / "program.py"
+    script.write_text(code)
+    process = subprocess.Popen(["sh", "-c", f'"{sys.executable}" "{script}" {how}'], start_new_session=True)
+    deadline = time.monotonic() + 20
+    while not done.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+    assert done.exists()

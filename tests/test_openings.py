@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import frames as build
 import pytest
 import rulefolder
 from enginerun import SECOND, SUBMIT, Run
+from loadscript import script
 
 from sniffer import openings
 from sniffer.model import Confidence
@@ -19,9 +17,9 @@ from sniffer.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-rewrap = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "rewrap.py")))
+rewrap = script("scripts/rewrap.py")
 RAW = 101
 RULES = """
 - id: hello-mine

@@ -7,13 +7,11 @@ import gzip
 import io
 import ipaddress
 import itertools
-import runpy
 import struct
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import dpkt
@@ -28,6 +26,7 @@ import scapy.contrib.nsh
 import scapy.layers.vxlan
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loadscript import script
 from scapy.layers.dot11 import Dot11, RadioTap
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
@@ -42,7 +41,7 @@ STORY = ROOT / "pcaps" / "xmrig-behind-vlan" / "traffic.pcap"
 MILLISECOND = 1_000_000
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
-rewrap = SimpleNamespace(**runpy.run_path(str(SCRIPT)))
+rewrap = script("scripts/rewrap.py")
 Packet = rewrap.Packet
 End = tuple[str, int]
 CLIENT, SERVER = ("10.0.0.1", 40_000), ("192.0.2.9", 3_333)

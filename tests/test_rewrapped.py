@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import ipaddress
-import runpy
 from collections import defaultdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import frames as build
 import pytest
 from enginerun import Run
+from loadscript import script
 
 from sniffer.gate import labels
 
@@ -29,7 +28,7 @@ STORIES = [
     for path in sorted((ROOT / "pcaps").glob("*/traffic.pcap"))
     if path.parent.name not in ("busy-benign", "dns-only-suspect")
 ]
-rewrap = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "rewrap.py")))
+rewrap = script("scripts/rewrap.py")
 RAW = 101
 SPEAKING = frozenset(
     [

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import frames as build
 import pytest
 import rulefolder
+from commandline import sniffer
 
 from sniffer.checks import CHECKS
-from sniffer.paths import shipped_rules
 from sniffer.scan import warm_up
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from sniffer.ruleset import RuleSet
 
 SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
 SUBMIT = '{"params": ["bc1qexample.rig1", "bf", "00000001", "504e86ed", "b2957c02"], "id": 4, "method": "mining.submit"}\n'
-
-
-def sniffer(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line."""
-    command = [sys.executable, "-c", "from sniffer.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def rules(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -243,8 +236,3 @@ def test_wrong_example_is_told(tmp_path: Path) -> None:
     assert done.returncode == 78
     assert "fail   a-rule" in done.stdout
     assert "does not hit" in done.stderr
-
-
-def test_shipped_schema_stands_beside_the_rules() -> None:
-    """Editors find the schema where the first line of each file says."""
-    assert (shipped_rules() / "schema.json").is_file()

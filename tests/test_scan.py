@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import frames as build
 import jsonschema
 import pytest
+from commandline import COMMAND
 
 from sniffer.paths import shipped_rules
 from sniffer.report import COMPILING
@@ -32,7 +33,7 @@ def sniffer(
     *arguments: str | Path, given: bytes = b"", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command line."""
-    command = [sys.executable, "-c", "from sniffer.cli import main; main()", *map(str, arguments)]
+    command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(
         command, input=given, capture_output=True, timeout=120, check=False, env=environment
     )

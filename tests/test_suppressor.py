@@ -14,7 +14,6 @@ import pytest
 import rulefolder
 from enginerun import SECOND, SUBMIT, Run
 
-from sniffer.engine import Engine, EngineSettings
 from sniffer.model import Confidence, Match
 from sniffer.prepared import prepare
 from sniffer.ruleset import load_rules
@@ -120,17 +119,8 @@ def test_rules_that_count(per: str, suppressed: int, tmp_path: Path) -> None:
     assert (totals.sightings, below) == (9, 9 - 2 - suppressed)
     if per == "host":
         seen: list[int] = []
-        engine = Engine(
-            allowed,
-            interfaces=["test"],
-            settings=EngineSettings(gate_flows=1 << 12),
-            hit=lambda _: None,
-            event=lambda _: None,
-            sighting=lambda sighting, _: seen.append(sighting.host[3]),
-        )
-        engine.process(talk.batch())
-        engine.process(other.batch())
-        engine.finish()
+        worker = Run(allowed, sighting=lambda sighting, _: seen.append(sighting.host[3]))
+        worker.feed(talk).feed(other).engine.finish()
         assert seen == [8] * 4
 
 

@@ -68,10 +68,10 @@ class Finding:
         }
 
     @staticmethod
-    def of_problem(problem: Problem) -> Finding:
-        """A fault that kept the rules from loading."""
+    def of_problem(problem: Problem, level: Level = Level.ERROR) -> Finding:
+        """A fault that kept the rules from loading, or one of another level."""
         place = (problem.file, problem.line, problem.column)
-        return Finding(*place, Level.ERROR, problem.code, problem.what, problem.remedy)
+        return Finding(*place, level, problem.code, problem.what, problem.remedy)
 
 
 class Found(NamedTuple):
@@ -139,8 +139,8 @@ class Check(NamedTuple):
         """Everything it finds."""
         for found in self.find(subject):
             remedy = found.remedy or self.remedy
-            at = found.document.problem(found.place, self.name, found.what, remedy)
-            yield Finding(at.file, at.line, at.column, self.level, self.name, at.what, at.remedy)
+            problem = found.document.problem(found.place, self.name, found.what, remedy)
+            yield Finding.of_problem(problem, self.level)
 
 
 CHECKS: Final[dict[str, Check]] = {}

@@ -6,18 +6,15 @@ Never: a question to the network: the list of public suffixes is part of an inst
 
 from __future__ import annotations
 
-import functools
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
-
-from publicsuffixlist import PublicSuffixList
 
 from sniffer.checks.finding import Found, Level, check
 from sniffer.checks.widths import domains_of
 from sniffer.prepared import RESOLVER_ADDRESSES, RESOLVER_NAMES
-from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
+from sniffer.ruleset.conditions import all_clauses, list_names
 from sniffer.ruleset.dates import newest
-from sniffer.ruleset.domains import normalise
+from sniffer.ruleset.domains import is_public_suffix, normalise
 from sniffer.ruleset.operators import LOWER_FACTS
 
 if TYPE_CHECKING:
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sniffer.checks.finding import Subject
-    from sniffer.ruleset.conditions import Condition
+    from sniffer.ruleset.conditions import Clause
     from sniffer.strictyaml import Document, Place
 
 FRESH: Final = timedelta(days=180)
@@ -33,35 +30,18 @@ OF_ENGINE: Final = (RESOLVER_NAMES, RESOLVER_ADDRESSES)
 """Lists that are asked for without a rule."""
 
 
-@functools.cache
-def suffixes() -> PublicSuffixList:
-    """Names under which anybody can register: top-level domains, and those of hosters."""
-    return PublicSuffixList()
-
-
-def endpoints(subject: Subject) -> Iterator[tuple[Document, Place, str, str, dict[str, Any]]]:
-    """Pool endpoints as written: where, category, name of the pool, entry."""
+def endpoints(subject: Subject) -> Iterator[tuple[Document, Place, str, dict[str, Any]]]:
+    """Pool endpoints as written: where, category, entry."""
     for document, pools in subject.files("pools"):
         for number, pool in enumerate(pools):
             for position, entry in enumerate(pool["endpoints"]):
                 place = ("pools", number, "endpoints", position)
-                yield document, place, document.data["category"], pool["name"], entry
+                yield document, place, document.data["category"], entry
 
 
 def name_of(entry: dict[str, Any]) -> str:
     """The name of an endpoint, as it is compared."""
     return normalise(entry.get("host") or entry["suffix"])
-
-
-def all_clauses(node: Condition) -> Iterator[Clause]:
-    """Every clause of a condition, also those that must not hold."""
-    if isinstance(node, Clause):
-        yield node
-    elif isinstance(node, Not):
-        yield from all_clauses(node.part)
-    elif isinstance(node, All | AnyOf):
-        for part in node.parts:
-            yield from all_clauses(part)
 
 
 def asked(subject: Subject) -> Iterator[Clause]:
@@ -78,14 +58,14 @@ def asked(subject: Subject) -> Iterator[Clause]:
 )
 def list_public_suffix(subject: Subject) -> Iterator[Found]:
     """Endpoints and domains that belong to nobody in particular."""
-    for document, place, _, _, entry in endpoints(subject):
-        if "suffix" in entry and suffixes().is_public(name_of(entry)):
+    for document, place, _, entry in endpoints(subject):
+        if "suffix" in entry and is_public_suffix(name_of(entry)):
             yield Found(document, (*place, "suffix"), f"{entry['suffix']} is a public suffix")
     for document, values in subject.files("values"):
         if document.data.get("type") != "domains":
             continue
         for number, name in enumerate(values):
-            if suffixes().is_public(normalise(name)):
+            if is_public_suffix(normalise(name)):
                 yield Found(document, ("values", number), f"{name} is a public suffix")
 
 
@@ -98,7 +78,7 @@ def list_public_suffix(subject: Subject) -> Iterator[Found]:
 def list_entry_twice(subject: Subject) -> Iterator[Found]:
     """Endpoints that a later one replaces."""
     last: dict[tuple[str, bool], tuple[Document, Place]] = {}
-    for document, place, _, _, entry in endpoints(subject):
+    for document, place, _, entry in endpoints(subject):
         key = (name_of(entry), "suffix" in entry)
         if key in last:
             before, where = last[key]
@@ -123,16 +103,16 @@ def list_entry_dead(subject: Subject) -> Iterator[Found]:
         if clause.operator == "domain_in"
         for one in domains_of(clause.operand, lists)[1]
     }
-    dead: dict[tuple[str, tuple[str, str]], list[tuple[Document, Place, str]]] = {}
-    for document, place, _, _, entry in endpoints(subject):
+    dead: dict[tuple[str, str], list[tuple[Document, Place, str]]] = {}
+    for document, place, _, entry in endpoints(subject):
         endpoint = lists.index.find(name_of(entry))
         if endpoint is not None and lists.class_of(endpoint) not in classes:
-            key = document.file, lists.class_of(endpoint)
+            key = document.file, lists.class_name(endpoint)
             dead.setdefault(key, []).append((document, place, name_of(entry)))
     for (_, found), entries in dead.items():
         document, place, name = entries[0]
         others = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
-        what = f"{name}{others} can never match: no rule asks for @{'.'.join(filter(None, found))}"
+        what = f"{name}{others} can never match: no rule asks for @{found}"
         yield Found(document, place, what)
     lower = {
         clause.operand[1:]
@@ -154,12 +134,7 @@ def list_entry_dead(subject: Subject) -> Iterator[Found]:
 )
 def list_unused(subject: Subject) -> Iterator[Found]:
     """Lists that nothing leads to."""
-    named = {
-        entry[1:]
-        for clause in asked(subject)
-        for entry in (clause.operand if isinstance(clause.operand, list) else [clause.operand])
-        if isinstance(entry, str) and entry.startswith("@")
-    }
+    named = {name for rule in subject.ruleset.rules for name in list_names(rule.condition)}
     for document, _ in subject.files("values"):
         name = document.data["name"]
         if name not in named and name not in OF_ENGINE:
@@ -199,7 +174,7 @@ def list_stale(subject: Subject) -> Iterator[Found]:
             yield Found(document, ("updated",), f"was last updated on {day}")
     stale: dict[str, list[tuple[date, Document, Place]]] = {}
     dated: dict[str, int] = {}
-    for document, place, category, _, entry in endpoints(subject):
+    for document, place, category, entry in endpoints(subject):
         day = newest(entry.get("seen_on", ""))
         if day is None or entry.get("status") == "defunct" or category == "defunct_pool":
             continue

@@ -18,8 +18,8 @@ from sniffer.engine import EngineSettings
 from sniffer.examples import failures, rules_that_hit
 from sniffer.model import Confidence
 from sniffer.paths import shipped_rules
+from sniffer.ruleset.conditions import is_carried
 from sniffer.ruleset.load import rule_files
-from sniffer.ruleset.matcher import wants_every_name
 from sniffer.scan import ScanSettings, scan_files, warm_up
 from sniffer.strictyaml import load_file
 
@@ -235,7 +235,7 @@ def nursery_claims(subject: Subject) -> Iterator[Found]:
 def passes_all_names(subject: Subject) -> Iterator[Found]:
     """Rules that are right, and costly."""
     for rule in subject.ruleset.rules:
-        if wants_every_name(rule):
+        if not is_carried(rule.condition):
             what = f"rule {rule.id} can match without a listed name and without a mining message"
             yield subject.at(rule, what, "match")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sniffer.protocols.facts import NAME_FACTS
 from sniffer.ruleset.conditions import All, AnyOf, Clause, Not
 from sniffer.ruleset.domains import normalise, splits
+from sniffer.ruleset.operators import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,15 +101,11 @@ def _text_implies(narrow: Clause, wide: Clause) -> bool:
     return bool(narrow.operand.endswith(wide.operand))
 
 
-def _entries(operand: Any) -> list[str]:
-    return operand if isinstance(operand, list) else [operand]
-
-
 def domains_of(operand: Any, lists: Lists) -> tuple[set[str], set[tuple[str, str]]]:
     """What a ``domain_in`` lists: names (with all below them), and classes of endpoints."""
     names: set[str] = set()
     classes: set[tuple[str, str]] = set()
-    for entry in _entries(operand):
+    for entry in entries_of(operand):
         if not entry.startswith("@"):
             names.add(normalise(entry))
         elif lists.is_endpoint_list(entry[1:]):
@@ -130,7 +127,7 @@ def networks_of(operand: Any, lists: Lists) -> list[ipaddress.IPv4Network | ipad
     """What a ``network_in`` lists."""
     return [
         ipaddress.ip_network(str(member))
-        for entry in _entries(operand)
+        for entry in entries_of(operand)
         for member in (lists.values(entry[1:]) if entry.startswith("@") else [entry])
     ]
 

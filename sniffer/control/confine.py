@@ -1,4 +1,4 @@
-"""A worker gives up what it does not need before it reads the first packet.
+"""What processes give up: a worker before it reads the first packet, the parent before it listens.
 
 In: nothing.  Out: no capabilities, no way to gain any, no new machine code.
 Never: a failure that stops the worker; what the kernel does not offer is left as it is (the systemd unit confines the
@@ -7,6 +7,9 @@ service as a whole).
 A worker has its sockets by descriptor already, so it needs no privilege; its kernels are compiled and loaded, so no
 memory needs to become executable any more (Linux 6.3; a kernel called with new types would end the process, which is
 why every ``warm_up`` has to cover all of its own).
+
+The parent keeps its one capability, to open a ring again when an interface comes back.  It compiles nothing and is sealed
+from the start; its workers are not, as they have to load their kernels (Linux 6.6).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ PR_CAP_AMBIENT: Final = 47
 PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 PR_SET_MDWE: Final = 65
 PR_MDWE_REFUSE_EXEC_GAIN: Final = 1
+PR_MDWE_NO_INHERIT: Final = 2
 CAPABILITY_VERSION_3: Final = 0x20080522
 
 
@@ -41,7 +45,18 @@ def confine() -> Confined:
         nothing = (ctypes.c_uint32 * 6)()
         bound = libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
         powerless = bound and libc.capset(header, nothing) == 0
-        sealed = libc.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0
     except (OSError, AttributeError):
         return Confined()
-    return Confined(powerless, sealed)
+    return Confined(powerless, _seal(PR_MDWE_REFUSE_EXEC_GAIN))
+
+
+def seal_parent() -> bool:
+    """Seal this process against new code, not those that it starts; return whether the kernel did it."""
+    return sys.platform == "linux" and _seal(PR_MDWE_REFUSE_EXEC_GAIN | PR_MDWE_NO_INHERIT)
+
+
+def _seal(how: int) -> bool:
+    try:
+        return bool(ctypes.CDLL(None, use_errno=True).prctl(PR_SET_MDWE, how, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False

@@ -22,10 +22,12 @@ from sniffer.blindspots import BlindSpots, figures, measure, short
 from sniffer.capture.interface import interface_names
 from sniffer.capture.packet_socket import has_packet_sockets
 from sniffer.config import privacy_key
+from sniffer.control.confine import seal_parent
 from sniffer.control.crew import Crew
 from sniffer.control.guard import Guard
 from sniffer.control.http import Endpoint
 from sniffer.control.notify import Notifier
+from sniffer.control.outlets import Outlets
 from sniffer.control.page import overview
 from sniffer.control.records import Job, NewRules, ReplayJob, TenantRow
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
@@ -41,7 +43,6 @@ from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
 from sniffer.paths import rule_folders
 from sniffer.sinks.event import encode, recounted
-from sniffer.sinks.events import EventWriter
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, SinkHealth, render
 from sniffer.sinks.stats import make_stats
@@ -64,7 +65,7 @@ STATS_EVERY: Final = 60.0
 STATUS_EVERY: Final = 5.0  # it says how long ago the last packet came
 FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
-FLUSH_SECONDS: Final = 1.0  # for the event file
+FLUSH_SECONDS: Final = 1.0  # for the sinks
 FAULT_INTERVAL: Final = 10.0  # between two lines about the loop
 STALE: Final = 5.0  # seconds without a word from the worker after which the sensor is not healthy
 
@@ -112,10 +113,11 @@ class Daemon:
         )
         self.health = Health(interfaces=dict.fromkeys(options.interfaces, False))
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
+        self.health.one_sided = config.sensor.one_sided
         self._suppressions = SuppressionLog()
         self._take(loaded)
         self.notifier = Notifier()
-        self.writer = EventWriter(config.events.file) if config.events.file else None
+        self.outlets = Outlets(config)
         self.reloader = Reloader(self._reload)
         alone = options.replay is not None or not has_packet_sockets()
         self.rings = Rings(config.capture, options.interfaces)
@@ -155,7 +157,6 @@ class Daemon:
         loop.set_exception_handler(self._on_fault)
         await self.endpoint.start()
         if self.config.metrics.textfile is not None:
-            self.health.sinks["textfile"] = SinkHealth()
             self.textfile = TextFile(self.config.metrics.textfile, self._metrics())
         host, port = self.endpoint.address
         logger().info(
@@ -215,8 +216,7 @@ class Daemon:
             self.table.refresh(self._status())
             self.table.stop()
         await self.endpoint.close()
-        if self.writer is not None:
-            await asyncio.to_thread(self.writer.close, FLUSH_SECONDS)
+        await asyncio.to_thread(self.outlets.close, FLUSH_SECONDS)
         if self.textfile is not None:
             await asyncio.to_thread(self.textfile.close, self._metrics(), FLUSH_SECONDS / 2)
         suppressed = sum(self.crew.totals.suppressed.values())
@@ -239,8 +239,7 @@ class Daemon:
         self._faults, self._next_fault = 0, now + FAULT_INTERVAL
 
     def _on_hang_up(self) -> None:
-        if self.writer is not None:
-            self.writer.reopen()
+        self.outlets.reopen()
         self.reloader.ask()
 
     async def _tick(self) -> None:
@@ -256,7 +255,7 @@ class Daemon:
             if now - begun > patience and not self._reading.is_set():
                 patience = float("inf")
                 logger().info("compiling the packet gate for this machine, once; this takes some 15 seconds")
-            if self.notifier.watchdog_seconds:
+            if self._makes_progress():
                 self.notifier.watchdog()
             if self.table is not None:
                 self.table.refresh(self._status())
@@ -271,6 +270,13 @@ class Daemon:
                 next_text = now + self.config.metrics.interval
                 self.textfile.offer(self._metrics())
             await self._reopen()
+
+    def _makes_progress(self) -> bool:
+        """Whether the service manager asks for signs of life, and every worker has given one within its time.
+
+        A worker keeps its books without packets, too; one that hangs and cannot be replaced is what the manager can mend.
+        """
+        return self.crew.silent_seconds < self.notifier.watchdog_seconds
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,7 +305,7 @@ class Daemon:
             sensor=config.sensor.name,
             key=self._key,
             leave_out=self.config.events.personal_data == "leave_out",
-            events=self.writer is not None,
+            events=bool(self.outlets),
             tenants=tuple(
                 TenantRow(tenant.name, tenant.contact, tuple(str(network) for network in tenant.networks))
                 for tenant in config.tenants
@@ -325,9 +331,8 @@ class Daemon:
         for hit in news.hits:
             severity, confidence = Severity(hit.severity), Confidence(hit.confidence)
             self.book.hit(hit.host, hit.rule, severity, confidence, hit.count, hit.last, now)
-        if self.writer is not None:
-            for line in news.events:
-                self.writer.write(line)
+        for line in news.events:
+            self.outlets.write(line)
         for sighting in news.sightings:
             self._count(sighting, now)
 
@@ -337,8 +342,8 @@ class Daemon:
             one = hit.sighting
             severity, confidence = Severity(one.severity), Confidence(one.confidence)
             self.book.hit(one.host, one.rule, severity, confidence, 1, one.time, now)
-            if hit.is_due and one.line and self.writer is not None:
-                self.writer.write(recounted(one.line, hit.told))
+            if hit.is_due and one.line and self.outlets:
+                self.outlets.write(recounted(one.line, hit.told))
 
     @property
     def totals(self) -> Totals:
@@ -443,17 +448,10 @@ class Daemon:
         health.workers = self.crew.health()
         health.interfaces.update(self.crew.interfaces())
         health.selftest_ok = self.crew.selftest_ok
-        if self.writer is not None:
-            sink = health.sinks["events"]
-            sink.written, sink.failed = self.writer.written, self.writer.failed
-            sink.dropped = self.writer.dropped + self.crew.dropped_events
-        if self.textfile is not None:
-            sink = health.sinks["textfile"]
-            sink.written, sink.failed, sink.dropped = (
-                self.textfile.written,
-                self.textfile.failed,
-                self.textfile.dropped,
-            )
+        health.sinks = {
+            **self.outlets.health(self.crew.dropped_events),
+            "textfile": self.textfile.health if self.textfile is not None else SinkHealth(),
+        }
         health.http_rejected = self.endpoint.rejected
         return health
 
@@ -510,11 +508,14 @@ class Daemon:
         return time.time() if self.options.replay is None else None
 
     def _write_stats(self) -> None:
-        if self.writer is None:
+        if not self.outlets:
             return
-        totals = self.totals
-        stats = make_stats(totals, sensor=self.config.sensor.name, hosts=len(self.book))
-        self.writer.write(encode(stats))
+        sinks = {
+            sink.name: {"written": sink.written, "dropped": sink.dropped, "failed": sink.failed}
+            for sink in self.outlets.sinks
+        }
+        stats = make_stats(self.totals, sensor=self.config.sensor.name, hosts=len(self.book), sinks=sinks)
+        self.outlets.write(encode(stats))
 
 
 def cpu_of(number: int) -> int:
@@ -535,15 +536,15 @@ def run_daemon(config: Config, options: Options) -> int:
     configure(config.log.format, config.log.level)
     directories = rule_folders(options.rules, config.rules.directories)
     loaded = load(directories, config.tenant_names)
+    seal_parent()
     return asyncio.run(_run(config, options, loaded, directories))
 
 
 async def _run(config: Config, options: Options, loaded: Loaded, directories: Sequence[Path]) -> int:
     daemon = Daemon(config, options, loaded, directories)
     with contextlib.ExitStack() as stack:
-        if daemon.writer is not None:
-            # For the ways out that do not lead through the end.
-            stack.callback(daemon.writer.close, FLUSH_SECONDS)
+        # For the ways out that do not lead through the end.
+        stack.callback(daemon.outlets.close, FLUSH_SECONDS)
         return await daemon.run()
 
 

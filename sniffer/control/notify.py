@@ -58,7 +58,7 @@ class Notifier:
         return self._send(*_status(text))
 
     def watchdog(self) -> bool:
-        """Still alive; due every :attr:`watchdog_seconds` / 2."""
+        """Still alive and at work; due every :attr:`watchdog_seconds` / 2."""
         return self._send("WATCHDOG=1")
 
     def stopping(self, status: str = "") -> bool:

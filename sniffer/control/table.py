@@ -6,15 +6,20 @@ Never: text of the wire (rows hold addresses, our own rule names and numbers onl
 
 from __future__ import annotations
 
+import contextlib
+import io
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sniffer.log import has_room
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from typing import TextIO
 
     from sniffer.sinks.hosts import HostBook, HostRow
@@ -33,8 +38,6 @@ class HostTable:
         """Show a book on ``stream`` (stdout unless told)."""
         self._book, self._title = book, title
         self._console = Console(file=stream, highlight=False)
-        if not self._console.is_terminal:
-            self._console.width = WIDTH_OF_A_PIPE
         self._live: Live | None = None
         self._known: set[str] = set()
         self._status = ""
@@ -45,7 +48,7 @@ class HostTable:
             self._live = Live(self.render(), console=self._console, refresh_per_second=PER_SECOND)
             self._live.start()
         else:
-            self._console.print(self._title)
+            self._say(self._title)
 
     def refresh(self, status: str) -> None:
         """Show the book as of now, and a line about the sensor below it."""
@@ -56,9 +59,7 @@ class HostTable:
         for row in self._book.top(ROWS):
             if row.ip not in self._known and len(self._known) < ROWS:
                 self._known.add(row.ip)
-                self._console.print(
-                    f"new: {row.ip}  {row.confidence.label}  {some(row.rules)}", soft_wrap=True
-                )
+                self._say(f"new: {row.ip}  {row.confidence.label}  {some(row.rules)}")
 
     def stop(self) -> None:
         """Leave the table as it is and give the terminal back."""
@@ -67,47 +68,95 @@ class HostTable:
             self._live.stop()
             self._live = None
         else:
-            self._console.print(self.render())
+            self._say(self.render())
+
+    def _say(self, what: str | Table) -> None:
+        """Print lines; those that nobody takes are lost, because the daemon's work goes on."""
+        stream, text = self._console.file, io.StringIO()
+        screen = Console(file=text, highlight=False, width=WIDTH_OF_A_PIPE)
+        screen.print(what, soft_wrap=isinstance(what, str))
+        for line in text.getvalue().splitlines(keepends=True):
+            with contextlib.suppress(OSError, ValueError):
+                if has_room(stream):
+                    stream.write(line)
+                    stream.flush()
 
     def render(self) -> Table:
         """The table as of now."""
-        table = Table(
-            title=self._title,
-            title_justify="left",
-            caption=self._status,
-            caption_justify="left",
-            box=None,
-            header_style="bold",
-            pad_edge=False,
+        rows = (line_of(row) for row in self._book.top(ROWS))
+        return make_table(rows, title=self._title, caption=self._status, last="last hit (UTC)")
+
+
+class Line(NamedTuple):
+    """One address, as a table shows it."""
+
+    address: str
+    tenant: str
+    hits: int
+    confidence: str
+    severity: str
+    last: str  # when, or how long ago
+    rules: Sequence[str]  # most hits first
+
+
+def make_table(lines: Iterable[Line], *, title: str, caption: str, last: str) -> Table:
+    """The table of offending addresses.
+
+    Args:
+        lines: addresses, in order.
+        title: above it; "" for none.
+        caption: below it; "" for none.
+        last: heading of the column with the last hit.
+    """
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        caption=Text(caption) if caption else None,
+        caption_justify="left",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for name in ("address", "hits", "confidence", "severity", last, "rules"):
+        justify: Literal["left", "right"] = "right" if name == "hits" else "left"
+        table.add_column(
+            name,
+            justify=justify,
+            no_wrap=name != "address",
+            overflow="fold" if name == "address" else "ellipsis",
         )
-        for name in ("address", "hits", "confidence", "severity", "last hit (UTC)", "rules"):
-            justify: Literal["left", "right"] = "right" if name == "hits" else "left"
-            table.add_column(
-                name,
-                justify=justify,
-                no_wrap=name != "address",
-                overflow="fold" if name == "address" else "ellipsis",
-            )
-        for row in self._book.top(ROWS):
-            table.add_row(*cells(row))
-        return table
+    for line in lines:
+        table.add_row(*cells(line))
+    return table
 
 
-def cells(row: HostRow) -> tuple[Text, ...]:
-    """One row of the table."""
-    address = f"{row.ip} ({row.tenant})" if row.tenant else row.ip
-    confidence = row.confidence.label
-    return (
-        Text(address),
-        Text(f"{row.hits}"),
-        Text(confidence, style=COLOURS[confidence]),
-        Text(row.severity.label),
-        Text(moment(row.last_hit)),
-        Text(some(row.rules)),
+def line_of(row: HostRow) -> Line:
+    """A row of the book as a table shows it."""
+    return Line(
+        row.ip,
+        row.tenant,
+        row.hits,
+        row.confidence.label,
+        row.severity.label,
+        moment(row.last_hit),
+        row.rules,
     )
 
 
-def some(rules: tuple[str, ...], shown: int = RULES) -> str:
+def cells(line: Line) -> tuple[Text, ...]:
+    """One row of the table."""
+    address = f"{line.address} ({line.tenant})" if line.tenant else line.address
+    return (
+        Text(address),
+        Text(f"{line.hits}"),
+        Text(line.confidence, style=COLOURS.get(line.confidence, "")),
+        Text(line.severity),
+        Text(line.last),
+        Text(some(line.rules)),
+    )
+
+
+def some(rules: Sequence[str], shown: int = RULES) -> str:
     """The rules with the most hits, and how many others there are."""
     more = f" +{len(rules) - shown}" if len(rules) > shown else ""
     return ", ".join(rules[:shown]) + more

@@ -48,11 +48,11 @@ from sniffer.errors import SnifferError, WorkerError
 from sniffer.garbage import share_one_heap
 from sniffer.gate import gate
 from sniffer.learned import Lesson
+from sniffer.prefixes import PrefixTable
 from sniffer.prepared import prepare
 from sniffer.ruleset import restore
 from sniffer.selftest import find_fault
 from sniffer.sinks.event import encode, make_event
-from sniffer.sinks.networks import PrefixTable
 from sniffer.sinks.privacy import Privacy
 from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics
 

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,5 +154,5 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def is_warm() -> bool:
-    """Whether kernels for these sources and some machine are on disk, so that a start takes a moment only."""
-    return any(CACHE.glob("**/*.nbi"))
+    """Whether kernels for these sources, this Python and some machine are on disk: then a start takes a moment only."""
+    return any(CACHE.glob(f"**/*.py{sys.version_info.major}{sys.version_info.minor}.nbi"))

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sniffer.errors import Problem, printable
 from sniffer.model import Listed, Match, Pattern, Value
 from sniffer.protocols.facts import FACTS, FLOW_FACTS, NAME_FACTS
 from sniffer.ruleset.domains import normalise
-from sniffer.ruleset.operators import LOWER_FACTS, OPERATORS, operator_for
+from sniffer.ruleset.operators import LOWER_FACTS, OPERATORS, entries_of, operator_for
 from sniffer.ruleset.payloads import parse_pattern, shown
 from sniffer.strictyaml import Document, Place, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.operators import Test
@@ -38,23 +38,15 @@ Anchors: TypeAlias = list[tuple[str, frozenset[Value] | None]] | None
 """Facts of which one must be present for a condition to hold (with one of these values, if any); None: not known."""
 
 
-class Condition(Protocol):
-    """A node of the tree."""
+Condition: TypeAlias = "Clause | All | AnyOf | Not"
+"""A node of the tree.  Each kind has the same five methods:
 
-    def match(self, facts: Mapping[str, Value]) -> Match:
-        """Test facts."""
-
-    def anchors(self) -> Anchors:
-        """What must be present."""
-
-    def ways(self) -> Sequence[Clause] | None:
-        """Clauses of which one must hold, as narrow as the gate can be told; None: not known."""
-
-    def clauses(self) -> Sequence[Clause]:
-        """Every clause below that can give a reason."""
-
-    def asked(self) -> frozenset[str]:
-        """Every fact that the answer depends on."""
+- ``match``: test facts;
+- ``anchors``: what must be present;
+- ``ways``: clauses of which one must hold, as narrow as the gate can be told; None: not known;
+- ``clauses``: every clause below that can give a reason;
+- ``asked``: every fact that the answer depends on.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +125,6 @@ class Payload(Clause):
                 return NOTHING
         return Match(True, (printable(f"payload {payload_text(pattern)}", MAX_REASON),))
 
-    def anchors(self) -> Anchors:
-        """There is an opening."""
-        return [(self.fact, None)]
-
     @property
     def is_narrow(self) -> bool:
         """The gate compares these bytes itself."""
@@ -161,15 +149,28 @@ def payload_text(pattern: Pattern) -> str:
 
 
 def _names(operand: Any) -> str:
-    parts = operand if isinstance(operand, list) else [operand]
+    parts = entries_of(operand)
     return ", ".join(str(part) for part in parts[:3]) + (", ..." if len(parts) > 3 else "")
 
 
 @dataclass(frozen=True, slots=True)
-class All:
-    """Every part holds."""
+class Joint:
+    """Several parts."""
 
     parts: tuple[Condition, ...]
+
+    def clauses(self) -> Sequence[Clause]:
+        """Those of every part."""
+        return [clause for part in self.parts for clause in part.clauses()]
+
+    def asked(self) -> frozenset[str]:
+        """Those of every part."""
+        return frozenset().union(*(part.asked() for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class All(Joint):
+    """Every part holds."""
 
     def match(self, facts: Mapping[str, Value]) -> Match:
         """Ask each part; stop at the first that fails."""
@@ -194,20 +195,10 @@ class All:
         known = [ways for part in self.parts if (ways := part.ways()) is not None]
         return min(known, key=lambda ways: not all(clause.is_narrow for clause in ways), default=None)
 
-    def clauses(self) -> Sequence[Clause]:
-        """Those of every part."""
-        return [clause for part in self.parts for clause in part.clauses()]
-
-    def asked(self) -> frozenset[str]:
-        """Those of every part."""
-        return frozenset().union(*(part.asked() for part in self.parts))
-
 
 @dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Joint):
     """At least one part holds."""
-
-    parts: tuple[Condition, ...]
 
     def match(self, facts: Mapping[str, Value]) -> Match:
         """Ask parts in order; the first that holds gives the reasons."""
@@ -231,14 +222,6 @@ class AnyOf:
         """Those of all parts together, if each has some."""
         known = [part.ways() for part in self.parts]
         return None if None in known else [clause for ways in known if ways for clause in ways]
-
-    def clauses(self) -> Sequence[Clause]:
-        """Those of every part."""
-        return [clause for part in self.parts for clause in part.clauses()]
-
-    def asked(self) -> frozenset[str]:
-        """Those of every part."""
-        return frozenset().union(*(part.asked() for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +249,31 @@ class Not:
     def asked(self) -> frozenset[str]:
         """Those of the part: here absence counts."""
         return self.part.asked()
+
+
+def is_carried(condition: Condition) -> bool:
+    """Whether the gate can tell which packets a condition may concern; else all that may be must pass."""
+    ways = condition.ways()
+    return ways is not None and all(clause.is_narrow for clause in ways)
+
+
+def all_clauses(node: Condition) -> Iterator[Clause]:
+    """Every clause of a condition, also those that must not hold."""
+    if isinstance(node, Clause):
+        yield node
+    elif isinstance(node, Not):
+        yield from all_clauses(node.part)
+    elif isinstance(node, Joint):
+        for part in node.parts:
+            yield from all_clauses(part)
+
+
+def list_names(node: Condition) -> Iterator[str]:
+    """Name of every list that a condition refers to, without its ``@``."""
+    for clause in all_clauses(node):
+        for entry in entries_of(clause.operand):
+            if isinstance(entry, str) and entry.startswith("@"):
+                yield entry[1:]
 
 
 Complain: TypeAlias = "Callable[[Place, str, str, str], None]"
@@ -369,7 +377,7 @@ def _question(
             what = f"{name!r} cannot ask about {fact}, which is of type {kind.__name__}"
             complain("type", what, f"it asks about {suited}")
             return None
-        for text in operand if isinstance(operand, list) else [operand]:
+        for text in entries_of(operand):
             if name in LITERAL and fact in LOWER_FACTS and isinstance(text, str) and text[:1] != "@":
                 usual = text.lower() if name not in NAMED_BY else normalise(text)
                 if text != usual:
@@ -396,7 +404,7 @@ OPERANDS: Final = {
 
 def _operand_remedy(fact: str, word: str, operand: Any, lists: Lists) -> str:
     """A list that may be meant, or a question that would be right."""
-    for entry in operand if isinstance(operand, list) else [operand]:
+    for entry in entries_of(operand):
         if isinstance(entry, str) and entry[:1] == "@" and not lists.knows(entry[1:]):
             return suggest(entry, lists.known())
     example = FACTS[fact].example

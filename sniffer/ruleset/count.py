@@ -12,20 +12,23 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sniffer.config import Duration  # noqa: TC001 -- pydantic reads the annotations of this module
 from sniffer.errors import ConfigError
+from sniffer.prefixes import PrefixTable
 from sniffer.ruleset.conditions import All, parse_condition
+from sniffer.ruleset.model import Strict
 from sniffer.strictyaml import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sniffer.errors import Problem
+    from sniffer.prefixes import Network
     from sniffer.ruleset.conditions import Condition
     from sniffer.ruleset.lists import Lists
     from sniffer.strictyaml import Document, Place
@@ -37,13 +40,7 @@ LONGEST: Final = 86_400
 MAX_THRESHOLDS: Final = 1_000
 
 
-class Shape(BaseModel):
-    """No unknown keys, no change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ThresholdShape(Shape):
+class ThresholdShape(Strict):
     """Another number for one tenant, or for one network, as written."""
 
     tenant: str = Field("", max_length=64, description="name of a tenant of the configuration")
@@ -62,7 +59,7 @@ class ThresholdShape(Shape):
         return self
 
 
-class CountShape(Shape):
+class CountShape(Strict):
     """What stands under ``count``."""
 
     at_least: int = Field(ge=2, le=MOST, description="messages within the window")
@@ -93,9 +90,8 @@ class Count:
     at_least: int
     within: int  # nanoseconds
     per_host: bool  # else by flow
-    networks: tuple[
-        tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, int], ...
-    ]  # the longest prefix first
+    networks: tuple[tuple[Network, int], ...]  # the longest prefix first
+    by_network: PrefixTable[int] = field(compare=False, repr=False)  # the same, to look up
     tenants: dict[str, int]
     digest: str  # of everything that is asked: messages of rules that ask otherwise are not counted together
 
@@ -106,11 +102,9 @@ class Count:
             host: its address, packed.
             tenant_of: tells the tenant of an address, "" if none.
         """
-        if self.networks:
-            address = ipaddress.ip_address(host)
-            for network, at_least in self.networks:
-                if address in network:
-                    return at_least
+        found = self.by_network.get(host)
+        if found is not None:
+            return found
         return self.tenants.get(tenant_of(host), self.at_least) if self.tenants else self.at_least
 
     @property
@@ -139,7 +133,7 @@ def parse_match(
                 complain(
                     (*place, other), f"{other!r} stands beside 'count'", "put both into a list under all"
                 )
-        return _count(data, (*place, "count"), document, parse, problems)
+        return _count(data, (*place, "count"), document, parse, problems, data)
     parts = data.get("all")
     if len(data) != 1 or not isinstance(parts, list):
         return parse(data, place), None
@@ -153,14 +147,14 @@ def parse_match(
     for number, part in enumerate(parts):
         where = (*place, "all", number)
         if number in counts:
-            condition, count = _count(part, (*where, "count"), document, parse, problems)
+            condition, count = _count(part, (*where, "count"), document, parse, problems, data)
         else:
             condition = parse(part, where)
         conditions.append(condition)
     whole = tuple(condition for condition in conditions if condition is not None)
     if count is None or len(whole) < len(parts) or len(counts) > 1:
         return None, None
-    return (All(whole) if len(whole) > 1 else whole[0]), _with_digest(count, data)
+    return (All(whole) if len(whole) > 1 else whole[0]), count
 
 
 def _count(
@@ -169,8 +163,9 @@ def _count(
     document: Document,
     parse: Callable[[Any, Place], Condition | None],
     problems: list[Problem],
+    asked: Any,
 ) -> tuple[Condition | None, Count | None]:
-    """One count and what it counts."""
+    """One count and what it counts; ``asked`` is all that stands under ``match``."""
     written = data["count"]
     if not isinstance(written, dict):
         what = "'count' needs a mapping"
@@ -187,19 +182,12 @@ def _count(
     if shape is None or condition is None or len(data) > 1:
         return None, None
     networks = [(ipaddress.ip_network(one.network), one.at_least) for one in shape.thresholds if one.network]
-    count = Count(
+    return condition, Count(
         at_least=shape.at_least,
         within=int(shape.within * SECOND),
         per_host=shape.per == "host",
         networks=tuple(sorted(networks, key=lambda row: -row[0].prefixlen)),
+        by_network=PrefixTable(networks),
         tenants={one.tenant: one.at_least for one in shape.thresholds if one.tenant},
-        digest="",
+        digest=hashlib.blake2s(json.dumps(asked, sort_keys=True).encode(), digest_size=8).hexdigest(),
     )
-    return condition, _with_digest(count, data)
-
-
-def _with_digest(count: Count, asked: Any) -> Count:
-    """The same count, told apart by what is asked."""
-    text = json.dumps(asked, sort_keys=True).encode()
-    digest = hashlib.blake2s(text, digest_size=8).hexdigest()
-    return Count(count.at_least, count.within, count.per_host, count.networks, count.tenants, digest)

@@ -92,8 +92,10 @@ def data_path(document: Document, home: Path) -> Path:
     name: str = document.data["file"]
     path = Path(document.file).parent / name
     try:
-        is_inside = path.resolve().is_relative_to(home)
-    except (OSError, ValueError, RuntimeError):  # a NUL in the name, links in a circle
+        resolved = path.resolve()
+        # From Python 3.13 on, links in a circle stay links; before, they raise.
+        is_inside = resolved.is_relative_to(home) and not resolved.is_symlink()
+    except (OSError, ValueError, RuntimeError):  # also a NUL in the name
         is_inside = False
     if name.startswith("/") or not is_inside:
         remedy = "name a file beside it, or in a folder below"

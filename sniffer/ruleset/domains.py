@@ -11,6 +11,7 @@ patterns say, except below hosts that only machines talk to.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,6 +23,8 @@ from sniffer.protocols.facts import NAME_FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from publicsuffixlist import PublicSuffixList
 
     from sniffer.model import Value
 
@@ -85,6 +88,18 @@ def _instead(name: str) -> str:
     if is_address(name):
         return "an address, not a name"
     return "no domain name of two labels or more"
+
+
+def is_public_suffix(name: str) -> bool:
+    """Whether anybody can have names below this one: top-level domains, and domains of hosters."""
+    return _suffixes().is_public(name)
+
+
+@functools.cache
+def _suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415  # a tenth of a second, and seldom asked for
+
+    return PublicSuffixList()
 
 
 class DomainIndex:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.errors import printable
 from sniffer.protocols.facts import FACTS
-from sniffer.ruleset.conditions import All, AnyOf, Clause, Not, Payload, payload_text
+from sniffer.ruleset.conditions import All, Clause, Joint, Not, Payload, list_names, payload_text
 from sniffer.ruleset.count import SECOND
 from sniffer.ruleset.dates import newest
+from sniffer.ruleset.operators import entries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sniffer.ruleset.conditions import Condition
     from sniffer.ruleset.lists import Lists
@@ -26,7 +27,7 @@ CONFIDENCES: Final = {
     "probable": "mining messages from one direction only, or a known mining endpoint and a flow that carries data",
     "suspected": "a sign, not proof",
 }
-"""What the words mean (design.md, "How sure we are")."""
+"""What the words mean (design.md, "How sure")."""
 SEVERITIES: Final = {
     "low": "to be looked at some time",
     "medium": "to be looked at",
@@ -107,7 +108,7 @@ def describe(node: Condition, indent: int = 2) -> Iterator[str]:
     elif isinstance(node, Not):
         yield f"{margin}this is not true:"
         yield from describe(node.part, indent + 2)
-    elif isinstance(node, All | AnyOf):
+    elif isinstance(node, Joint):
         yield f"{margin}{'all of these are' if isinstance(node, All) else 'at least one of these is'} true:"
         for part in node.parts:
             yield from describe(part, indent + 2)
@@ -124,7 +125,7 @@ def sentence(clause: Clause) -> str:
 
 def spell(operand: Any, operator: str) -> str:
     """An operand as it is read out: text between quotes, names and lists bare."""
-    entries = operand if isinstance(operand, list) else [operand]
+    entries = entries_of(operand)
     bare = operator in ("domain_in", "network_in")
     words = [
         printable(entry if bare or not isinstance(entry, str) or entry.startswith("@") else f'"{entry}"', 80)
@@ -147,7 +148,7 @@ def render(example: Example) -> Iterator[str]:
 
 def named_lists(condition: Condition, lists: Lists) -> Iterator[str]:
     """Every list that a condition refers to: how many entries of what, and what is known of their age."""
-    names = sorted(set(_names(condition)))
+    names = sorted(set(list_names(condition)))
     width = max((len(name) for name in names), default=0) + 1
     for name in names:
         if lists.is_endpoint_list(name):
@@ -159,15 +160,3 @@ def named_lists(condition: Condition, lists: Lists) -> Iterator[str]:
             yield f"@{name:<{width}} {len(found)} endpoints of {pools} pools{seen}"
         else:
             yield f"@{name:<{width}} {len(lists.values(name))} {lists.type_of(name)}"
-
-
-def _names(node: Condition) -> Iterable[str]:
-    """Names of lists below a node, also under ``not``."""
-    if isinstance(node, Clause):
-        entries = node.operand if isinstance(node.operand, list) else [node.operand]
-        yield from (entry[1:] for entry in entries if isinstance(entry, str) and entry.startswith("@"))
-    elif isinstance(node, Not):
-        yield from _names(node.part)
-    elif isinstance(node, All | AnyOf):
-        for part in node.parts:
-            yield from _names(part)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from sniffer.errors import Problem
 from sniffer.model import MAX_PATTERNS
 from sniffer.protocols.facts import FACTS
-from sniffer.ruleset.conditions import All, AnyOf, Clause, Not, Payload, payload_text
+from sniffer.ruleset.conditions import All, Clause, Joint, Not, Payload, is_carried, payload_text
 from sniffer.ruleset.payloads import FACTS_BESIDE
 from sniffer.strictyaml import suggest
 
@@ -34,7 +34,7 @@ def rule_faults(rule: Rule) -> Iterator[str]:
 def _faults(node: Condition) -> Iterator[str]:
     if isinstance(node, Not):
         yield from _faults(node.part)
-    if not isinstance(node, All | AnyOf):
+    if not isinstance(node, Joint):
         return
     seen: set[tuple[str, str, str]] = set()
     wanted: dict[str, object] = {}
@@ -58,8 +58,7 @@ def payload_faults(condition: Condition) -> Iterator[tuple[str, str]]:
     """What the gate cannot carry, or what no opening can tell: sentence and remedy."""
     if not any(fact.startswith("payload.") for fact in condition.asked()):
         return
-    ways = condition.ways()
-    if ways is None or not all(clause.is_narrow for clause in ways):
+    if not is_carried(condition):
         yield (
             "an unanchored payload: this can hold without a payload condition, so the gate cannot carry it",
             "join it by all: with payload: {starts_with: ...}; write what is joined by any: as rules of their own",
@@ -71,7 +70,7 @@ def _beside(node: Condition) -> Iterator[tuple[str, str]]:
     """Facts that must be there together with an opening, and never are."""
     if isinstance(node, Not):
         yield from _beside(node.part)
-    if not isinstance(node, All | AnyOf):
+    if not isinstance(node, Joint):
         return
     for part in node.parts:
         yield from _beside(part)

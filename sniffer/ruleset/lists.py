@@ -67,6 +67,11 @@ class Lists:
             return DEFUNCT
         return endpoint.category, endpoint.strength
 
+    @classmethod
+    def class_name(cls, endpoint: Endpoint) -> str:
+        """The list that stands for the class of an endpoint: ``pool.strong``."""
+        return ".".join(filter(None, cls.class_of(endpoint)))
+
     def is_endpoint_list(self, name: str) -> bool:
         """Whether a name stands for a class of endpoints."""
         category, _, strength = name.partition(".")
@@ -94,7 +99,7 @@ class Lists:
         """Every list by its name: those that are written down, then the classes of endpoints."""
         for name, one in sorted(self.named.items()):
             yield ListRow(name, one.type, len(one.values), one.origin, one.updated, one.file)
-        counts = Counter(".".join(filter(None, self.class_of(endpoint))) for endpoint in self.endpoints)
+        counts = Counter(map(self.class_name, self.endpoints))
         for name, count in sorted(counts.items()):
             yield ListRow(name, "domains", count)
 
@@ -105,8 +110,7 @@ class Lists:
 
     def listed_endpoint(self, endpoint: Endpoint) -> Listed:
         """An endpoint as an entry of the list of its class."""
-        name = ".".join(filter(None, self.class_of(endpoint)))
-        return Listed(name, endpoint.domain, seen_on=endpoint.seen_on)
+        return Listed(self.class_name(endpoint), endpoint.domain, seen_on=endpoint.seen_on)
 
     def values(self, name: str) -> Sequence[Any]:
         """Members of a list that is written down; raise ValueError when there is none of this name."""

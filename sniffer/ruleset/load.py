@@ -28,7 +28,6 @@ from sniffer.ruleset.model import (
     PoolFile,
     RuleShape,
     make_rule,
-    signature_of,
 )
 from sniffer.ruleset.operators import regex_fault
 from sniffer.ruleset.suppression import (
@@ -114,8 +113,8 @@ def load_with_documents(
     problems += endpoint_faults(documents, lists)
     problems += pattern_faults(rules)
     known = None if problems else {rule.id for rule in rules}
-    for document in builder.with_suppressions:
-        problems += suppression_faults(document, known, tenants, datetime.now(UTC).date())
+    for document, shapes in builder.with_suppressions:
+        problems += suppression_faults(document, shapes, known, tenants, datetime.now(UTC).date())
     if not problems and not rules:
         problems.append(
             Problem(documents[0].file if documents else "rules", 1, 1, "empty", "holds no rule", "add one")
@@ -185,7 +184,7 @@ class _Builder:
         self._patterns: list[HostPattern] = []
         self._benign: list[str] = []
         self._suppressions: list[Suppression] = []
-        self.with_suppressions: list[Document] = []
+        self.with_suppressions: list[tuple[Document, SuppressionFile]] = []
         self._ids: dict[str, str] = {}
         self._signatures: dict[int, str] = {}
 
@@ -270,8 +269,9 @@ class _Builder:
         self._named[found.name] = NamedList(found.type, values, found.origin, found.updated, file)
 
     def _read_suppressions(self, document: Document) -> None:
-        self._suppressions += make_suppressions(document.file, validate(document, SuppressionFile))
-        self.with_suppressions.append(document)
+        shapes = validate(document, SuppressionFile)
+        self._suppressions += make_suppressions(document.file, shapes)
+        self.with_suppressions.append((document, shapes))
         if len(self._suppressions) > MAX_SUPPRESSIONS:
             what = f"more than {MAX_SUPPRESSIONS} suppressions in all"
             self._complain(
@@ -316,12 +316,12 @@ class _Builder:
             )
             return None
         self._ids[shape.id] = f"{document.file}:{line}"
-        signature = shape.signature_id or signature_of(shape.id)
-        if signature in self._signatures:
-            what = f"rules {shape.id} and {self._signatures[signature]} share signature_id {signature}"
-            self._complain(document, (*place, "id"), "repeated", what, "give one of them a signature_id")
-        self._signatures[signature] = shape.id
         rule = make_rule(shape, condition, count, document.file, line)
+        signature = rule.signature_id
+        if signature in self._signatures:
+            what = f"rules {rule.id} and {self._signatures[signature]} share signature_id {signature}"
+            self._complain(document, (*place, "id"), "repeated", what, "give one of them a signature_id")
+        self._signatures[signature] = rule.id
         for fault in rule_faults(rule):
             self._complain(document, (*place, "match"), "condition", fault, "leave one of them out")
         for fault, remedy in payload_faults(condition):

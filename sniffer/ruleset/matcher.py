@@ -10,16 +10,18 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sniffer.model import Match
+import msgspec
+
 from sniffer.protocols.facts import ADDRESS_FACTS, NAME_FACTS
-from sniffer.ruleset.conditions import NAMED_BY, Payload
+from sniffer.ruleset.conditions import NAMED_BY, Payload, is_carried
 from sniffer.ruleset.domains import normalise
+from sniffer.ruleset.operators import entries_of
 from sniffer.ruleset.suppression import Suppressions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sniffer.model import Endpoint, Pattern, Value
+    from sniffer.model import Endpoint, Match, Pattern, Value
     from sniffer.ruleset.conditions import Clause
     from sniffer.ruleset.lists import Lists
     from sniffer.ruleset.model import Rule
@@ -34,7 +36,7 @@ def ask(rule: Rule, facts: Mapping[str, Value]) -> Match:
     """A rule's answer to one message; where the rule counts, that is among the reasons."""
     found = rule.condition.match(facts)
     if found and rule.count is not None:
-        return Match(True, (*found.reasons, rule.count.reason), found.endpoint)
+        return msgspec.structs.replace(found, reasons=(*found.reasons, rule.count.reason))
     return found
 
 
@@ -72,12 +74,12 @@ class RuleSet:
         # Held weakly, so that a set that was replaced is gone at once: a circle would wait for a search for waste.
         me = weakref.proxy(self)
         self._answers = functools.lru_cache(MAX_ANSWERS)(lambda said: RuleSet._search(me, said))
-        self._address_clauses = [
-            clause
-            for rule in self.rules
-            for clause in rule.condition.clauses()
-            if clause.fact in ADDRESS_FACTS
-        ]
+        clauses = [clause for rule in self.rules for clause in rule.condition.clauses()]
+        self._address_clauses = [clause for clause in clauses if clause.fact in ADDRESS_FACTS]
+        self.patterns: Sequence[Pattern] = tuple(
+            dict.fromkeys(clause.operand for clause in clauses if isinstance(clause, Payload))
+        )
+        """Bytes that a flow or a datagram may begin with for some rule, in order of the files, none twice."""
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -161,7 +163,7 @@ class RuleSet:
     def _names(self) -> Iterator[tuple[str, bool]]:
         with_endpoints = False
         for clause in self._name_clauses():
-            for operand in clause.operand if isinstance(clause.operand, list) else [clause.operand]:
+            for operand in entries_of(clause.operand):
                 if not operand.startswith("@"):
                     yield normalise(operand), clause.operator == "domain_in"
                 elif self.lists.is_endpoint_list(operand[1:]):
@@ -181,22 +183,10 @@ class RuleSet:
     @property
     def wants_every_name(self) -> bool:
         """Whether some rule can match a message without mining in it and without a listed name: then all must pass."""
-        return any(map(wants_every_name, self.rules))
-
-    @property
-    def patterns(self) -> Sequence[Pattern]:
-        """Bytes that a flow or a datagram may begin with for some rule, in order of the files, none twice."""
-        clauses = (clause for rule in self.rules for clause in rule.condition.clauses())
-        return tuple(dict.fromkeys(clause.operand for clause in clauses if isinstance(clause, Payload)))
+        return not all(is_carried(rule.condition) for rule in self.rules)
 
     # ── hand-over to a worker ────────────────────────────────────────────────────────────────────────────
 
     def dump(self) -> bytes:
         """Everything needed to build the same set in another process."""
         return self._dump
-
-
-def wants_every_name(rule: Rule) -> bool:
-    """Whether a rule can match a message without mining in it and without a listed name."""
-    ways = rule.condition.ways()
-    return ways is None or not all(clause.is_narrow for clause in ways)

@@ -192,7 +192,7 @@ def _port(value: str | int) -> Sequence[str | int]:
 def _network(value: str | int) -> Sequence[str | int]:
     """A network; bits behind its prefix are a fault."""
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a network")  # noqa: TRY004 -- pydantic turns only ValueError into a fault
+        raise ValueError(f"{value!r} is not a network")  # noqa: TRY004 -- whoever calls takes ValueError for a fault
     return (str(ipaddress.ip_network(value)),)
 
 

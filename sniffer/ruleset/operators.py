@@ -50,6 +50,11 @@ class Operator(NamedTuple):
     facts: tuple[str, ...] = ()  # if not empty: the only facts it can ask about
 
 
+def entries_of(operand: Any) -> list[Any]:
+    """What an operand lists; one that is no list is its only entry."""
+    return operand if isinstance(operand, list) else [operand]
+
+
 def _scalar(operand: Any, kind: type) -> Value:
     if kind is float and isinstance(operand, int) and not isinstance(operand, bool):
         return float(operand)
@@ -141,10 +146,9 @@ def _between(operand: Any, _kind: type, _lists: Lists) -> Test:
 
 
 def _domain_in(operand: Any, _kind: type, lists: Lists) -> Test:
-    entries = operand if isinstance(operand, list) else [operand]
     wanted: set[tuple[str, str]] = set()
     domains: dict[str, str] = {}  # and the list that each is in
-    for entry in entries:
+    for entry in entries_of(operand):
         text = _text(entry)
         name = text[1:]
         if not text.startswith("@"):
@@ -173,9 +177,8 @@ def _domain_in(operand: Any, _kind: type, lists: Lists) -> Test:
 
 
 def _network_in(operand: Any, _kind: type, lists: Lists) -> Test:
-    entries = operand if isinstance(operand, list) else [operand]
     networks: list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str]] = []  # and the list each is in
-    for entry in entries:
+    for entry in entries_of(operand):
         text = _text(entry)
         name = text[1:] if text.startswith("@") else ""
         for member in lists.values(name) if name else [text]:

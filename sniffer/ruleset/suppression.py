@@ -253,18 +253,22 @@ def make_suppressions(file: str, shapes: SuppressionFile) -> Iterator[Suppressio
 
 
 def suppression_faults(
-    document: Document, rules: Collection[str] | None, tenants: Collection[str] | None, today: date
+    document: Document,
+    shapes: SuppressionFile,
+    rules: Collection[str] | None,
+    tenants: Collection[str] | None,
+    today: date,
 ) -> Iterator[Problem]:
     """Rules and tenants that do not exist, and ends that are too far away, in a file whose shape is right.
 
     Args:
         document: the file.
+        shapes: what it says.
         rules: identifiers of the rules there are; None: not known, because some rule has a fault of its own.
         tenants: names of the tenants there are; None: not known.
         today: by the clock, UTC.
     """
-    for number, entry in enumerate(document.data["allow"]):
-        shape = SuppressionShape.model_validate(entry)
+    for number, shape in enumerate(shapes.allow):
         for position, rule in enumerate(shape.rules):
             if rules is not None and rule not in rules:
                 place = ("allow", number, "rule", *((position,) if isinstance(shape.rule, list) else ()))

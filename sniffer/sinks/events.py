@@ -1,52 +1,92 @@
-"""Event lines into a file or to standard output, without ever holding up whoever writes them.
+"""The event file, or standard output: whole lines are appended, and a full file gives way to a new one.
 
-In: encoded lines.  Out: the same lines in the file, in order, each once; three counters.
-Never: a blocked caller, half a line followed by another, more memory than the outbox may hold.
+In: lines.  Out: the file at the path; older ones beside it as ``path.1`` (the youngest), ``path.2`` and so on.
+Never: half a line followed by another, a line lost because a file was rotated, moved, filled up or removed.
 
-    written + dropped + failed == produced      once closed; before that, ``waiting`` are still under way
-
-A line is *dropped* when the outbox is full, *failed* when the write went wrong (disk full, file system gone).  A failed
-line is not tried again: the next one finds out whether writing works again, and events come with a running count.
+A line that could not be written is not tried again: the next one finds out whether writing works again, and events come
+with a running count.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import stat
-import threading
+import sys
 import time
-from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from sniffer.errors import AccessError, OutputError, printable
+from sniffer.errors import AccessError, Fault, OutputError, printable
+from sniffer.sinks.sink import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-MAX_LINES: Final = 10_000
-MAX_BYTES: Final = 16 << 20
-BURST_BYTES: Final = 64 << 10  # written by one system call at most
-BURST_LINES: Final = 256
+    from sniffer.config import Config
+
 MODE: Final = 0o640
 STDOUT: Final = "-"
-LOG_INTERVAL: Final = 10.0  # seconds between two complaints
 LOOK_INTERVAL: Final = 2.0  # seconds between two looks whether the path still names our file
+RETRY_INTERVAL: Final = 10.0  # seconds between two tries to rotate a file that cannot be
 
 log = structlog.get_logger("sniffer.events")
 
 
-class EventWriter:
-    """A bounded outbox and the thread that empties it.
+def make_target(config: Config) -> EventFile | None:
+    """The event file that the configuration asks for, open.
+
+    Raises:
+        AccessError: the file may not be written.
+        OutputError: the file cannot be opened.
+    """
+    events = config.events
+    if events.file is None:
+        return None
+    return EventFile(events.file, Rotation(events.rotate_size, events.rotate_interval, events.keep))
+
+
+def faults(config: Config) -> Iterator[Fault]:
+    """Why events could not be written, as far as that can be known without making a file."""
+    path = config.events.file
+    if path is None or path == STDOUT:
+        return
+    folder = Path(path).parent
+    what = remedy = ""
+    if Path(path).is_dir():
+        what, remedy = f"{path} is a folder", "name a file in it"
+    elif not folder.is_dir():
+        what, remedy = f"there is no folder {folder}", "make it, or name another"
+    elif Path(path).exists() and not os.access(path, os.W_OK):
+        what, remedy = f"{path} may not be written", "give the service's user the right to write it"
+    elif not os.access(folder, os.W_OK | os.X_OK) and (
+        not Path(path).exists() or config.events.rotate_size or config.events.rotate_interval
+    ):
+        what = f"no file may be made in {folder}"
+        remedy = "give the service's user the right to write there"
+    if what:
+        yield Fault(("events", "file"), what, remedy)
+
+
+class Rotation(NamedTuple):
+    """When a file gives way to a new one, and how many old ones stay."""
+
+    size: int = 0  # bytes that it shall not exceed; 0: any size
+    interval: float = 0.0  # seconds; a file holds lines of one such span of UTC; 0: any time
+    keep: int = 7
+
+
+class EventFile:
+    """An append-only file that whole lines go into, and that may be moved away, filled up or deleted.
 
     Args:
         path: file to append to, made with mode 0640 if absent; ``-`` for standard output.
-        max_lines: lines that may wait.
-        max_bytes: bytes that may wait.
+        rotation: when it gives way to a new one; standard output, pipes and devices never do.
         clock: monotonic seconds.
+        wall: seconds since 1970.
 
     Raises:
         AccessError: the file may not be written.
@@ -56,150 +96,17 @@ class EventWriter:
     def __init__(
         self,
         path: str,
+        rotation: Rotation | None = None,
         *,
-        max_lines: int = MAX_LINES,
-        max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self.path = path
-        self.written = 0
-        self.dropped = 0
-        self.failed = 0
-        self._max_lines, self._max_bytes, self._clock = max_lines, max_bytes, clock
-        self._lines: deque[bytes] = deque()
-        self._bytes = 0
-        self._in_hand = 0  # lines that the thread is writing just now
-        self._changed = threading.Condition()
-        self._closing = self._abandoned = self._reopen = False
-        self._file = _LogFile(path, clock)
-        self._next_complaint = float("-inf")
-        self._suppressed = 0
-        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-        self._thread.start()
-
-    @property
-    def produced(self) -> int:
-        """Lines that were ever given to :meth:`write`."""
-        with self._changed:
-            return self.written + self.dropped + self.failed + len(self._lines) + self._in_hand
-
-    @property
-    def waiting(self) -> int:
-        """Lines that are neither written nor given up yet."""
-        with self._changed:
-            return len(self._lines) + self._in_hand
-
-    def write(self, line: bytes) -> bool:
-        """Put one line, line end included, into the outbox.
-
-        Returns:
-            Whether there was room.  If not, the line is counted as dropped.
-        """
-        with self._changed:
-            if (
-                self._closing
-                or len(self._lines) >= self._max_lines
-                or self._bytes + len(line) > self._max_bytes
-            ):
-                self.dropped += 1
-                return False
-            self._lines.append(line)
-            self._bytes += len(line)
-            self._changed.notify()
-            return True
-
-    def reopen(self) -> None:
-        """Open the path anew before the next line (after a rotation).  Lines already taken go to the old file."""
-        with self._changed:
-            self._reopen = True
-            self._changed.notify()
-
-    def flush(self, seconds: float = 2.0) -> bool:
-        """Wait until nothing waits, at most so long; return whether that was reached."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._lines and not self._in_hand, seconds)
-
-    def close(self, seconds: float = 2.0) -> None:
-        """Write what waits, for at most so many seconds; what is left then counts as dropped."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self._thread.join(seconds)
-        with self._changed:
-            self._abandoned = True
-            self.dropped += len(self._lines) + self._in_hand
-            self._lines.clear()
-            self._bytes = self._in_hand = 0
-        if not self._thread.is_alive():
-            self._file.close()
-
-    # ── the thread ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._lines or self._closing or self._reopen)
-                reopen, self._reopen = self._reopen, False
-                if self._abandoned or (self._closing and not self._lines):
-                    return
-                burst = self._take()
-            if reopen:
-                self._file.reopen()
-            written, fault = self._file.write(burst)
-            if not self._settle(written, len(burst) - written):
-                return
-            if fault is not None:
-                self._complain(fault, len(burst) - written)
-
-    def _settle(self, written: int, failed: int) -> bool:
-        """Count a burst, unless :meth:`close` has given up on it and counted it already."""
-        with self._changed:
-            if self._abandoned:
-                return False
-            self.written += written
-            self.failed += failed
-            self._in_hand = 0
-            self._changed.notify_all()
-            return True
-
-    def _take(self) -> list[bytes]:
-        burst: list[bytes] = []
-        size = 0
-        while (
-            self._lines
-            and len(burst) < BURST_LINES
-            and (not burst or size + len(self._lines[0]) <= BURST_BYTES)
-        ):
-            line = self._lines.popleft()
-            size += len(line)
-            burst.append(line)
-        self._bytes -= size
-        self._in_hand = len(burst)
-        return burst
-
-    def _complain(self, fault: OSError, lines: int) -> None:
-        self._suppressed += lines
-        now = self._clock()
-        if now < self._next_complaint:
-            return
-        self._next_complaint = now + LOG_INTERVAL
-        log.error(
-            "event_write_failed",
-            file=printable(self.path),
-            error=printable(fault.strerror),
-            lines=self._suppressed,
-        )
-        self._suppressed = 0
-
-
-class _LogFile:
-    """An append-only file that whole lines go into, and that may be moved away, filled up or deleted."""
-
-    def __init__(self, path: str, clock: Callable[[], float]) -> None:
-        self._path, self._clock = path, clock
+        self.place = path
+        self._rotation, self._clock, self._wall = rotation or Rotation(), clock, wall
         self._fd = -1
         self._torn = False  # the file ends within a line that could not be taken back
         self._next_look = clock() + LOOK_INTERVAL
+        self._next_rotation = float("-inf")
         try:
             self._open()
         except PermissionError:
@@ -216,10 +123,16 @@ class _LogFile:
             ) from None
 
     def _open(self) -> None:
-        if self._path == STDOUT:
+        if self.place == STDOUT:
+            if sys.__stdout__ is None:  # then descriptor 1 may be anything by now
+                raise OSError(0, "standard output is closed")
             self._fd = 1
-        else:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+            return
+        # Without a wait for whoever may read a named pipe; writing to it waits, in the sink's thread.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        self._fd = os.open(self.place, flags, MODE)
+        os.set_blocking(self._fd, True)
+        self._torn = _ends_within_a_line(self.place, os.fstat(self._fd))
 
     def close(self) -> None:
         """Close the file; the next write opens it again."""
@@ -236,40 +149,46 @@ class _LogFile:
             with contextlib.suppress(OSError):
                 self._open()
 
-    def write(self, lines: list[bytes]) -> tuple[int, OSError | None]:
-        """Append lines.
+    def deliver(self, lines: list[bytes]) -> Outcome:
+        """Append lines, rotating where that is due."""
+        done = 0
+        while done < len(lines):
+            written, fault = self._append(lines[done:])
+            done += written
+            if fault is not None:
+                return Outcome(done, len(lines) - done, str(fault.strerror or fault))
+        return Outcome(done)
+
+    def _append(self, lines: list[bytes]) -> tuple[int, OSError | None]:
+        """Append as many lines as the file may take.
 
         Returns:
-            How many are in the file as a whole, and what went wrong with the others.
+            How many are in the file as a whole, and what went wrong with the next one.
         """
-        if not lines:
-            return 0, None
-        done = 0
+        start = done = 0
+        part = lines
         try:
             if self._fd < 0 or self._moved_away():
                 self.close()
                 self._open()
-            data = (b"\n" if self._torn else b"") + b"".join(lines)
+            part = self._fitting(lines)
+            data = (b"\n" if self._torn else b"") + b"".join(part)
             start = 1 if self._torn else 0
             while done < len(data):
-                done += os.write(self._fd, data[done:] if done else data)
+                done += self._write(data[done:] if done else data)
                 self._torn = False
         except OSError as fault:
-            whole, end = self._whole(lines, done - start if done else 0)
+            whole, end = _whole(part, done - start if done else 0)
             self._take_back(done - start - end if done else 0)
             return whole, fault
-        return len(lines), None
+        return len(part), None
 
-    @staticmethod
-    def _whole(lines: list[bytes], size: int) -> tuple[int, int]:
-        """How many lines fit ``size`` bytes, and where the last of them ends."""
-        count = end = 0
-        for line in lines:
-            if end + len(line) > size:
-                break
-            end += len(line)
-            count += 1
-        return count, end
+    def _write(self, data: bytes) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:  # somebody who shares standard output does not want to wait; this thread does
+            select.select([], [self._fd], [])
+            return 0
 
     def _take_back(self, torn: int) -> None:
         """Cut the beginning of a line off the end of the file; reopen at the next write (the path may be gone)."""
@@ -295,7 +214,77 @@ class _LogFile:
             return False
         self._next_look = now + LOOK_INTERVAL
         try:
-            there, ours = Path(self._path).stat(), os.fstat(self._fd)
-        except FileNotFoundError:
+            there, ours = Path(self.place).stat(), os.fstat(self._fd)
+        except (FileNotFoundError, NotADirectoryError):
             return True
+        except OSError:  # it cannot be known; what is open can be written
+            return False
         return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+
+    # ── rotation ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _fitting(self, lines: list[bytes]) -> list[bytes]:
+        """The lines that go into one file, after that one has been made if it is due: one line at least."""
+        size, interval, _ = self._rotation
+        if not (size or interval) or self._fd <= 2:
+            return lines
+        state = os.fstat(self._fd)
+        if not stat.S_ISREG(state.st_mode):
+            return lines
+        held = state.st_size
+        # The last write tells which span the file belongs to, also after a restart.
+        is_old = interval and state.st_mtime // interval < self._wall() // interval
+        is_full = size and held + len(lines[0]) > size
+        if held and (is_old or is_full) and self._rotate():
+            held = 0
+        if not size:
+            return lines
+        return lines[: max(_whole(lines, size - held)[0], 1)]
+
+    def _rotate(self) -> bool:
+        """Rename the file to ``path.1``, and older ones one further; the oldest goes.  Whether there is a new file now.
+
+        Each rename is all or nothing and the youngest is moved last, so that whoever is stopped in between leaves a
+        number out, which the next rotation fills, and loses no file.
+        """
+        if self._clock() < self._next_rotation:
+            return False
+        path = Path(self.place).resolve()
+        files = [path, *(Path(f"{path}.{number}") for number in range(1, self._rotation.keep + 1))]
+        free = next((number for number, file in enumerate(files) if not file.exists()), len(files) - 1)
+        try:
+            for number in range(free, 0, -1):
+                files[number - 1].rename(files[number])
+        except FileNotFoundError:  # somebody else was faster, so that a new file is due all the same
+            pass
+        except OSError as fault:
+            self._next_rotation = self._clock() + RETRY_INTERVAL
+            error = printable(fault.strerror)
+            log.error("event_rotation_failed", file=printable(self.place), error=error)  # noqa: TRY400
+            return False
+        self.close()
+        self._open()
+        return True
+
+
+def _whole(lines: list[bytes], size: int) -> tuple[int, int]:
+    """How many lines fit ``size`` bytes, and where the last of them ends."""
+    count = end = 0
+    for line in lines:
+        if end + len(line) > size:
+            break
+        end += len(line)
+        count += 1
+    return count, end
+
+
+def _ends_within_a_line(path: str, state: os.stat_result) -> bool:
+    """Whether somebody was stopped while writing the last line of a file."""
+    if not stat.S_ISREG(state.st_mode) or not state.st_size:
+        return False
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # it may be written and not read
+        return False

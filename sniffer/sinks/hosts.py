@@ -24,7 +24,7 @@ from sniffer.sinks.networks import HostNames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sniffer.sinks.networks import Network
+    from sniffer.prefixes import Network
 
 SERIES_LIMIT: Final = 10_000
 SERIES_CEILING: Final = 100_000

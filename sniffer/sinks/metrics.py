@@ -77,6 +77,8 @@ class SinkHealth:
     written: int = 0
     dropped: int = 0  # its queue was full
     failed: int = 0  # the write went wrong
+    waiting: int = 0
+    up: bool = True  # its last try did not go wrong
 
 
 @dataclass(slots=True)
@@ -98,12 +100,13 @@ class Health:
     generation: int = 0  # 1 for the first rule set, one more for each that replaced it
     reload_success: bool = True
     last_reload: float = 0.0  # seconds since 1970 of the last rule set that was taken
-    sinks: dict[str, SinkHealth] = field(default_factory=lambda: {"events": SinkHealth()})
+    sinks: dict[str, SinkHealth] = field(default_factory=dict)  # every sink there can be
     workers: dict[str, WorkerHealth] = field(default_factory=dict)
     selftest_ok: bool = False  # every worker recognised the session of its last self-test
     interfaces: dict[str, bool] = field(default_factory=dict)  # whether each is up
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
     http_rejected: dict[str, int] = field(default_factory=dict)  # clients of the endpoint, by reason
+    one_sided: bool = False  # the mirror shows one direction by design
 
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,6 +248,11 @@ class DaemonCollector(Collector):
             "Share of flows with data that were heard in one direction only, 0 to 1.",
             totals.one_sided_ratio,
         )
+        yield _gauge(
+            "sensor_one_sided",
+            "1 if the mirror shows one direction by design (sensor.one_sided): one-sided flows are then no fault.",
+            float(self.health.one_sided),
+        )
         yield _counters(
             "facts", "Messages that told a fact, by fact.", "fact", _complete(FACTS, totals.facts)
         )
@@ -307,6 +315,18 @@ class DaemonCollector(Collector):
             "Records that a sink could not write.",
             "sink",
             {name: one.failed for name, one in sinks.items()},
+        )
+        yield _gauges(
+            "sink_waiting",
+            "Records that a sink is still to write.",
+            "sink",
+            {name: one.waiting for name, one in sinks.items()},
+        )
+        yield _gauges(
+            "sink_up",
+            "0 while a sink cannot write: its last try went wrong.",
+            "sink",
+            {name: float(one.up) for name, one in sinks.items()},
         )
         yield _gauges(
             "worker_up",

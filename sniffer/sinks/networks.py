@@ -1,59 +1,23 @@
 """Whose address is it: inside or not, which tenant, under which label.
 
 In: packed addresses; networks from the configuration.  Out: yes or no, a tenant's name, a label.
-Never: a search through all networks: one look-up for each prefix length that occurs.
+Never: how the network of an address is found; that is :mod:`sniffer.prefixes`.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from sniffer.addresses import address_text
 from sniffer.errors import UsageError
+from sniffer.prefixes import PrefixTable, mask_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-V = TypeVar("V")
+    from sniffer.prefixes import Network
 
 UNICAST_V4: Final = range(1, 224)  # first bytes that a host can have (RFC 5735: 0/8, class D and E it cannot)
-
-
-class PrefixTable(Generic[V]):
-    """Longest-prefix look-up of packed addresses."""
-
-    __slots__ = ("_by_size",)
-
-    def __init__(self, rows: Iterable[tuple[Network | str, V]]) -> None:
-        tables: dict[int, dict[int, dict[bytes, V]]] = {4: {}, 16: {}}
-        for written, value in rows:
-            try:
-                network = ipaddress.ip_network(written, strict=False) if isinstance(written, str) else written
-            except ValueError as fault:
-                raise UsageError(f"not a network: {fault}", remedy="write it like 10.0.0.0/8") from None
-            packed = network.network_address.packed
-            tables[len(packed)].setdefault(network.prefixlen, {})[packed] = value
-        self._by_size = {
-            size: [(mask_of(size, length), table[length]) for length in sorted(table, reverse=True)]
-            for size, table in tables.items()
-        }
-
-    def get(self, host: bytes) -> V | None:
-        """The value of the longest prefix that holds the address."""
-        number = int.from_bytes(host, "big")
-        for mask, table in self._by_size.get(len(host), ()):
-            value = table.get((number & mask).to_bytes(len(host), "big"))
-            if value is not None:
-                return value
-        return None
-
-
-def mask_of(size: int, length: int) -> int:
-    """The mask of a prefix of ``length`` bits over addresses of ``size`` bytes."""
-    bits = size * 8
-    return ((1 << length) - 1) << (bits - length)
 
 
 class HostNames:

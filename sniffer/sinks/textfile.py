@@ -9,18 +9,35 @@ and a file that is gone would look like a sensor that never was.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
 import structlog
 
-from sniffer.errors import OutputError, printable
+from sniffer.errors import Fault, OutputError, printable
 from sniffer.replace import replace_file
+from sniffer.sinks.metrics import SinkHealth
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from sniffer.config import Config
+
 log = structlog.get_logger("sniffer.textfile")
+
+
+def faults(config: Config) -> Iterator[Fault]:
+    """Why the file could not be written, as far as that can be known without making it."""
+    path = config.metrics.textfile
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        yield Fault(("metrics", "textfile"), f"there is no folder {path.parent}", "make it, or name another")
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        what = f"no file may be made in {path.parent}"
+        yield Fault(("metrics", "textfile"), what, "give the service's user the right to write there")
 
 
 class TextFile:
@@ -43,6 +60,11 @@ class TextFile:
         self._thread: threading.Thread | None = None
         replace_file(path, text)
         self.written += 1
+
+    @property
+    def health(self) -> SinkHealth:
+        """What became of the texts."""
+        return SinkHealth(self.written, self.dropped, self.failed, up=self._works)
 
     def offer(self, text: bytes) -> bool:
         """Have a text written soon; False if the one before it is still on its way to the disk."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import runpy
 import struct
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import frames as build
@@ -15,6 +13,7 @@ from capture import cbpf
 from enginerun import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loadscript import script
 
 from sniffer.capture import bpf
 from sniffer.capture.packet_socket import WHOLE
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from sniffer.ruleset import RuleSet
 
 ROOT = Path(__file__).parents[2]
-rewrap = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "rewrap.py")))
+rewrap = script("scripts/rewrap.py")
 STORIES = sorted((ROOT / "pcaps").glob("*/traffic.pcap"))
 PROGRAMS = {link: bpf.build(link, WHOLE, drop=True) for link in bpf.FILTERED}
 CLIENT, SERVER = ("10.0.0.7", 50_000), ("203.0.113.9", 443)

@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sniffer.checks.widths import Evidence, evidence_of, implies
+from sniffer.errors import ConfigError
 
 if TYPE_CHECKING:
     from sniffer.ruleset import RuleSet
@@ -59,9 +60,7 @@ def parsed(match: Any) -> tuple[Condition, RuleSet] | None:
             ruleset = rulefolder.load_match(
                 Path(name), yaml.safe_dump(match, default_flow_style=True, width=10**6).strip()
             )
-        except Exception as error:
-            if type(error).__name__ != "ConfigError":
-                raise
+        except ConfigError:
             return None
         return ruleset.rules[0].condition, ruleset
 

@@ -10,9 +10,12 @@ import pytest
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="capabilities are Linux's")
 
 
-def run(code: str) -> str:
+CONFINE = "import mmap, os, socket\nfrom sniffer.control.confine import confine\ndone = confine()\n"
+
+
+def run(code: str, first: str = CONFINE) -> str:
     """What a process says that confines itself and then runs some code."""
-    code = "import mmap, os, socket\nfrom sniffer.control.confine import confine\ndone = confine()\n" + code
+    code = first + code
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
@@ -43,3 +46,34 @@ def test_no_new_code() -> None:
         "except PermissionError: print(done.sealed, 'refused')"
     )
     assert told in ("True refused", "False given")
+
+
+def test_the_parent_is_sealed_and_its_children_are_not() -> None:
+    """After sealing, no memory of the parent becomes executable; a process that it starts may load kernels."""
+    attempt = "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)"
+    told = run(
+        "from sniffer.control.confine import seal_parent\nimport subprocess, sys\n"
+        "sealed = seal_parent()\n"
+        f"try:\n    {attempt}; print(sealed, 'given')\n"
+        "except PermissionError: print(sealed, 'refused')\n"
+        f"print(subprocess.run([sys.executable, '-c', {attempt!r}]).returncode)",
+        first="",
+    )
+    assert told in ("True refused\n0", "False given\n0")
+
+
+def test_the_daemon_seals_itself_before_it_listens() -> None:
+    """By the time that the parent's loop begins, no memory becomes executable, if the kernel can do that."""
+    kernel = run("from sniffer.control.confine import seal_parent\nprint(seal_parent())", first="")
+    told = run(
+        "import mmap\n"
+        "from sniffer.config import load_config\nfrom sniffer.control import daemon\n"
+        "def loop(coroutine):\n"
+        "    coroutine.close()\n"
+        "    try: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC); print(False)\n"
+        "    except PermissionError: print(True)\n"
+        "daemon.asyncio.run = loop\n"
+        "daemon.run_daemon(load_config(None), daemon.Options(replay='-'))",
+        first="",
+    )
+    assert told.splitlines()[-1] == kernel

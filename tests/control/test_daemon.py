@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -12,21 +13,25 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import frames as build
+import jsonschema
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
+
+from sniffer.sinks.schema import event_schema
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from control.certificates import Authority
+    from certificates import Authority
 
 RULE = OWN_RULE.replace("EXAMPLE", "mining.ping")
 
@@ -90,13 +95,16 @@ class Daemon:
 
     def metric(self, name: str) -> float:
         """Sum of the samples whose name and labels match; each is asked for afresh."""
-        samples = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
-        return sum(map(float, samples))
+        (value,) = self.metrics(name)
+        return value
 
-    def metric_of(self, tls: ssl.SSLContext, login: str, name: str) -> float:
-        """As :meth:`metric`, of a guarded endpoint."""
+    def metrics(self, *names: str, tls: ssl.SSLContext | None = None, login: str = "") -> list[float]:
+        """The same for several names, all of one page."""
         page = self.ask("/metrics", tls=tls, login=login)[1]
-        return sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
+        return [
+            sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
+            for name in names
+        ]
 
     def children(self) -> list[int]:
         """Processes of the daemon."""
@@ -149,6 +157,18 @@ def test_a_replay_from_start_to_end(start: Callable[..., Daemon], miner: Path) -
     assert last["event"] == "stopped"
     assert (last["offered"], last["captured"], last["dropped_ratio"], last["one_sided_ratio"]) == (9, 9, 0, 0)
     assert "silent_seconds" not in last  # the packets of a capture are of another day
+
+
+@pytest.mark.parametrize("by_design", [False, True])
+def test_says_whether_one_direction_is_by_design(
+    start: Callable[..., Daemon],
+    miner: Path,
+    by_design: bool,  # noqa: FBT001
+) -> None:
+    """Alerts about a lost direction can tell a fault from ``sensor.one_sided``."""
+    daemon = start("--replay", miner, config=f"sensor: {{one_sided: {str(by_design).lower()}}}\n")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    assert daemon.metric("sniffer_sensor_one_sided") == by_design
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -419,7 +439,7 @@ def test_a_guarded_endpoint(start: Callable[..., Daemon], miner: Path, authority
     assert any("daemon.yml:4:22: type" in line["event"] for line in daemon.log())
     status, told = daemon.ask("/-/reload", "POST", tls=client, login=login)
     assert (status, "old web configuration" in told) == (500, True)
-    assert daemon.metric_of(client, login, "sniffer_rules_reload_success") == 1
+    assert daemon.metrics("sniffer_rules_reload_success", tls=client, login=login) == [1]
 
     web.write_text(text)
     authority.issue("daemon")
@@ -477,6 +497,89 @@ def test_hang_up_opens_the_event_file_again(start: Callable[..., Daemon], miner:
     assert b'"stats"' in daemon.events.read_bytes()
 
 
+def test_one_line_then_reminders(start: Callable[..., Daemon], tmp_path: Path) -> None:
+    """A line when a rule first matches in a flow, reminders with the running count every ten minutes, as the schema says.
+
+    A share a minute for 35 minutes in one flow, and three in another: every one of them is a hit all the same.
+    """
+    long, short = build.Conversation().open(), build.Conversation(client=("10.0.0.8", 40_000)).open()
+    for _ in range(35):
+        long.time += 60 * 10**9
+        long.send(0, SUBMIT)
+    for _ in range(3):
+        short.send(0, SUBMIT)
+    file = tmp_path / "long.pcap"
+    file.write_bytes(build.pcap(sorted([*long.frames, *short.frames])))
+    daemon = start("--replay", file)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric("sniffer_hits_total") == 38, "all hits")
+    assert daemon.stop()[0] == 0
+    lines = [json.loads(line) for line in daemon.events.read_bytes().splitlines()]
+    for line in lines:
+        jsonschema.validate(line, event_schema())
+    told: dict[str, list[int]] = {}
+    for line in lines:
+        if line["event_type"] == "alert":
+            told.setdefault(line["mining"]["host_ip"], []).append(line["mining"]["count"])
+    assert told == {"10.0.0.7": [1, 11, 21, 31], "10.0.0.8": [1]}
+    stats = lines[-1]["stats"]
+    assert (stats["hits"], stats["sinks"]["events"]) == (38, {"written": 5, "dropped": 0, "failed": 0})
+
+
+def test_every_sink_gets_every_line(start: Callable[..., Daemon], miner: Path) -> None:
+    """A file that rotates and a syslog server: the same lines, all counted; HUP opens both anew."""
+    got: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as stream:
+                while count := stream.read(1):
+                    while not count.endswith(b" "):
+                        count += stream.read(1)
+                    got.append(stream.read(int(count)))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        server = f"127.0.0.1:{listener.getsockname()[1]}"
+        daemon = start("--replay", miner, config=f"syslog: {{server: '{server}'}}\n")
+        daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+        daemon.until(lambda: daemon.metric('sniffer_sink_written_total{sink="syslog"}') == 1, "the alert")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until(lambda: daemon.said("rules loaded"), "the reload")
+        assert daemon.metric('sniffer_sink_up{sink="(?:events|syslog)"}') == 2
+        assert daemon.stop()[0] == 0
+        lines = daemon.events.read_bytes().splitlines()
+        deadline = time.monotonic() + 10
+        while len(got) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert [one.split(b" - ", 1)[1] for one in got] == lines
+    assert [json.loads(line)["event_type"] for line in lines] == ["alert", "stats"]
+
+
+def test_top_looks_at_a_running_daemon(start: Callable[..., Daemon], miner: Path) -> None:
+    """``sniffer top`` shows the address that mines, how often, and the state; ``--json`` the same for programs."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric("sniffer_host_hits_total") == 3, "hits")
+    listen = next(line for line in daemon.log() if line["event"] == "started")["listen"]
+    command = [
+        sys.executable,
+        "-c",
+        "from sniffer.cli import main; main()",
+        "top",
+        "--url",
+        f"http://{listen}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^10\.0\.0\.7 +3 +confirmed +high .* stratum-v1-submit", done.stdout, re.MULTILINE)
+    assert "9 packets" in done.stdout
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=30)
+    assert json.loads(done.stdout)["hosts"][0]["hits"] == 3
+    assert daemon.stop()[0] == 0
+
+
 def test_a_killed_worker_is_replaced(start: Callable[..., Daemon], miner: Path) -> None:
     """A dead worker is back within seconds; counters do not fall; readiness tells the gap."""
     daemon = start("--replay", miner, "--speed", "2", "--loop")
@@ -491,6 +594,65 @@ def test_a_killed_worker_is_replaced(start: Callable[..., Daemon], miner: Path) 
     daemon.until(lambda: daemon.metric("sniffer_hits_total") > hits, "new hits")
     assert daemon.metric("sniffer_worker_up") == 1
     assert daemon.stop()[0] == 0
+
+
+@pytest.mark.slow
+def test_the_watchdog_is_fed_by_progress(start: Callable[..., Daemon], tmp_path: Path) -> None:
+    """Signs of life go on without a packet; while a worker hangs and its successors hang too, none goes out; then they do."""
+    talk = build.Conversation().open()
+    talk.time += 3_600 * 10**9
+    talk.send(0, SUBMIT)
+    file = tmp_path / "quiet.pcap"
+    file.write_bytes(build.pcap(talk.frames))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = tmp_path / "notify"
+        manager.bind(str(path))
+
+        def fed(seconds: float) -> int:
+            """How often the watchdog is fed from now on, within some seconds."""
+            found, deadline = 0, time.monotonic() + seconds
+            while (left := deadline - time.monotonic()) > 0:
+                manager.settimeout(left)
+                with contextlib.suppress(TimeoutError):
+                    found += manager.recv(4_096) == b"WATCHDOG=1"
+            return found
+
+        settings = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"}
+        daemon = start("--replay", file, "--speed", "1", **settings)
+        daemon.until(lambda: daemon.said("watching"), "the worker")
+        packets = len(talk.frames) - 2
+        daemon.until(lambda: daemon.metric("sniffer_capture_packets_total") == packets, "what comes at once")
+        fed(0.1)
+        assert fed(5) >= 5  # for longer than the manager waits, and nothing comes in
+        assert daemon.metric("sniffer_capture_packets_total") == packets
+
+        hanging: list[int] = []
+
+        def hang() -> None:
+            """Stop every worker that there is, and each that takes its place before it can do anything."""
+            while not done.wait(0.005):
+                with contextlib.suppress(OSError, ValueError):
+                    for pid in daemon.children():
+                        if pid not in hanging:
+                            os.kill(pid, signal.SIGSTOP)
+                            hanging.append(pid)
+
+        done = threading.Event()
+        hanger = threading.Thread(target=hang)
+        hanger.start()
+        try:
+            fed(3)  # until what was told before has become too old
+            assert fed(4) == 0
+            assert daemon.process.poll() is None
+        finally:
+            done.set()
+            hanger.join()
+        assert len(hanging) == 2  # the first was replaced, its successor was not yet given up
+        os.kill(hanging[-1], signal.SIGCONT)
+        daemon.until(lambda: daemon.ask("/-/ready")[0] == 200, "the successor", 30)
+        fed(1)
+        assert fed(2) >= 2
+        assert daemon.stop()[0] == 0
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from enginerun import SUBMIT, Run
 from frames import Conversation
-from ruleset.test_load import many_pools
+from rulefolder import many_pools
 
 from sniffer import selftest
 from sniffer.control.nextrules import SUPERSEDED, Made, NextRules, make_rules

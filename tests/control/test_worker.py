@@ -16,7 +16,7 @@ import frames as build
 import msgspec
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
-from ruleset.test_load import many_pools
+from rulefolder import many_pools
 
 from sniffer import frames
 from sniffer.control import records

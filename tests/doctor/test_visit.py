@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from commandline import COMMAND
 
 from sniffer.blindspots import Finding, Level
 from sniffer.config import Config
@@ -102,7 +102,7 @@ def test_a_name_of_nothing_ends_the_visit() -> None:
 
 def doctor(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    command = [sys.executable, "-c", "from sniffer.cli import main; main()", "doctor", *arguments]
+    command = [*COMMAND, "doctor", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

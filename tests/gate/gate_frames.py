@@ -131,6 +131,11 @@ def udp(payload: bytes, sport: int = 50_000, dport: int = 53, *, length: int | N
     return struct.pack(">HHHH", sport, dport, 8 + len(payload) if length is None else length, 0) + payload
 
 
+def datagram(data: bytes, sport: int = 50_000, dport: int = 53) -> bytes:
+    """UDP in IPv4, in its frame."""
+    return ethernet(ipv4(udp(data, sport, dport), protocol=17), 0x0800)
+
+
 @dataclass
 class Connection:
     """Segments of one TCP connection in Ethernet frames."""

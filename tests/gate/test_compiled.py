@@ -236,3 +236,13 @@ def test_where_nothing_can_be_kept_a_fresh_folder_serves(
     assert folder.is_dir()
     assert os.access(folder, os.W_OK)
     folder.rmdir()
+
+
+def test_kernels_of_another_python_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that another version of Python has filled is cold for this one: its start has to compile."""
+    monkeypatch.setattr(compiled, "CACHE", tmp_path)
+    (tmp_path / "gate").mkdir()
+    (tmp_path / "gate" / "decide.walk-1.py39.nbi").touch()
+    assert not compiled.is_warm()
+    (tmp_path / "gate" / f"decide.walk-1.py3{sys.version_info.minor}.nbi").touch()
+    assert compiled.is_warm()

@@ -419,7 +419,7 @@ DNS = {
 def test_a_dns_message_passes_by_its_names(message: bytes, reason: str) -> None:
     """Question and aliases count, from either side; a message that contradicts itself is counted as such."""
     for ports in ((50_000, 53), (53, 50_000)):
-        frame = wire.ethernet(wire.ipv4(wire.udp(message, *ports), protocol=17), 0x0800)
+        frame = wire.datagram(message, *ports)
         assert Twins(flows=8).judge([frame]) == [reason]
 
 
@@ -429,21 +429,21 @@ def test_a_dns_message_passes_by_its_names(message: bytes, reason: str) -> None:
 def test_aliases_are_tested_up_to_a_limit(place: int, reason: str) -> None:
     """No chain of aliases is that long; a message made to cost time is."""
     chain = [(5, wire.labels("www.example.com"))] * (place - 1) + [(5, wire.labels("pool.example"))]
-    frame = wire.ethernet(wire.ipv4(wire.udp(wire.dns("a.example", chain), 53, 50_000), protocol=17), 0x0800)
+    frame = wire.datagram(wire.dns("a.example", chain), 53, 50_000)
     assert Twins(flows=8).judge([frame]) == [reason]
 
 
 def test_every_name_passes_where_a_rule_asks_for_it() -> None:
     """Some rule tests names by a pattern: then the gate may not choose."""
     one = Connection()
-    query = wire.ethernet(wire.ipv4(wire.udp(wire.dns()), protocol=17), 0x0800)
+    query = wire.datagram(wire.dns())
     judged = Twins(flows=8, every_name=True).judge([query, *one.handshake(), one.up(wire.client_hello())])
     assert (judged[0], judged[-1]) == ("dns_listed", "tls_listed")
 
 
 def test_other_datagrams_do_not_pass() -> None:
     """UDP that is not DNS."""
-    frame = wire.ethernet(wire.ipv4(wire.udp(wire.dns("pool.example"), 50_000, 5353), protocol=17), 0x0800)
+    frame = wire.datagram(wire.dns("pool.example"), 50_000, 5353)
     assert Twins(flows=8).judge([frame]) == ["udp_other"]
 
 
@@ -696,7 +696,7 @@ def test_a_flow_with_a_known_server_passes_whatever_it_says() -> None:
 
 def datagram(port: int, data: bytes) -> str:
     """Reason for a datagram."""
-    return Twins().judge([wire.ethernet(wire.ipv4(wire.udp(data, 40_000, port), protocol=17), 0x0800)])[0]
+    return Twins().judge([wire.datagram(data, 40_000, port)])[0]
 
 
 DATAGRAMS = {
@@ -731,9 +731,7 @@ def test_every_reason_can_be_met() -> None:
     met |= set(midway(b'1]}\n{"id"' + b"1" * 20))
     met |= set(Twins().judge([*Connection().handshake(), Connection().up(BINARY, at=9)]))
     met |= {first_payload(data) for data, _ in OPENINGS.values()}
-    met |= set(
-        Twins().judge([eth(wire.ipv4(wire.udp(message), protocol=17), 0x0800) for message, _ in DNS.values()])
-    )
+    met |= set(Twins().judge([wire.datagram(message) for message, _ in DNS.values()]))
     met |= {reason for _, _, reason in test_links.SKIPPED.values()}
     met |= {reason for _, reason in test_tunnels.FEW.values()}
     met |= {reason for _, reason in test_quic.MET.values()}
@@ -746,7 +744,7 @@ def test_every_reason_can_be_met() -> None:
     met |= set(
         twins.judge(
             [
-                eth(wire.ipv4(wire.udp(b"", 1, 2), protocol=17), 0x0800),
+                wire.datagram(b"", 1, 2),
                 eth(wire.ipv4(b"", protocol=1), 0x0800),
                 eth(b"", 0x0806),
                 eth(wire.ipv4(b"", fragment=0x2000), 0x0800),

@@ -53,7 +53,7 @@ def test_an_answer_of_dns_ends_a_pass() -> None:
     gate = Gate(LISTED, flows=8)
     one = Connection()
     query = wire.dns("pool.example")
-    answer = wire.ethernet(wire.ipv4(wire.udp(query, 53, 5_000), protocol=17), 0x0800)
+    answer = wire.datagram(query, 53, 5_000)
     reasons_met = []
     for packet in gate.inspect(wire.batch([*one.handshake(), answer, one.up(bytes(40))])):
         reasons_met.append(reasons.REASONS[packet.reason].name)
@@ -112,7 +112,7 @@ def test_frames_and_bytes_are_counted_as_on_the_wire() -> None:
 def test_a_cut_frame_is_counted_once() -> None:
     """Also where an answer of DNS ends a pass, and the frames behind it are looked at again."""
     gate = Gate(LISTED, flows=8)
-    answer = wire.ethernet(wire.ipv4(wire.udp(wire.dns("pool.example"), 53, 5_000), protocol=17), 0x0800)
+    answer = wire.datagram(wire.dns("pool.example"), 53, 5_000)
     gate.judge(wire.batch([answer, Seen(b"x" * 20, length=1500), answer, b"y" * 60, Seen(b"z", length=2)]))
     assert gate.cut == 2
 
@@ -138,7 +138,7 @@ def test_what_could_not_be_decoded_is_counted_by_layer() -> None:
 
 def test_names_can_be_replaced_between_batches() -> None:
     """New rules, same flows."""
-    query = wire.batch([wire.ethernet(wire.ipv4(wire.udp(wire.dns("new.example")), protocol=17), 0x0800)])
+    query = wire.batch([wire.datagram(wire.dns("new.example"))])
     gate = Gate(LISTED, flows=8)
     assert gate.judge(query) == 0
     seed = gate.names.seed

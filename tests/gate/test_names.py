@@ -172,7 +172,5 @@ def test_names_with_capitals_dots_and_high_bytes_are_compared_alike() -> None:
     ]
     query = wire.dns(b"\x0ceu1.pool.exa\4mple\0")
     dotted = wire.dns(b"\x10eu1.pool.example\0")
-    judged = Twins().judge(
-        [wire.ethernet(wire.ipv4(wire.udp(each), protocol=17), 0x0800) for each in (query, dotted)]
-    )
+    judged = Twins().judge([wire.datagram(each) for each in (query, dotted)])
     assert judged == ["dns_unlisted", "dns_unlisted"]

@@ -270,11 +270,6 @@ def test_a_passing_packet_says_who_opened(frames: Any, opener: int) -> None:
 # ── datagrams ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def datagram(data: bytes, sport: int = 5_000, dport: int = 5_001) -> bytes:
-    """A frame with a datagram."""
-    return wire.ethernet(wire.ipv4(wire.udp(data, sport, dport), protocol=17), 0x0800)
-
-
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -286,14 +281,14 @@ def datagram(data: bytes, sport: int = 5_000, dport: int = 5_001) -> bytes:
 )
 def test_datagrams_are_compared_whole(data: bytes, reason: str) -> None:
     """With the patterns for UDP, and not so far: no more will come."""
-    assert judge(datagram(data), patterns=[HELLO, PING]) == [reason]
+    assert judge(wire.datagram(data, 5_000, 5_001), patterns=[HELLO, PING]) == [reason]
 
 
 def test_a_datagram_that_something_else_wants_passes_as_that() -> None:
     """Each on its own port; what nobody else wants there is compared."""
     anything = Pattern(0, b"PING-MINE", "any", "any")
-    assert judge(datagram(b"PING-MINE", dport=4028), patterns=[anything]) == ["management"]
-    assert judge(datagram(b"PING-MINE", dport=53), patterns=[anything]) == ["payload"]
+    assert judge(wire.datagram(b"PING-MINE", 5_000, 4028), patterns=[anything]) == ["management"]
+    assert judge(wire.datagram(b"PING-MINE", 5_000, 53), patterns=[anything]) == ["payload"]
     one = Connection()
     assert (
         judge(*one.handshake(), one.up(b"PING-MINE and more than sixteen"), patterns=[anything])[-1]

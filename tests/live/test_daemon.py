@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import threading
@@ -238,13 +237,6 @@ def test_books_balance_whatever_becomes_of_workers(
                         sent += 1
                     time.sleep(0.005)
 
-        def counted(*names: str) -> list[float]:
-            page = daemon.ask("/metrics")[1]
-            return [
-                sum(map(float, re.findall(rf"^sniffer_{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)))
-                for name in names
-            ]
-
         try:
             daemon.until(lambda: daemon.said("watching"), "the workers")
             talking = threading.Thread(target=talk)
@@ -266,10 +258,10 @@ def test_books_balance_whatever_becomes_of_workers(
                 talking.join()
             daemon.until(lambda: daemon.metric("sniffer_capture_offered_total") >= sent, "all packets", 10)
             time.sleep(1.5)  # and none is counted again
-            read, dropped, lost, offered = counted(
-                "capture_packets_total", "capture_drops_total", "capture_lost_total", "capture_offered_total"
+            read, dropped, lost, offered = daemon.metrics(
+                *(f"sniffer_capture_{name}_total" for name in ("packets", "drops", "lost", "offered"))
             )
-            passed, skipped = counted("gate_passed_total", "gate_skipped_total")
+            passed, skipped = daemon.metrics("sniffer_gate_passed_total", "sniffer_gate_skipped_total")
             assert read + dropped + lost == offered == sent, (read, dropped, lost, sent)
             assert passed + skipped == read
             assert lost < 2 * 64 * 1_024 / 454  # of each death a block of 64 KiB at most

@@ -94,18 +94,33 @@ def test_story_over_a_link(story: Path, link: None, tmp_path: Path) -> None:  # 
 @pytest.mark.parametrize(("workers", "kernel_filter"), [(2, "auto"), (4, "none")])
 def test_all_stories_over_a_link(workers: int, kernel_filter: str, link: None, tmp_path: Path) -> None:  # noqa: ARG001
     """However many workers share the packets, and whatever the kernel leaves out, the hits are those of each story."""
-    capture = tmp_path / "all.pcap"
-    subprocess.run([sys.executable, ROOT / "pcaps" / "merge.py", capture], check=True, capture_output=True)
-    wanted: dict[str, Counter[str]] = {}
-    for story in STORIES:
-        for ip, counts in expected(story).items():
-            wanted.setdefault(ip, Counter()).update(counts)
+    capture, wanted = everything(tmp_path)
     assert play(capture, tmp_path, workers=workers, kernel_filter=kernel_filter) == wanted
 
 
 def expected(story: Path) -> dict[str, dict[str, int]]:
     """Hits of each address, as a story tells them."""
     return {host["ip"]: host["hits"] for host in load_file(story / "expect.yml").data["hosts"]}
+
+
+def everything(folder: Path) -> tuple[Path, dict[str, Counter[str]]]:
+    """A capture of all stories in one, and the hits of each address in it."""
+    capture = folder / "all.pcap"
+    subprocess.run([sys.executable, ROOT / "pcaps" / "merge.py", capture], check=True, capture_output=True)
+    wanted: dict[str, Counter[str]] = {}
+    for story in STORIES:
+        for ip, counts in expected(story).items():
+            wanted.setdefault(ip, Counter()).update(counts)
+    return capture, wanted
+
+
+def hits_on(page: str) -> dict[str, Counter[str]]:
+    """Hits of each address on a page of metrics."""
+    found: dict[str, Counter[str]] = {}
+    for ip, rule, count in SERIES.findall(page):
+        if int(count):
+            found.setdefault(str(ipaddress.ip_network(ip).network_address), Counter())[rule] += int(count)
+    return found
 
 
 def play(
@@ -154,12 +169,8 @@ def play(
         status = daemon.wait(timeout=20)
     log = (tmp_path / "log").read_text()
     assert status == 0, log
-    found: dict[str, Counter[str]] = {}
-    for ip, rule, count in SERIES.findall(page):
-        if int(count):
-            found.setdefault(str(ipaddress.ip_network(ip).network_address), Counter())[rule] += int(count)
     assert "Traceback" not in log
-    return found
+    return hits_on(page)
 
 
 def dropped(capture: Path) -> int:

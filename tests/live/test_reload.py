@@ -15,7 +15,7 @@ from control.conftest import SUBMIT
 from control.test_daemon import RULE, Daemon
 from live.conftest import command, sender
 from live.test_daemon import finish
-from ruleset.test_load import NAMES, many_pools
+from rulefolder import NAMES, many_pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import subprocess
 import sys
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from control.test_daemon import Daemon
 from live.conftest import command, make_pair, sender
 from live.test_daemon import finish
-from live.test_live_stories import ROOT, SERIES, STORIES, expected
+from live.test_live_stories import everything, hits_on
 
 from sniffer.capture.savefile import Savefile
 from sniffer.gate.plain_headers import Found, decode
@@ -75,12 +72,7 @@ def test_stories_over_a_split_tap(
     in_namespace: Callable[[Callable[[], None]], None], tmp_path: Path, ruleset: RuleSet, workers: int
 ) -> None:
     """Each direction of all stories on a port of its own gives the hits of one port, and no more one-sided flows."""
-    capture = tmp_path / "all.pcap"
-    subprocess.run([sys.executable, ROOT / "pcaps" / "merge.py", capture], check=True, capture_output=True)
-    wanted: dict[str, Counter[str]] = {}
-    for story in STORIES:
-        for ip, counts in expected(story).items():
-            wanted.setdefault(ip, Counter()).update(counts)
+    capture, wanted = everything(tmp_path)
     frames = halves(capture)
     speed = frames[-1][0] / SECONDS
     share = one_sided(capture, ruleset)
@@ -114,11 +106,7 @@ def test_stories_over_a_split_tap(
             assert daemon.stop()[0] == 0
         finally:
             finish(daemon)
-        found: dict[str, Counter[str]] = {}
-        for ip, rule, count in SERIES.findall(page):
-            if int(count):
-                found.setdefault(str(ipaddress.ip_network(ip).network_address), Counter())[rule] += int(count)
-        assert found == wanted
+        assert hits_on(page) == wanted
         assert abs(told - share) < 0.02, (told, share)
 
     in_namespace(body)

@@ -11,12 +11,10 @@ from rows import BLOB, ETHEREUM, H64, MONERO, X64, call, reply, ruleset, say, sa
 from talk import CLIENT, SERVER, Talk
 
 import sniffer
-from sniffer.paths import rule_folders
 from sniffer.protocols.dialects import stratum
 from sniffer.protocols.facts import ADDRESS_FACTS, FACTS, FLOW_FACTS, NAME_FACTS, SOURCES, source_of
 from sniffer.protocols.families import FAMILIES
 from sniffer.protocols.session import REMEMBERED
-from sniffer.ruleset import load_rules
 
 PACKAGE = Path(sniffer.__file__).parent
 KINDS = {name.partition(".")[0] for name in FACTS}
@@ -134,9 +132,8 @@ def test_every_family_meets_a_rule(family: str) -> None:
 
 def test_headers_meet_a_rule() -> None:
     """Families that are known by a header only meet a rule, too, and be it one of the nursery."""
-    rules = load_rules(rule_folders(None))
     for family in HEADER_ONLY:
-        assert rules.match({"mining.protocol": family, "mining.message": "hello"})
+        assert ruleset().match({"mining.protocol": family, "mining.message": "hello"})
 
 
 @pytest.mark.parametrize(

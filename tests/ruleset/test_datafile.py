@@ -17,8 +17,6 @@ from sniffer.ruleset.datafile import FORMATS, LOCAL_NAMES, MAX_ENTRIES, MAX_SIZE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sniffer.errors import Problem
-
 RULE = rulefolder.RULE.format(match="{fact: dns.query, in: '@feed'}")
 
 READ = [
@@ -101,13 +99,6 @@ def feed(folder: Path, data: str | bytes, head: str = "file: feed.txt") -> Path:
     return folder
 
 
-def faults(folder: Path) -> list[Problem]:
-    """What is wrong with a folder."""
-    with pytest.raises(ConfigError) as caught:
-        load_rules([folder])
-    return caught.value.problems
-
-
 def test_a_list_in_a_file_of_its_own(tmp_path: Path) -> None:
     """Its entries are those of a list that is written in YAML; a set that is restored needs no file."""
     folder = feed(
@@ -137,7 +128,7 @@ def test_every_type_of_list_can_have_one(kind: str, text: str, values: list[obje
 def test_a_bad_entry_is_told_with_its_line(tmp_path: Path) -> None:
     """In the data file; the first twenty, then how many more there are."""
     lines = ["ok.example", "# why", "*.example", "192.0.2.1", "", "b.example"]
-    found = faults(feed(tmp_path, "\n".join(lines)))
+    found = rulefolder.refused(feed(tmp_path, "\n".join(lines)))
     path = str(tmp_path / "lists/feed.txt")
     assert [(one.file, one.line, one.code) for one in found] == [(path, 3, "value"), (path, 4, "value")]
     feed(tmp_path, "\n".join(f"bad {number}" for number in range(1_000)))
@@ -182,7 +173,7 @@ def test_faults_of_the_reference(head: str, code: str, line: int, words: str, tm
     (folder / "lists/link.txt").symlink_to("../../feed.txt")
     (folder / "lists/circle.txt").symlink_to("circle.txt")
     os.mkfifo(folder / "lists/pipe.txt")
-    found = faults(folder)
+    found = rulefolder.refused(folder)
     assert (code, line) == (found[0].code, found[0].line)
     assert words in f"{found[0].what}; {found[0].remedy}"
     assert len([one for one in found if "@feed" not in one.what]) == 1
@@ -197,9 +188,9 @@ def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     """UTF-16, and what is larger than any list."""
-    (found,) = faults(feed(tmp_path, "a.example\n".encode("utf-16")))
+    (found,) = rulefolder.refused(feed(tmp_path, "a.example\n".encode("utf-16")))
     assert (found.code, found.line) == ("encoding", 1)
-    (found,) = faults(feed(tmp_path, b"a.example\n" * (MAX_SIZE // 10 + 1)))
+    (found,) = rulefolder.refused(feed(tmp_path, b"a.example\n" * (MAX_SIZE // 10 + 1)))
     assert (found.code, found.what) == ("size", f"is larger than {MAX_SIZE >> 20} MiB")
 
 
@@ -207,7 +198,7 @@ def test_a_million_entries_are_refused(tmp_path: Path) -> None:
     """Quickly, at the line where the limit is passed."""
     folder = feed(tmp_path, "".join(f"n{number}.example\n" for number in range(1_000_000 - 1)))
     start = time.process_time()
-    (found,) = faults(folder)
+    (found,) = rulefolder.refused(folder)
     assert time.process_time() - start < 2
     assert (found.code, found.line) == ("size", MAX_ENTRIES + 1)
 

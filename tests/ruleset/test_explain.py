@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 import rulefolder
 
-from sniffer.paths import shipped_rules
-from sniffer.ruleset import load_rules
 from sniffer.ruleset.explain import PHRASES, describe, explain
 from sniffer.ruleset.operators import OPERATORS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sniffer.ruleset import RuleSet
 
 
 def test_tree_is_written_out(tmp_path: Path) -> None:
@@ -68,9 +68,8 @@ def test_lists_are_counted(tmp_path: Path) -> None:
     assert "@pool       2 endpoints of 1 pools" in text
 
 
-def test_every_shipped_rule_can_be_explained() -> None:
+def test_every_shipped_rule_can_be_explained(ruleset: RuleSet) -> None:
     """Each rule's words hold its title, what it sees and misses, and each of its references."""
-    ruleset = load_rules([shipped_rules()])
     for rule in ruleset.rules:
         text = explain(rule, ruleset.lists)
         assert all(part in text for part in (rule.id, rule.title, rule.sees, rule.misses, *rule.references))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import rulefolder
+from rulefolder import NAMES, many_pools
 
 from sniffer.errors import ConfigError
 from sniffer.paths import shipped_rules
@@ -35,28 +36,11 @@ def test_shipped_rules_load_in_time() -> None:
     assert len(ruleset.endpoints) > 2_000
 
 
-NAMES = [f"p{i}.pool{i % 977}.invalid" for i in range(100_000)]
-
-
 def many_names(folder: Path, count: int) -> Path:
     """A folder with a rule whose own list has so many names."""
     folder.mkdir()
     match = "{fact: dns.query, domain_in: [" + ", ".join(NAMES[:count]) + "]}"
     (folder / "rules.yaml").write_text(rulefolder.RULE.format(match=match))
-    return folder
-
-
-def many_pools(folder: Path, count: int) -> Path:
-    """A folder with so many pool endpoints."""
-    (folder / "pools").mkdir(parents=True)
-    (folder / "rules.yaml").write_text(rulefolder.RULE.format(match='{fact: dns.query, in: "@pool"}'))
-    for first in range(0, count, 2_500):
-        entries = "".join(
-            f"  - host: {name}\n    strength: strong\n" for name in NAMES[first : min(count, first + 2_500)]
-        )
-        (folder / "pools" / f"{first}.yaml").write_text(
-            f"category: pool\npools:\n- name: Example\n  endpoints:\n{entries}"
-        )
     return folder
 
 

@@ -83,10 +83,12 @@ def frames(row: dict[str, Any], over: str) -> list[bytes]:
     name = b".".join(labels)
     if over == "dns":
         question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
-        return [datagram(wire.dns(question), 53)]
+        return [wire.datagram(wire.dns(question))]
     if over == "quic":
         identity = bytes.fromhex("8394c8f03e515708")
-        return [datagram(payload, 443) for payload in q.initials(wire.client_hello(name)[5:], identity)]
+        return [
+            wire.datagram(payload, dport=443) for payload in q.initials(wire.client_hello(name)[5:], identity)
+        ]
     connection = wire.Connection(dport=443 if over == "tls" else 8080)
     if over == "tls":
         payload = wire.client_hello(name)
@@ -99,11 +101,6 @@ def frames(row: dict[str, Any], over: str) -> list[bytes]:
     replies = {"connect": b"HTTP/1.1 200 OK\r\n\r\n"}
     answer = [connection.down(replies[over])] if over in replies else []
     return [*connection.handshake(), connection.up(payload), *answer]
-
-
-def datagram(payload: bytes, port: int) -> bytes:
-    """A datagram to a port, in its frame."""
-    return wire.ethernet(wire.ipv4(wire.udp(payload, 50_000, port), protocol=17), 0x0800)
 
 
 def told(found: Match | None) -> tuple[str, str]:

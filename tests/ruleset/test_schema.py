@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from sniffer.errors import ConfigError
-from sniffer.paths import rule_folders, shipped_rules
+from sniffer.paths import shipped_rules
 from sniffer.protocols.facts import FACTS
 from sniffer.ruleset.load import rule_files
 from sniffer.ruleset.model import RuleShape
@@ -21,7 +21,7 @@ from sniffer.ruleset.schema import OPERANDS, rules_schema
 from sniffer.strictyaml import load_file
 
 BROKEN = Path(__file__).parent / "broken"
-SHIPPED = [path for folder in rule_folders(None) for path in rule_files(folder)]
+SHIPPED = rule_files(shipped_rules())
 
 
 def test_schema_knows_every_fact_operator_and_key() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from sniffer.examples import check_examples
 from sniffer.model import Confidence
-from sniffer.paths import rule_folders
+from sniffer.paths import shipped_rules
 from sniffer.ruleset import RuleSet, load_rules
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ WANTED = [
 @functools.cache
 def shipped() -> RuleSet:
     """The rules that ship."""
-    return load_rules(rule_folders(None))
+    return load_rules([shipped_rules()])
 
 
 def name_hits(name: str, port: int) -> set[str]:

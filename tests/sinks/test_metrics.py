@@ -33,11 +33,12 @@ def busy() -> tuple[Health, Totals, HostBook]:
         generation=3,
         reload_success=False,
         last_reload=1_763_884_800.5,
-        sinks={"events": SinkHealth(written=12, dropped=3, failed=1)},
+        sinks={"events": SinkHealth(written=12, dropped=3, failed=1, waiting=2, up=False)},
         workers={"0": WorkerHealth(up=True, restarts=1, heartbeat=1_763_884_900.25)},
         selftest_ok=True,
         interfaces={"eth1": True, "eth2": False},
         reopens={"eth2": 4},
+        one_sided=True,
     )
     totals = Totals(
         packets=1000,
@@ -110,7 +111,7 @@ def test_is_the_golden_page() -> None:
 
 def test_every_kind_is_there_from_the_start() -> None:
     """Before the first packet every reason, layer, fact and oddity is 0, and every single-valued family is there."""
-    health = Health(interfaces={"eth1": True}, workers={"0": WorkerHealth()})
+    health = Health(interfaces={"eth1": True}, workers={"0": WorkerHealth()}, sinks={"events": SinkHealth()})
     shown = families(render(health, Totals(), HostBook(), now=0.0))
     for name, kinds in (
         ("sniffer_gate_skipped_total", SKIP_NAMES),
@@ -156,7 +157,7 @@ def test_has_the_families_that_others_rely_on() -> None:
         "gate_passed_total", "gate_skipped_total", "flows", "flows_evicted_total", "flows_one_sided_ratio",
         "undecoded_packets_total", "facts_total", "oddities_total", "rules_loaded", "rules_generation",
         "rules_reload_success", "rules_last_reload_timestamp_seconds", "sink_written_total", "sink_dropped_total",
-        "sink_failed_total", "worker_up", "worker_restarts_total", "worker_heartbeat_timestamp_seconds", "interface_up",
+        "sink_failed_total", "sink_waiting", "sink_up", "worker_up", "worker_restarts_total", "worker_heartbeat_timestamp_seconds", "interface_up",
         "capture_reopens_total", "build_info",
     }  # fmt: skip
     shown = families(render(*busy(), now=20.0))
