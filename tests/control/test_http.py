@@ -680,7 +680,7 @@ def test_floods_over_tls_leave_memory_flat(authority: Authority) -> None:
         finally:
             server.terminate()
     assert max(floods) < before + (32 << 20)
-    assert floods[-1] <= max(floods[1:-1]) * 1.01
+    assert floods[-1] <= max(floods[1:-1]) + max(max(floods) // 100, 1 << 20)  # an arena of the allocator
 
 
 def test_a_client_that_does_not_take_leave_is_let_go(secure: Running) -> None:

@@ -296,7 +296,7 @@ def test_config_check_reads_it(authority: Authority, tmp_path: Path) -> None:
     )
     file.write_text(f"http: {{web_config_file: {web}}}\n")
     status, said = sniffer("config", "check", file)
-    assert (status, "no fault" in said) == (0, True)
+    assert (status, f"guarded by {web}" in said) == (0, True), said
     status, said = sniffer("config", "show", file)
     assert status == 0
     assert str(web) in said

@@ -114,8 +114,11 @@ def building(log: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)  # npm and Vite with it
-            process.wait()
+            with contextlib.suppress(ProcessLookupError):  # npm, which takes its time, and Vite end with it
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
+                time.sleep(0.5)
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -354,13 +354,16 @@ print(live + book.gone_hits, total, book.hits)
 
 @pytest.mark.slow
 def test_a_million_addresses_leave_memory_flat() -> None:
-    """Three floods of a million addresses each: the third ends no higher than the second + 1 %, and no hit is lost."""
+    """Three floods of a million addresses each: the third ends no higher than the second + 1 %, and no hit is lost.
+
+    One arena of Python's allocator, a mebibyte, is more than 1 % of so small a process.
+    """
     done = subprocess.run([sys.executable, "-c", FLOOD], capture_output=True, text=True, check=True)
     *floods, sums = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     expected = 3 * sum(1 + number % 3 for number in range(1_000_000))
     assert sums == (expected,) * 3
     assert [series for _, series in floods] == [10_000] * 3
-    assert floods[2][0] <= floods[1][0] * 1.01
+    assert floods[2][0] <= floods[1][0] + max(floods[1][0] // 100, 1 << 20)
 
 
 def test_eviction_costs_no_search() -> None:
