@@ -9,7 +9,6 @@ up to date.  Never: an alert, a threshold or a sentence about one that is not in
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from pathlib import Path
@@ -20,9 +19,11 @@ import pydantic
 import yaml
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from sniffer.errors import ConfigError, SnifferError  # noqa: E402 -- from this checkout
+import writing  # noqa: E402 -- from this checkout
+from pages import cell  # noqa: E402
+from sniffer.errors import ConfigError  # noqa: E402
 from sniffer.strictyaml import load_file, validate  # noqa: E402
 
 if TYPE_CHECKING:
@@ -442,11 +443,6 @@ def link(alert: Alert) -> str:
     return f"[{alert.name}](runbooks/{alert.name}.md)"
 
 
-def cell(text: str) -> str:
-    """Text inside a table."""
-    return text.replace("|", "\\|").replace("<", "&lt;")
-
-
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -477,8 +473,9 @@ def as_yaml(data: dict[str, Any]) -> str:
     return f"# {WRITTEN}\n{body}"
 
 
-def files(alerts: AlertList) -> dict[str, str]:
+def files() -> dict[str, str]:
     """What is written, by path."""
+    alerts = load_list()
     return {
         "deploy/prometheus/rules/sniffer-alerts.yml": as_yaml(alert_rules(alerts)),
         "deploy/prometheus/rules/sniffer-recording.yml": as_yaml(recording_rules(alerts)),
@@ -490,31 +487,5 @@ def files(alerts: AlertList) -> dict[str, str]:
     }
 
 
-def main() -> int:
-    """Write the files, or check them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
-    arguments = parser.parse_args()
-    try:
-        made = files(load_list())
-    except SnifferError as error:
-        print("\n".join(error.lines()), file=sys.stderr)
-        return error.exit_status
-    stale = 0
-    for name, text in made.items():
-        path = ROOT / name
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale += 1
-        if not arguments.check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        print(f"{name}: {'not up to date' if arguments.check else 'written'}")
-    print(f"{len(made)} files, {stale} {'stale' if arguments.check else 'written'}")
-    return 1 if arguments.check and stale else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(writing.main(__doc__, files))

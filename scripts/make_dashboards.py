@@ -14,7 +14,6 @@ The JSON is Grafana's classic model, schema 39 (Grafana 11); later versions read
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -24,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pydantic
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from sniffer.errors import ConfigError, SnifferError  # noqa: E402 -- from this checkout
+import writing  # noqa: E402 -- from this checkout
+from sniffer.errors import ConfigError, SnifferError  # noqa: E402
 from sniffer.strictyaml import load_file, suggest, validate  # noqa: E402
 
 if TYPE_CHECKING:
@@ -564,30 +564,5 @@ def files() -> dict[str, str]:
     return out
 
 
-def main() -> int:
-    """Write the files, or check them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
-    arguments = parser.parse_args()
-    try:
-        made = files()
-    except SnifferError as error:
-        print("\n".join(error.lines()), file=sys.stderr)
-        return error.exit_status
-    stale = 0
-    for name, text in made.items():
-        path = ROOT / name
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale += 1
-        if not arguments.check:
-            path.write_text(text, encoding="utf-8")
-        print(f"{name}: {'not up to date' if arguments.check else 'written'}")
-    print(f"{len(made)} files, {stale} {'stale' if arguments.check else 'written'}")
-    return 1 if arguments.check and stale else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(writing.main(__doc__, files))

@@ -9,15 +9,15 @@ whether the files are up to date.  Never: a sentence of its own.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from pages import commands, events, facts, metrics, rules, settings  # noqa: E402 -- from this checkout
+import writing  # noqa: E402 -- from this checkout
+from pages import commands, events, facts, metrics, rules, settings  # noqa: E402
 from sniffer.ruleset.schema import rules_schema  # noqa: E402
 
 PAGES = {
@@ -36,25 +36,5 @@ def files() -> dict[str, str]:
     return {**pages, "rules/schema.json": json.dumps(rules_schema(), indent=1) + "\n"}
 
 
-def main() -> int:
-    """Write the files, or check them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
-    arguments = parser.parse_args()
-    stale, written = 0, files()
-    for name, text in written.items():
-        path = ROOT / name
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale += 1
-        if not arguments.check:
-            path.write_text(text, encoding="utf-8")
-        print(f"{name}: {'not up to date' if arguments.check else 'written'}")
-    print(f"{len(written)} files, {stale} {'stale' if arguments.check else 'written'}")
-    return 1 if arguments.check and stale else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(writing.main(__doc__, files))

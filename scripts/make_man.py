@@ -2,7 +2,7 @@
 
     python scripts/make_man.py FILE
 
-In: the commands and options of sniffer/cli.py, the statuses of sniffer/errors.py.  Out: sniffer(1) in man(7).
+In: the commands that pages/commands.py finds in sniffer/cli.py, the statuses of sniffer/errors.py.  Out: sniffer(1) in man(7).
 Never: an option or a command by hand.
 """
 
@@ -13,18 +13,19 @@ import re
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import typer
-
 from packing import epoch
+from pages import commands
 from sniffer import __version__, errors
 from sniffer.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pages.commands import Command
 
 FILES = (
     ("/etc/sniffer/sniffer.yaml", "the configuration of the service, with every setting"),
@@ -52,6 +53,11 @@ def bold(text: str) -> str:
     return f"\\fB{quoted(text)}\\fR"
 
 
+def italic(text: str) -> str:
+    """What stands for something else."""
+    return f"\\fI{quoted(text)}\\fR"
+
+
 def lines_of(text: str) -> list[str]:
     """Text in lines as short as roff's sources have them."""
     return [quoted(line) for line in textwrap.wrap(text, 72, break_long_words=False, break_on_hyphens=False)]
@@ -62,48 +68,18 @@ def item(title: str, text: str) -> Iterator[str]:
     yield from (".TP", title, *lines_of(text))
 
 
-def statuses() -> Iterator[tuple[int, str]]:
-    """Each exit status and its meaning."""
-    yield errors.EXIT_OK, "Fine."
-    yield errors.EXIT_FAILURE, "Something failed at run time."
-    yield errors.EXIT_HITS, "Mining was found (with --fail-on-hit)."
-    for kind in errors.SnifferError.__subclasses__():
-        first = (kind.__doc__ or "").partition("\n")[0]
-        yield kind.exit_status, first.partition(".")[0] + "."
-
-
-def operand(parameter: Any) -> str:
-    """What stands for the value of an option or argument: empty for a switch."""
-    if getattr(parameter, "is_flag", False):
-        return ""
-    return parameter.metavar or ("NUMBER" if isinstance(parameter.default, int | float) else "VALUE")
-
-
-def usage(name: str, command: Any) -> str:
-    """The command with its arguments."""
-    words = [
-        parameter.metavar or parameter.name
-        for parameter in command.params
-        if parameter.param_type_name == "argument"
-    ]
-    return " ".join([bold(name), "[options]", *(f"\\fI{quoted(word)}\\fR" for word in words)])
-
-
-def describe(name: str, command: Any) -> Iterator[str]:
-    """A command, its options, the commands below it."""
-    if getattr(command, "commands", None):
-        for below, one in command.commands.items():
-            yield from describe(f"{name} {below}".strip(), one)
-        return
-    yield from (f".SS {usage(name, command)}", *paragraphs(command.help or ""))
-    for parameter in command.params:
-        if parameter.param_type_name == "argument":
-            if parameter.help:
-                yield from item(f"\\fI{quoted(parameter.metavar or parameter.name)}\\fR", parameter.help)
-        elif not parameter.hidden and "--help" not in parameter.opts:
-            names = ", ".join(bold(word) for word in (*parameter.opts, *parameter.secondary_opts))
-            value = operand(parameter)
-            yield from item(f"{names} \\fI{quoted(value)}\\fR" if value else names, parameter.help or "")
+def describe(one: Command) -> Iterator[str]:
+    """A command and what it takes."""
+    usage = [bold(one.words.removeprefix("sniffer ")), "[options]"]  # --help at least
+    usage += [italic(argument.name) for argument in one.arguments]
+    yield from (f".SS {' '.join(usage)}", *paragraphs(one.says))
+    for argument in one.arguments:
+        if argument.says:
+            yield from item(italic(argument.name), argument.says)
+    for option in one.options:
+        title = ", ".join(bold(name) for name in option.names)
+        default = f" Default: {option.default}." if option.default else " Required." * option.required
+        yield from item(f"{title} {italic(option.value)}" if option.value else title, option.says + default)
 
 
 def paragraphs(text: str) -> Iterator[str]:
@@ -116,23 +92,23 @@ def paragraphs(text: str) -> Iterator[str]:
 
 def page() -> Iterator[str]:
     """The lines of the page."""
-    program = typer.main.get_command(app)
     date = dt.datetime.fromtimestamp(epoch(), dt.UTC).date()
     yield f'.TH SNIFFER 1 {date} "sniffer {quoted(__version__)}" "User Commands"'
     yield from (".SH NAME", r"sniffer \- recognises cryptocurrency mining on a mirror port")
     yield from (".SH SYNOPSIS", r"\fBsniffer\fR \fIcommand\fR [options]")
-    yield from (".SH DESCRIPTION", *paragraphs(program.help or ""))
+    yield from (".SH DESCRIPTION", *paragraphs(app.info.help or ""))
     yield ".SH COMMANDS"
-    yield from describe("", program)
+    for one in commands.commands():
+        yield from describe(one)
     yield ".SH EXIT STATUS"
-    for status, meaning in sorted(statuses()):
-        yield from item(str(status), meaning)
+    for status, says in errors.STATUSES.items():
+        yield from item(str(status), f"{says[0].upper()}{says[1:]}.".replace("`", ""))
     yield ".SH SIGNALS"
     for name, does in SIGNALS:
         yield from item(name, does)
     yield ".SH FILES"
     for name, holds in FILES:
-        yield from item(f"\\fI{quoted(name)}\\fR", holds)
+        yield from item(italic(name), holds)
     yield ".SH SEE ALSO"
     yield quoted("/usr/share/doc/sniffer, packet(7), systemctl(1)")
 

@@ -9,7 +9,6 @@ up to date.  Never: an endpoint that the benign list names.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import re
 import sys
@@ -20,6 +19,10 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from writing import make_parser, write  # noqa: E402 -- from this checkout
+
 HEADER = (
     "# yaml-language-server: $schema=../schema.json\n"
     "# Written by scripts/make_pools.py; change the tables it reads, not this file.\n"
@@ -127,11 +130,8 @@ def as_yaml(data: Any) -> str:
 
 def main() -> int:
     """Write the files, or check them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("reference", nargs="?", type=Path, default=ROOT / ".." / "shared" / "reference")
-    parser.add_argument("--check", action="store_true", help="only say whether the files are up to date")
     arguments = parser.parse_args()
     if not (arguments.reference / "pools.csv").exists():
         print(
@@ -141,23 +141,10 @@ def main() -> int:
         return 66
     benign = {row["domain"].lower().rstrip(".") for row in rows(arguments.reference, "benign_domains.csv")}
     data = {**pool_files(arguments.reference, benign), **list_files(arguments.reference, benign)}
-    files = {name: as_yaml(one) for name, one in data.items()}
-    files["lists/stratum-ports.yaml"] = port_list(arguments.reference)
-    stale = 0
-    for name, body in files.items():
-        text = HEADER + body
-        path = ROOT / "rules" / name
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale += 1
-        if arguments.check:
-            print(f"{path.relative_to(ROOT)}: not up to date")
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        print(f"{path.relative_to(ROOT)}: written")
-    print(f"{len(files)} files, {stale} {'stale' if arguments.check else 'written'}")
-    return 1 if arguments.check and stale else 0
+    texts = {name: as_yaml(one) for name, one in data.items()}
+    texts["lists/stratum-ports.yaml"] = port_list(arguments.reference)
+    files = {f"rules/{name}": HEADER + text for name, text in texts.items()}
+    return write(files, check=arguments.check)
 
 
 if __name__ == "__main__":

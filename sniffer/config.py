@@ -337,7 +337,7 @@ class Syslog(Section):
         default=None, description="name in the server's certificate; unset: the one in server"
     )
     cert_file: Path | None = Field(default=None, description="our own certificate (PEM), if the server asks")
-    key_file: Path | None = Field(default=None, description="its key (PEM), without a password")
+    key_file: Path | None = Field(default=None, description="its key (PEM), without a passphrase")
     facility: Literal[
         "user", "daemon", "security", "audit", "alert", "local0", "local1", "local2", "local3", "local4",
         "local5", "local6", "local7",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from rich.table import Table
 
 from sniffer.errors import printable
 from sniffer.gate.compiled import is_warm
+from sniffer.moments import moment
 from sniffer.scan import ranked
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ STYLES = {"confirmed": "bold red", "probable": "yellow", "suspected": "dim"}
 MARKS = {"ok": "green", "note": "cyan", "warning": "yellow", "fault": "bold red"}
 COMPILING = "compiling the packet gate for this machine, once; this takes some 15 seconds"
 SHOWN = 3
+NO_MOMENT = "?" * 19  # as long as one
 WIDTH_OF_A_PIPE = 160
 
 
@@ -112,7 +113,7 @@ def print_result(result: Result) -> None:
             some(host.protocols),
             some(host.places),
             some(host.agents),
-            f"{moment(host.first)} … {moment(host.last)[11:]}",
+            f"{moment(host.first, NO_MOMENT)} … {moment(host.last, NO_MOMENT)[11:]}",
         )
     if result.hosts:
         screen.print(table)
@@ -151,14 +152,6 @@ def some(names: set[str]) -> str:
     shown = [escape(printable(name, 48)) for name in sorted(names)[:SHOWN]]
     more = f" +{len(names) - SHOWN}" if len(names) > SHOWN else ""
     return ", ".join(shown) + more
-
-
-def moment(nanoseconds: int) -> str:
-    """Time to the second; empty when it cannot be shown."""
-    try:
-        return datetime.fromtimestamp(nanoseconds // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return "?" * 19
 
 
 # ── doctor ───────────────────────────────────────────────────────────────────────────────────────────────

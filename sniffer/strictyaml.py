@@ -134,6 +134,23 @@ def read_text(path: Path, most: int) -> str:
     Raises:
         ConfigError: it is none, is too large, or cannot be read.
     """
+    raw = read_bytes(path, most)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        start = raw.rfind(b"\n", 0, error.start) + 1
+        line, column = raw.count(b"\n", 0, error.start) + 1, len(raw[start : error.start].decode()) + 1
+        raise ConfigError(
+            [Problem(str(path), line, column, "encoding", "is not UTF-8", "save it as UTF-8")]
+        ) from None
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """What a file of at most so many bytes holds.
+
+    Raises:
+        ConfigError: it is none, is too large, or cannot be read.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             is_folder = path.is_dir()
@@ -150,14 +167,7 @@ def read_text(path: Path, most: int) -> str:
         raise _refusal(path, "unreadable", f"cannot be read ({reason})", "check owner and mode") from None
     if len(raw) > most:
         raise _too_large(str(path), most)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        start = raw.rfind(b"\n", 0, error.start) + 1
-        line, column = raw.count(b"\n", 0, error.start) + 1, len(raw[start : error.start].decode()) + 1
-        raise ConfigError(
-            [Problem(str(path), line, column, "encoding", "is not UTF-8", "save it as UTF-8")]
-        ) from None
+    return raw
 
 
 def _refusal(path: Path, code: str, what: str, remedy: str) -> ConfigError:

@@ -7,6 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniffer.errors import (
+    EXIT_FAILURE,
+    EXIT_HITS,
+    EXIT_OK,
+    STATUSES,
     AccessError,
     ConfigError,
     InputError,
@@ -42,6 +46,12 @@ def test_one_line(what: str, where: str, remedy: str) -> None:
 def test_exit_status(kind: type[SnifferError], status: int) -> None:
     """Each kind of error has the exit status of the documentation."""
     assert kind("x").exit_status == status
+
+
+def test_every_exit_status_is_explained() -> None:
+    """What the documentation says of statuses leaves no kind of error out."""
+    kinds = {kind.exit_status for kind in (SnifferError, *SnifferError.__subclasses__())}
+    assert kinds | {EXIT_OK, EXIT_FAILURE, EXIT_HITS} == set(STATUSES)
 
 
 def test_many_problems() -> None:

@@ -24,7 +24,8 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def checkout(tmp_path: Path) -> Path:
     """A checkout with what the script needs, to be changed."""
     (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / SCRIPT, tmp_path / "scripts")
+    for script in (SCRIPT, "scripts/writing.py"):
+        shutil.copy(ROOT / script, tmp_path / "scripts")
     shutil.copytree(ROOT / "deploy" / "grafana", tmp_path / "deploy" / "grafana")
     return tmp_path
 

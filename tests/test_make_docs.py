@@ -82,6 +82,25 @@ def test_every_command_has_its_section() -> None:
         ], words
 
 
+def test_the_manual_page_says_the_same(tmp_path: Path) -> None:
+    """Each command and option of the page is in the manual page, with what must be given and what holds otherwise."""
+    file = tmp_path / "sniffer.1"
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "make_man.py"), str(file)], check=True, timeout=60)
+    manual = " ".join(file.read_text(encoding="ascii").replace("\\-", "-").split())
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert "<class" not in page + manual
+    for words, section in re.findall(r"^## sniffer ([\w ]+)\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL):
+        told = manual.split(f".SS \\fB{words}\\fR ")[1].split(".SS ")[0].split(".SH ")[0]
+        for names, default in re.findall(r"^\| `([^`]+)` \|.*\| (\S*) ?\|$", section, re.MULTILINE):
+            (one,) = [
+                item for item in told.split(".TP ") if f"\\fB{re.findall(r'--[a-z-]+', names)[0]}\\fR" in item
+            ]
+            assert ("Required." in one) == (default == "required")
+            assert default in {"", "required"} or f"Default: {default.strip('`')}." in one
+    for status in (0, 1, 2, 3, 66, 70, 74, 77, 78):
+        assert f".TP {status} " in manual
+
+
 def test_every_rule_has_its_section() -> None:
     """The page of rules has a section for each rule, in order."""
     rules = load_rules([shipped_rules()]).rules

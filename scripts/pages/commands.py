@@ -1,4 +1,4 @@
-"""docs/commands.md: every command, its arguments and options, as the command line declares them."""
+"""docs/commands.md: every command, its arguments and options, as the command line declares them; also for the manual page."""
 
 from __future__ import annotations
 
@@ -23,12 +23,27 @@ METAVARS = {int: "N", float: "N"}
 
 
 @dataclass(frozen=True)
+class Argument:
+    """What stands behind a command without a name."""
+
+    name: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Option:
     """One option of a command."""
 
-    name: str  # with what stands behind it
+    names: tuple[str, ...]  # the shortest first
+    value: str  # what stands behind it; "" for a switch
     says: str
-    default: str
+    default: str  # "" where there is none worth telling
+    required: bool
+
+    @property
+    def name(self) -> str:
+        """Its names, with what stands behind them."""
+        return " ".join([", ".join(self.names), *([self.value] if self.value else [])])
 
 
 @dataclass(frozen=True)
@@ -37,18 +52,22 @@ class Command:
 
     words: str
     says: str
-    arguments: tuple[str, ...]
+    arguments: tuple[Argument, ...]
     options: tuple[Option, ...]
 
     @property
     def usage(self) -> str:
         """How it is called."""
-        return " ".join([self.words, *(["[OPTIONS]"] if self.options else []), *self.arguments])
+        return " ".join(
+            [self.words, *(["[OPTIONS]"] if self.options else []), *(one.name for one in self.arguments)]
+        )
 
 
 def commands(group: typer.Typer = app, words: str = "sniffer") -> Iterator[Command]:
     """Every command that does something, in the order of the module."""
     for one in group.registered_commands:
+        if one.hidden:
+            continue
         yield command(f"{words} {one.name or one.callback.__name__}", one.callback)
     for below in group.registered_groups:
         yield from commands(below.typer_instance, f"{words} {below.name}")
@@ -62,8 +81,10 @@ def command(words: str, function: Callable[..., int]) -> Command:
     for name, parameter in inspect.signature(function).parameters.items():
         told = next(one for one in hints[name].__metadata__ if isinstance(one, ArgumentInfo | OptionInfo))
         kind = hints[name].__origin__
+        if told.hidden:
+            continue
         if isinstance(told, ArgumentInfo):
-            arguments.append(told.metavar or name.upper())
+            arguments.append(Argument(told.metavar or name.upper(), told.help or ""))
         else:
             options.append(option(name, kind, told, parameter.default))
     return Command(words, inspect.cleandoc(function.__doc__ or ""), tuple(arguments), tuple(options))
@@ -73,16 +94,16 @@ def option(name: str, kind: object, told: OptionInfo, default: object) -> Option
     """One option."""
     # Within Annotated, typer keeps the first name where a default would stand.
     first = [told.default] if isinstance(told.default, str) else []
-    names = ", ".join(sorted([*first, *(told.param_decls or ())], key=len))
-    behind = "" if kind is bool else f" {told.metavar or METAVARS.get(kind, name.upper())}"
+    names = sorted([*first, *(told.param_decls or ())], key=len)
+    value = "" if kind is bool else told.metavar or METAVARS.get(kind, name.upper())
     shown = (
         ""
-        if default in (None, False, "")
+        if default in (None, False, "", inspect.Parameter.empty)
         else f"{default:g}"
         if isinstance(default, float | int)
         else str(default)
     )
-    return Option(names + behind, told.help or "", shown)
+    return Option(tuple(names), value, told.help or "", shown, default is inspect.Parameter.empty)
 
 
 def lines() -> Iterator[str]:
@@ -94,7 +115,8 @@ def lines() -> Iterator[str]:
         if one.options:
             yield from ("", "| option | does | default |", "| --- | --- | --- |")
         for each in one.options:
-            yield f"| `{cell(each.name)}` | {cell(each.says)} | {each.default and f'`{each.default}`'} |"
+            default = f"`{each.default}`" if each.default else "required" * each.required
+            yield f"| `{cell(each.name)}` | {cell(each.says)} | {default} |"
     yield from ("", "## Exit status", "", "| status | means |", "| --- | --- |")
     for status, says in errors.STATUSES.items():
         yield f"| {status} | {says} |"

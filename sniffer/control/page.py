@@ -12,7 +12,6 @@ import base64
 import hashlib
 import html
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,6 +19,7 @@ import msgspec
 from sniffer import __version__
 from sniffer.blindspots import Level, findings, measure, worst
 from sniffer.control.words import LANGUAGES, worth_telling
+from sniffer.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -242,12 +242,7 @@ def _shortened(rules: tuple[str, ...]) -> str:
 
 
 def _moment(nanoseconds: int) -> str:
-    if nanoseconds <= 0:
-        return NOTHING
-    try:
-        return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError):  # packet times are whatever a capture says
-        return NOTHING
+    return moment(nanoseconds, NOTHING) if nanoseconds > 0 else NOTHING
 
 
 def as_json(told: dict[str, Any]) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sniffer.log import has_room
+from sniffer.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -160,11 +160,3 @@ def some(rules: Sequence[str], shown: int = RULES) -> str:
     """The rules with the most hits, and how many others there are."""
     more = f" +{len(rules) - shown}" if len(rules) > shown else ""
     return ", ".join(rules[:shown]) + more
-
-
-def moment(nanoseconds: int) -> str:
-    """A packet time for people; a dash when a capture says something that cannot be."""
-    try:
-        return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return "-"

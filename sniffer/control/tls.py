@@ -2,37 +2,29 @@
 
 In: the section ``tls_server_config``, the folder that its file names start from.  Out: :class:`Made`, or :class:`Stopped` with
 every fault at its place.
-Never: a key that others can read, that needs a passphrase, or that belongs to another certificate; a question on the terminal;
-TLS below 1.2; a client certificate that is asked for and not verified.
+Never: a file that :mod:`sniffer.certificates` finds fault with; TLS below 1.2; a client certificate that is asked for and not
+verified.
 """
 
 from __future__ import annotations
 
 import ssl
-import stat
-import time
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-
+from sniffer.certificates import load_authorities, load_pair
 from sniffer.config import Section
-from sniffer.errors import ConfigError, Problem
-from sniffer.strictyaml import read_text, suggest
+from sniffer.strictyaml import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-
+    from sniffer.certificates import Flaw
+    from sniffer.errors import Problem
     from sniffer.strictyaml import Document
 
-MAX_FILE: Final = 1 << 20  # bytes of a certificate, a key, a list of authorities
-OPEN_TO_ALL: Final = stat.S_IROTH | stat.S_IWOTH
 PROTOCOLS: Final = ["http/1.1"]
 
 VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -232,82 +224,25 @@ class _Maker:
 
     # ── files ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _read(self, key: str) -> tuple[Path, str] | None:
-        """The text of a named file; None if there is none, which has been said then."""
+    def _named(self, key: str) -> Path | None:
+        """The file that a setting names; None if it names none, which has been said then."""
         name = getattr(self._settings, key)
         if not name:
             self._complain(key, "missing_key", "a file name is wanted", "name a PEM file")
             return None
-        if "-----BEGIN" in name:  # not repeated in a message: it may be the key
-            self._complain(key, "value", "holds the text of a file, not its name", "name the file")
-            return None
-        path = self._folder / name
+        path: Path = self._folder / name
         self._files.append(path)
-        try:
-            return path, read_text(path, MAX_FILE)
-        except ConfigError as error:
-            for problem in error.problems:
-                self._complain(key, problem.code, f"{path}: {problem.what}", problem.remedy)
-            return None
+        return path
+
+    def _tell(self, flaws: list[Flaw]) -> None:
+        for flaw in flaws:
+            self._complain(flaw.setting, flaw.code, str(flaw), flaw.remedy)
 
     def _load_certificate(self, context: ssl.SSLContext) -> float:
         """Load certificate and key; return when the certificate ends."""
-        certificate, key = self._read("cert_file"), self._read("key_file")
-        leaf = self._parse_certificate(*certificate) if certificate else None
-        public = self._parse_key(*key) if key else None
-        expires = leaf.not_valid_after_utc.timestamp() if leaf else 0.0
-        if certificate is None or key is None or leaf is None or public is None:
-            return expires
-        if _plain(public) != _plain(leaf.public_key()):
-            what = f"{key[0]}: does not belong to the first certificate of {certificate[0]}"
-            remedy = "name the key that the certificate was made for; in a chain the server's own certificate comes first"
-            self._complain("key_file", "key_mismatch", what, remedy)
-        if self.problems:
-            return expires
-        try:
-            # Without an answer to the question for a passphrase OpenSSL would ask on the terminal.
-            context.load_cert_chain(certificate[0], key[0], password=lambda: "")
-        except (ssl.SSLError, OSError) as error:
-            what = f"OpenSSL refuses {certificate[0]}: {_reason(error)}"
-            self._complain("cert_file", "certificate", what, "make a new key and certificate")
+        expires, flaws = load_pair(context, self._named("cert_file"), self._named("key_file"))
+        self._tell(flaws)
         return expires
-
-    def _parse_certificate(self, path: Path, text: str) -> x509.Certificate | None:
-        try:
-            leaf = x509.load_pem_x509_certificates(text.encode())[0]
-            begins, ends = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
-        except (ValueError, UnsupportedAlgorithm):
-            what = f"{path}: holds no certificate in PEM"
-            self._complain(
-                "cert_file", "certificate", what, "name the file that begins with BEGIN CERTIFICATE"
-            )
-            return None
-        now = time.time()
-        if now > ends:
-            what = f"{path}: the certificate has expired on {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
-            self._complain("cert_file", "expired", what, "renew it")
-        elif now < begins:
-            what = f"{path}: the certificate begins on {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-            self._complain("cert_file", "not_yet_valid", what, "look at the clock of this machine, or wait")
-        return leaf
-
-    def _parse_key(self, path: Path, text: str) -> PublicKeyTypes | None:
-        if _is_open_to_all(path):
-            what = f"{path}: every user of this machine can read the key"
-            self._complain(
-                "key_file", "mode", what, "chmod 640, and the sensor's group; then think of a new key"
-            )
-        try:
-            return load_pem_private_key(text.encode(), None).public_key()
-        except TypeError:
-            what = f"{path}: the key is encrypted, and nobody is there to give the passphrase"
-            self._complain(
-                "key_file", "encrypted", what, "openssl pkey -in KEY -out NEW takes it off; chmod 640 NEW"
-            )
-        except (ValueError, UnsupportedAlgorithm):
-            what = f"{path}: holds no private key in PEM"
-            self._complain("key_file", "key", what, "name the file that begins with BEGIN PRIVATE KEY")
-        return None
 
     # ── clients ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -336,24 +271,10 @@ class _Maker:
                 remedy = "set client_auth_type: RequireAndVerifyClientCert"
                 self._complain("client_ca_file", "value", what, remedy)
             return
-        authorities = self._read("client_ca_file")
-        if authorities is None:
-            return
-        path, text = authorities
-        try:
-            context.load_verify_locations(cadata=text)
-        except (ssl.SSLError, ValueError):
-            remedy = "name the file with the authority that signs certificates of clients"
-            self._complain("client_ca_file", "certificate", f"{path}: holds no certificate in PEM", remedy)
-            return
-        context.verify_mode = POLICIES[policy]
-
-
-def _is_open_to_all(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & OPEN_TO_ALL)
-    except OSError:  # it was there a moment ago; who loads it will say so
-        return False
+        authorities = self._named("client_ca_file")
+        if authorities is not None:
+            self._tell(load_authorities(context, authorities, "client_ca_file"))
+            context.verify_mode = POLICIES[policy]
 
 
 def _usual(name: str) -> str:
@@ -362,13 +283,3 @@ def _usual(name: str) -> str:
         return str(ip_address(name))
     except ValueError:
         return name
-
-
-def _plain(key: PublicKeyTypes) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _reason(error: OSError) -> str:
-    """What OpenSSL says, in words."""
-    reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
-    return str(reason).lower().replace("_", " ")

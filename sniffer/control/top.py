@@ -21,6 +21,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from sniffer.certificates import load_authorities
 from sniffer.config import load_config
 from sniffer.control.http import parse_listen
 from sniffer.control.table import WIDTH_OF_A_PIPE, Line, make_table
@@ -100,11 +101,9 @@ class Daemon:
                 f"not an address: {printable(url, 80)}", remedy="write it like http://127.0.0.1:9478"
             )
         self.url = url.rstrip("/")
-        try:
-            tls = ssl.create_default_context(cafile=ca)
-        except OSError:
-            remedy = "name a PEM file with the certificate of whoever signed the daemon's"
-            raise UsageError("holds no certificate", where=str(ca), remedy=remedy) from None
+        if ca is not None and (flaws := load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca)):
+            raise UsageError(flaws[0].what, where=flaws[0].file, remedy=flaws[0].remedy)
+        tls = ssl.create_default_context(cafile=ca)
         self._opener = urllib.request.OpenerDirector()  # no proxy, no redirection, no file:
         for handler in (
             urllib.request.HTTPHandler(),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import structlog
 
 from sniffer.errors import AccessError, Fault, OutputError, printable
+from sniffer.sinks.folders import look_at
 from sniffer.sinks.sink import Outcome
 
 if TYPE_CHECKING:
@@ -54,19 +55,13 @@ def faults(config: Config) -> Iterator[Fault]:
     path = config.events.file
     if path is None or path == STDOUT:
         return
-    folder = Path(path).parent
     what = remedy = ""
     if Path(path).is_dir():
         what, remedy = f"{path} is a folder", "name a file in it"
-    elif not folder.is_dir():
-        what, remedy = f"there is no folder {folder}", "make it, or name another"
     elif Path(path).exists() and not os.access(path, os.W_OK):
         what, remedy = f"{path} may not be written", "give the service's user the right to write it"
-    elif not os.access(folder, os.W_OK | os.X_OK) and (
-        not Path(path).exists() or config.events.rotate_size or config.events.rotate_interval
-    ):
-        what = f"no file may be made in {folder}"
-        remedy = "give the service's user the right to write there"
+    elif not Path(path).exists() or config.events.rotate_size or config.events.rotate_interval:
+        what, remedy = look_at(Path(path).parent)
     if what:
         yield Fault(("events", "file"), what, remedy)
 

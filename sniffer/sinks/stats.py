@@ -6,8 +6,10 @@ Never: text of the wire.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 from typing import TYPE_CHECKING, Any
+
+from sniffer.sinks.event import timestamp
 
 if TYPE_CHECKING:
     from sniffer.totals import Totals
@@ -24,7 +26,7 @@ def make_stats(totals: Totals, *, sensor: str, hosts: int, **more: Any) -> dict[
     """
     drops = sum(books.missed for books in totals.interfaces.values())
     return {
-        "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "timestamp": timestamp(time.time_ns()),
         "event_type": "stats",
         **({"sensor": sensor} if sensor else {}),
         "stats": {

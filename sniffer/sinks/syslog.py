@@ -20,22 +20,20 @@ import random
 import select
 import socket
 import ssl
-import stat
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
-from cryptography import x509
 
+from sniffer.certificates import load_authorities, load_pair
 from sniffer.config import parse_server
 from sniffer.errors import ConfigError, Fault, Problem, printable
 from sniffer.sinks.sink import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from sniffer.certificates import Flaw
     from sniffer.config import Config, Syslog
 
 CONNECT_SECONDS: Final = 5.0  # for each address, and for each step of a TLS handshake
@@ -90,11 +88,8 @@ def faults(config: Config) -> Iterator[Fault]:
     """What is wrong with the certificates and keys."""
     if config.syslog.server is None:
         return
-    try:
-        make_context(config.syslog)
-    except ConfigError as error:
-        for one in error.problems:
-            yield Fault(("syslog", one.code), f"{one.file} {one.what}", one.remedy)
+    for flaw in _look(config.syslog)[1]:
+        yield Fault(("syslog", flaw.setting), str(flaw), flaw.remedy)
 
 
 class SyslogServer:
@@ -265,63 +260,25 @@ def make_context(settings: Syslog) -> ssl.SSLContext | None:
     Raises:
         ConfigError: with each file that cannot be used.
     """
-    if settings.protocol != "tls":
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # this verifies certificate and name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    problems: list[Problem] = []
-    if settings.ca_file is None:
-        context.load_default_certs()
-    else:
-        problems += _ca_faults(context, settings.ca_file)
-    if settings.cert_file is not None and settings.key_file is not None:
-        problems += _pair_faults(context, settings.cert_file, settings.key_file)
-    if problems:
-        raise ConfigError(problems)
+    context, flaws = _look(settings)
+    if flaws:
+        raise ConfigError(
+            [Problem(one.file or "syslog", 1, 1, one.setting, one.what, one.remedy) for one in flaws]
+        )
     return context
 
 
-def _ca_faults(context: ssl.SSLContext, file: Path) -> Iterator[Problem]:
-    remedy = "name a PEM file with the certificate of whoever signed the server's"
-    try:
-        context.load_verify_locations(file)
-    except ssl.SSLError:
-        yield _problem(file, "ca_file", "holds no certificate in PEM form", remedy)
-    except OSError as error:
-        yield _problem(file, "ca_file", f"cannot be read: {error.strerror}", remedy)
-
-
-def _pair_faults(context: ssl.SSLContext, certificate: Path, key: Path) -> Iterator[Problem]:
-    def refuse() -> str:
-        raise ValueError("a password is asked for")
-
-    try:
-        expires = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-        if expires < datetime.now(UTC):
-            yield _problem(certificate, "cert_file", f"has expired on {expires:%Y-%m-%d}", "renew it")
-    except OSError as error:
-        yield _problem(certificate, "cert_file", f"cannot be read: {error.strerror}", "name a PEM file")
-        return
-    except ValueError:
-        yield _problem(certificate, "cert_file", "holds no certificate in PEM form", "name a PEM file")
-        return
-    try:
-        if stat.S_IMODE(key.stat().st_mode) & 0o007:
-            yield _problem(key, "key_file", "may be read or written by everybody", "chmod o= FILE")
-        context.load_cert_chain(certificate, key, password=refuse)
-    except ssl.SSLError as error:
-        what = (
-            f"is not the key of {certificate}"
-            if error.reason == "KEY_VALUES_MISMATCH"
-            else "holds no private key in PEM form"
-        )
-        yield _problem(key, "key_file", what, "name the key that the certificate was made for")
-    except OSError as error:
-        yield _problem(key, "key_file", f"cannot be read: {error.strerror}", "let the service's user read it")
-    except ValueError:
-        remedy = "take the password off: openssl pkey -in FILE -out NEW"
-        yield _problem(key, "key_file", "is locked with a password, and nobody is there to give it", remedy)
-
-
-def _problem(file: Path, key: str, what: str, remedy: str) -> Problem:
-    return Problem(str(file), 1, 1, key, what, remedy)
+def _look(settings: Syslog) -> tuple[ssl.SSLContext | None, list[Flaw]]:
+    """The context, and what is wrong with the files that it is made of."""
+    if settings.protocol != "tls":
+        return None, []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # this verifies certificate and name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    flaws: list[Flaw] = []
+    if settings.ca_file is None:
+        context.load_default_certs()
+    else:
+        flaws += load_authorities(context, settings.ca_file)
+    if settings.cert_file is not None and settings.key_file is not None:
+        flaws += load_pair(context, settings.cert_file, settings.key_file)[1]
+    return context, flaws

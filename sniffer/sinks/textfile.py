@@ -9,7 +9,6 @@ and a file that is gone would look like a sensor that never was.
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import structlog
 
 from sniffer.errors import Fault, OutputError, printable
 from sniffer.replace import replace_file
+from sniffer.sinks.folders import look_at
 from sniffer.sinks.metrics import SinkHealth
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ def faults(config: Config) -> Iterator[Fault]:
     path = config.metrics.textfile
     if path is None:
         return
-    if not path.parent.is_dir():
-        yield Fault(("metrics", "textfile"), f"there is no folder {path.parent}", "make it, or name another")
-    elif not os.access(path.parent, os.W_OK | os.X_OK):
-        what = f"no file may be made in {path.parent}"
-        yield Fault(("metrics", "textfile"), what, "give the service's user the right to write there")
+    what, remedy = look_at(path.parent)
+    if what:
+        yield Fault(("metrics", "textfile"), what, remedy)
 
 
 class TextFile:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import frames as build
 import pytest
-from certificates import Authority
+from authority import Authority
 
 from sniffer.control.reload import Loaded, load
 from sniffer.paths import shipped_rules

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from certificates import Authority
+    from authority import Authority
 
 RULE = OWN_RULE.replace("EXAMPLE", "mining.ping")
 

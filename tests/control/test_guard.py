@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from certificates import Authority
+    from authority import Authority
 
 PASSWORD = "correct horse"
 HASH = bcrypt.hashpw(PASSWORD.encode(), b"$2b$05$" + b"." * 22).decode()
@@ -75,7 +75,7 @@ def reach(running: Running) -> int:
 @pytest.fixture
 def stranger(tmp_path: Path) -> Authority:
     """Another authority that nobody trusts; it knows ours."""
-    from certificates import Authority  # noqa: PLC0415
+    from authority import Authority  # noqa: PLC0415
 
     return Authority(tmp_path / "stranger", "another authority")
 

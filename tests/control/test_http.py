@@ -25,7 +25,7 @@ from sniffer.errors import AccessError, OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from certificates import Authority
+    from authority import Authority
 
 BIG = b"0123456789abcde\n" * (1 << 20)  # 16 MiB: more than the socket buffers of a client that does not read
 

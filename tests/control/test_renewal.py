@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import pytest
-from certificates import Authority
+from authority import Authority
 from structlog.testing import capture_logs
 
 from sniffer.control.guard import Guard

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from sniffer.control.table import HostTable, moment, some
+from sniffer.control.table import HostTable, some
 from sniffer.model import Confidence, Severity
 from sniffer.sinks.hosts import HostBook
 
@@ -68,9 +68,3 @@ def test_no_text_is_taken_for_markup() -> None:
 def test_long_lists_of_rules_are_cut(rules: tuple[str, ...], text: str) -> None:
     """Three rules are named, the others counted."""
     assert some(rules) == text
-
-
-@pytest.mark.parametrize(("time", "text"), [(0, "1970-01-01 00:00:00"), (1 << 80, "-"), (-(1 << 80), "-")])
-def test_times_of_any_capture(time: int, text: str) -> None:
-    """A packet time that cannot be is a dash."""
-    assert moment(time) == text

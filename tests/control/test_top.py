@@ -21,7 +21,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from certificates import Authority
+from authority import Authority
 from rich.console import Console
 
 from sniffer.control.top import AnswerError, Daemon, Top, address_of, age

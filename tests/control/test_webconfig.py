@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from certificates import Authority, write_key
+from authority import Authority, write_key
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from sniffer.control.webconfig import Web, load_web

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from certificates import Authority
+    from authority import Authority
 
 __all__ = ["authority", "miner", "start"]  # fixtures
 pytestmark = pytest.mark.live

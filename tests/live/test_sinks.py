@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import time
@@ -16,7 +15,6 @@ from control.test_daemon import Daemon
 from live.test_daemon import finish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.live
@@ -37,18 +35,6 @@ def miners(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("needs root and the right to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def watching(tmp_path: Path, miners: Path, events: str, config: str = "") -> Daemon:
     """A daemon whose event file is another one."""
     file = tmp_path / "own.yaml"
@@ -58,9 +44,9 @@ def watching(tmp_path: Path, miners: Path, events: str, config: str = "") -> Dae
     return daemon
 
 
-def test_a_full_disk_and_room_again(tmp_path: Path, miners: Path, disk: Path) -> None:
+def test_a_full_disk_and_room_again(tmp_path: Path, miners: Path, small_disk: Path) -> None:
     """Lines fail, hits go on, stderr stays quiet; with room the file goes on; gap lines add up to what is missing."""
-    path = disk / "events.json"
+    path = small_disk / "events.json"
     daemon = watching(tmp_path, miners, str(path))
     try:
         daemon.until(lambda: daemon.metric(f'{FAILED}{{sink="events"}}') > 200, "a full disk", 120)
@@ -70,7 +56,7 @@ def test_a_full_disk_and_room_again(tmp_path: Path, miners: Path, disk: Path) ->
         time.sleep(12)
         assert daemon.metric("sniffer_hits_total") > hits
         assert len(daemon.log()) - before <= 4
-        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
         daemon.until(lambda: daemon.metric('sniffer_sink_up{sink="events"}') == 1, "room", 20)
         assert daemon.said("event_write_resumed")
         assert daemon.stop()[0] == 0

@@ -563,18 +563,6 @@ def test_killed_at_any_moment_and_with_logrotate_beside_it(path: Path) -> None:
 # ── real disks ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("needs root and the right to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.live
 def test_a_disk_that_is_full_and_has_room_again(small_disk: Path) -> None:
     """Lines fail and are counted, the log has one line in ten seconds; with room again a gap line tells all of it."""

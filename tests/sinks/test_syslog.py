@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from certificates import Authority, write_key
+from authority import Authority, write_key
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from structlog.testing import capture_logs
@@ -432,7 +432,7 @@ def test_our_own_certificate(servers: Callable[..., Server], tmp_path: Path) -> 
     key.chmod(0o666)
     with capture_logs() as logged:
         sink.reopen()
-        until(lambda: any("may be read or written by everybody" in one["error"] for one in logged))
+        until(lambda: any("is open to every user of this machine" in one["error"] for one in logged))
     for new, old in zip(authority.issue("client"), (certificate, key), strict=True):
         new.replace(old)
     sink.reopen()
@@ -483,15 +483,27 @@ def test_faults_of_certificates_are_told_before_the_start(tmp_path: Path) -> Non
     assert codes() == []
     assert codes(ca_file=str(authority.file), cert_file=good, key_file=key) == []
     for settings, code, words in (
-        ({"ca_file": str(tmp_path / "absent.pem")}, "ca_file", "cannot be read: No such file"),
+        ({"ca_file": str(tmp_path / "absent.pem")}, "ca_file", f"{tmp_path}/absent.pem: no such file"),
         ({"ca_file": str(junk)}, "ca_file", "holds no certificate"),
         ({"cert_file": str(junk), "key_file": key}, "cert_file", "holds no certificate"),
-        ({"cert_file": good, "key_file": str(tmp_path / "absent.key")}, "key_file", "cannot be read"),
-        ({"cert_file": good, "key_file": str(junk)}, "key_file", "may be read or written by everybody"),
-        ({"cert_file": good, "key_file": other}, "key_file", f"is not the key of {good}"),
+        (
+            {"cert_file": good, "key_file": str(tmp_path / "absent.key")},
+            "key_file",
+            f"{tmp_path}/absent.key: no such file",
+        ),
+        ({"cert_file": good, "key_file": str(junk)}, "key_file", "is open to every user of this machine"),
+        (
+            {"cert_file": good, "key_file": other},
+            "key_file",
+            f"does not belong to the first certificate of {good}",
+        ),
         ({"cert_file": late, "key_file": late_key}, "cert_file", "has expired on"),
-        ({"cert_file": locked, "key_file": locked_key}, "key_file", "locked with a password"),
-        ({"cert_file": str(loose), "key_file": str(loose_key)}, "key_file", "read or written by everybody"),
+        ({"cert_file": locked, "key_file": locked_key}, "key_file", "the key is encrypted"),
+        (
+            {"cert_file": str(loose), "key_file": str(loose_key)},
+            "key_file",
+            "is open to every user of this machine",
+        ),
     ):
         found = codes(**settings)
         assert found, settings
