@@ -42,7 +42,7 @@ test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 -m slow
 
 test-live: $(VENV)/.installed
-	$(BIN)/python -m pytest -m "live and not package"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "live and not package"
 
 test-deb: $(VENV)/.installed
 	$(BIN)/python -m pytest -m package

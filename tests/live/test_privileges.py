@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,8 +66,11 @@ def user(tmp_path: Path) -> User:
         pytest.skip("setpriv is not installed")
     home = tmp_path / "home"
     home.mkdir()
-    for above in (tmp_path, *tmp_path.parents[:2]):  # what pytest made for root alone
-        above.chmod(above.stat().st_mode | 0o011)
+    top = Path(tempfile.gettempdir()).resolve()
+    for above in (tmp_path, *tmp_path.resolve().parents):
+        if top not in above.parents:
+            break
+        above.chmod(above.stat().st_mode | 0o011)  # pytest made it for root alone
     kernels = home / "kernels"
     shutil.copytree(CACHE, kernels / CACHE.name)  # what is compiled already need not be compiled again
     for path in (home, *home.rglob("*")):
