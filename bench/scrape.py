@@ -142,7 +142,7 @@ def look(sensor: Scraped, seconds: float, *, scrapes: bool, stalled: int = 0) ->
             if stalled:
                 for client in stall(stalled):
                     stack.callback(client.close)
-                time.sleep(0.5)  # they are there, and stall; new ones come in the place of those whose time is over
+                time.sleep(0.5)  # new ones, in the place of those whose time is over; they are there by now
             if scrapes:
                 asked = time.monotonic()
                 sensor.page()
