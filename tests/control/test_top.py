@@ -338,6 +338,9 @@ def on_a_terminal(
     """Run it on a terminal of 80 by 20 until it shows something, then send a signal: what it showed, its status."""
     process, terminal = pty.fork()
     if not process:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # a shell that runs tests in the background has it ignored
         os.environ.update(TERM="xterm", COLUMNS="80", LINES="20")
         os.execv(sys.executable, [*TOP, "--url", endpoint.url, "--interval", "0.5"])  # noqa: S606
     shown = b""
@@ -349,9 +352,11 @@ def on_a_terminal(
                 shown += os.read(terminal, 65_536)
     finally:
         os.kill(process, number)
+        end = time.monotonic() + 30
         with contextlib.suppress(OSError):
-            while select.select([terminal], [], [], 5)[0] and (data := os.read(terminal, 65_536)):
-                shown += data
+            while time.monotonic() < end and select.select([terminal], [], [], 5)[0]:
+                shown += os.read(terminal, 65_536)
+        os.kill(process, signal.SIGKILL)  # nothing happens where it has ended
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         os.close(terminal)
     return shown.decode(errors="replace"), status
