@@ -190,7 +190,7 @@ def test_its_life_in_a_debian(debian: Path, package: Path, unpacked: Path, tmp_p
 
     nobody = "nobody:nogroup"
     assert system.run("sniffer", "version", user=nobody).startswith(f"sniffer {__version__}, rules ")
-    assert "no fault" in system.run("sniffer", "config", "check", "/etc/sniffer/sniffer.yaml", user=nobody)
+    assert "fine: " in system.run("sniffer", "config", "check", "/etc/sniffer/sniffer.yaml", user=nobody)
     shutil.copy(STORY / "traffic.pcap", debian / "srv" / "traffic.pcap")
     lines = system.run("sniffer", "scan", "--json", "/srv/traffic.pcap", user=nobody)
     assert found_hosts(lines) == expected_hosts() != set()
