@@ -239,6 +239,19 @@ def enter() -> int:
     return subprocess.run(words, env={**os.environ, INSIDE: "1"}, check=False).returncode
 
 
+def enter_to_send() -> int:
+    """As :func:`enter`, from where a namespace can be made and tcpreplay be had; elsewhere says what is missing."""
+    if not may_enter(""):
+        return 0
+    if not shutil.which("tcpreplay"):
+        try:
+            trixie.unpack()  # now, since there is no network inside
+        except trixie.UnavailableError as error:
+            print(f"left out: no tcpreplay: {error}")
+            return 0
+    return enter()
+
+
 def make_pair() -> None:
     """``wire`` and ``port``: what goes into the one comes out of the other; nothing else is on it."""
     command("ip link set lo up")
@@ -372,21 +385,31 @@ def over_time(samples: list[tuple[float, float]], most: int = 12) -> str:
     return ", ".join(f"{samples[i][0]:.0f} s {samples[i][1]:.0f}" for i in sorted(set(steps)))
 
 
-def arguments_of() -> argparse.Namespace:
-    """What is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser_of(says: str | None, *, pps: int) -> argparse.ArgumentParser:
+    """What every script can be asked that floods a link; ``pps`` if nothing is said."""
+    parser = argparse.ArgumentParser(description=says, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = sorted(os.sched_getaffinity(0))
-    parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kinds", default="isp", help="of bench/mix.py, with commas")
     parser.add_argument("--packets", type=int, default=200_000, help="of the capture that is sent in a loop")
-    parser.add_argument("--sensors", default="sniffer,suricata", help="with commas")
-    parser.add_argument("--pps", type=int, default=0, help="packets a second; 0: as fast as can be")
+    parser.add_argument("--pps", type=int, default=pps, help="packets a second; 0: as fast as can be")
     parser.add_argument("--core", type=int, default=cores[-1], help="of the sensor")
     parser.add_argument("--sender-core", type=int, default=cores[0])
     parser.add_argument("--json", type=Path, help="write everything that was measured into this file")
+    return parser
+
+
+def write(path: Path | None, where: str, **measured: Any) -> None:
+    """Write what was measured, and where, into the file that was asked for."""
+    if path is not None:
+        path.write_text(json.dumps({"conditions": where, **measured}, indent=1), encoding="utf-8")
+
+
+def arguments_of() -> argparse.Namespace:
+    """What is asked for."""
+    parser = parser_of(__doc__, pps=0)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kinds", default="isp", help="of bench/mix.py, with commas")
+    parser.add_argument("--sensors", default="sniffer,suricata", help="with commas")
     return parser.parse_args()
 
 
@@ -416,10 +439,7 @@ def main() -> int:
     except FailedError as error:
         print(f"no live table: {error}")
         return 1
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"conditions": where, "kinds": kinds}, indent=1), encoding="utf-8"
-        )
+    write(arguments.json, where, kinds=kinds)
     return 0
 
 

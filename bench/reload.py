@@ -13,8 +13,6 @@ load its rules again.  The sender has one core; parent, worker and the child tha
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import signal
@@ -23,16 +21,18 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-import trixie
 from growth import write_pools
-from live import INSIDE, Sniffer, enter, family, make_pair, may_enter, memory_of, replay, total
+from live import INSIDE, Sniffer, enter_to_send, family, make_pair, memory_of, parser_of, replay, total, write
 from measure import FailedError, conditions
 from run import make
 
 from sniffer.paths import shipped_rules
+
+if TYPE_CHECKING:
+    import argparse
 
 PATIENCE = 60
 NAMES_A_FILE = 20_000
@@ -138,20 +138,12 @@ def show(one: dict[str, Any]) -> None:
 
 def arguments_of() -> argparse.Namespace:
     """What is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    cores = sorted(os.sched_getaffinity(0))
+    parser = parser_of(__doc__, pps=300_000)
     parser.add_argument("--names", type=int, default=100_000)
-    parser.add_argument("--pps", type=int, default=300_000, help="packets a second; 0: as fast as can be")
     parser.add_argument("--seconds", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ring-mib", type=int, default=64)
     parser.add_argument("--kind", default="isp", help="of bench/mix.py")
-    parser.add_argument("--packets", type=int, default=200_000, help="of the capture that is sent in a loop")
-    parser.add_argument("--core", type=int, default=cores[-1], help="of the sensor")
-    parser.add_argument("--sender-core", type=int, default=cores[0])
-    parser.add_argument("--json", type=Path, help="write everything that was measured into this file")
     return parser.parse_args()
 
 
@@ -159,15 +151,7 @@ def main() -> int:
     """Measure and print, in a namespace of our own."""
     arguments = arguments_of()
     if INSIDE not in os.environ:
-        if not may_enter(""):
-            return 0
-        if not shutil.which("tcpreplay"):
-            try:
-                trixie.unpack()  # now, since there is no network inside
-            except trixie.UnavailableError as error:
-                print(f"left out: no tcpreplay: {error}")
-                return 0
-        return enter()
+        return enter_to_send()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # rows come seconds apart
     where = conditions(arguments.core)
     print(f"{where}; {arguments.names} names, ring of {arguments.ring_mib} MiB")
@@ -184,10 +168,7 @@ def main() -> int:
     except FailedError as error:
         print(f"not measured: {error}")
         return 1
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"conditions": where, "rounds": rounds}, indent=1), encoding="utf-8"
-        )
+    write(arguments.json, where, rounds=rounds)
     return 0
 
 

@@ -14,17 +14,13 @@ share the other, and whoever scrapes is on the sender's.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gzip
 import ipaddress
-import json
 import os
 import random
-import shutil
 import socket
 import ssl
-import statistics
 import sys
 import tempfile
 import threading
@@ -32,7 +28,7 @@ import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -40,13 +36,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 sys.path.insert(0, str(Path(__file__).parent))
-import trixie
 from ends import Ends
-from live import INSIDE, LISTEN, Sniffer, cpu_of, enter, make_pair, may_enter, replay, total
+from live import INSIDE, LISTEN, Sniffer, cpu_of, enter_to_send, make_pair, parser_of, replay, total, write
 from measure import FailedError, conditions, spread
 from mix import Writer
 from run import make
 from sessions import LISTED
+
+if TYPE_CHECKING:
+    import argparse
 
 PATIENCE = 60
 SPREAD_PPS = 20_000  # of the questions that make the hosts known
@@ -212,10 +210,8 @@ def show(one: dict[str, Any], stalled: int) -> None:
         f"  CPU of the parent for a scrape: {1e3 * one['cpu_per_scrape']:.1f} ms (without any: {one['cpu_share_alone']:.1%} of a core)"
     )
     print(
-        f"  a scrape takes {spread(alone, 0)} ms, beside {stalled} stalled TLS clients {spread(beside, 0)} ms"
-    )
-    print(
-        f"  medians {statistics.median(alone):.0f} and {statistics.median(beside):.0f} ms; {one['rejected']:.0f} clients let go"
+        f"  a scrape takes {spread(alone, 0)} ms, beside {stalled} stalled TLS clients {spread(beside, 0)} ms; "
+        f"{one['rejected']:.0f} clients let go"
     )
     print(
         f"  {one['offered_per_second'] / 1e3:.0f} k packets/s meanwhile: {one['dropped']} dropped, "
@@ -225,18 +221,10 @@ def show(one: dict[str, Any], stalled: int) -> None:
 
 def arguments_of() -> argparse.Namespace:
     """What is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    cores = sorted(os.sched_getaffinity(0))
+    parser = parser_of(__doc__, pps=200_000)
     parser.add_argument("--hosts", type=int, default=10_000)
-    parser.add_argument("--pps", type=int, default=200_000, help="packets a second")
     parser.add_argument("--seconds", type=int, default=20, help="of each of the three spans")
     parser.add_argument("--stalled", type=int, default=200)
-    parser.add_argument("--packets", type=int, default=200_000, help="of the capture that is sent in a loop")
-    parser.add_argument("--core", type=int, default=cores[-1], help="of the sensor")
-    parser.add_argument("--sender-core", type=int, default=cores[0])
-    parser.add_argument("--json", type=Path, help="write everything that was measured into this file")
     return parser.parse_args()
 
 
@@ -244,15 +232,7 @@ def main() -> int:
     """Measure and print, in a namespace of our own."""
     arguments = arguments_of()
     if INSIDE not in os.environ:
-        if not may_enter(""):
-            return 0
-        if not shutil.which("tcpreplay"):
-            try:
-                trixie.unpack()  # now, since there is no network inside
-            except trixie.UnavailableError as error:
-                print(f"left out: no tcpreplay: {error}")
-                return 0
-        return enter()
+        return enter_to_send()
     os.sched_setaffinity(0, {arguments.sender_core})
     where = conditions(arguments.core)
     print(where)
@@ -264,8 +244,7 @@ def main() -> int:
         print(f"not measured: {error}")
         return 1
     show(found, arguments.stalled)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"conditions": where, **found}, indent=1), encoding="utf-8")
+    write(arguments.json, where, **found)
     return 0
 
 
