@@ -47,7 +47,7 @@ def epoch() -> int:
     return int(told) if told.isdigit() else stop(f"SOURCE_DATE_EPOCH is {told!r}, not a number of seconds")
 
 
-def run(*command: str | Path, **environment: str) -> None:
+def run(*command: str | Path) -> None:
     """Run a command in silence; when it fails, show what it said and end."""
     words = [str(word) for word in command]
     done = subprocess.run(
@@ -55,7 +55,7 @@ def run(*command: str | Path, **environment: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch()), **environment},
+        env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch())},
         check=False,
     )
     if done.returncode:

@@ -17,6 +17,8 @@ import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from processes import end
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
@@ -119,14 +121,8 @@ class Prometheus:
     def stop(self) -> None:
         """End it; nothing, if it does not run."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process, STOP_SECONDS)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -8,15 +8,13 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
+from processes import until
 
 from sniffer.sinks.events import EventFile, Rotation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SHIPPERS = Path(__file__).parents[1] / "deploy" / "shippers"
 FILE = "/var/log/sniffer/events.json"
@@ -69,14 +67,6 @@ def test_rsyslog_takes_the_configuration(rsyslogd: str) -> None:
     assert "error" not in done.stderr.lower()
 
 
-def until(condition: Callable[[], object], seconds: float = 40) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"it did not happen within {seconds} s"
-        time.sleep(0.05)
-
-
 @pytest.mark.live
 @pytest.mark.slow
 def test_rsyslog_ships_every_line_through_rotations(rsyslogd: str, tmp_path: Path) -> None:
@@ -110,7 +100,7 @@ def test_rsyslog_ships_every_line_through_rotations(rsyslogd: str, tmp_path: Pat
             for number in range(1_000):
                 file.deliver([b'{"n":%d,"x":"%s"}\n' % (number, b"x" * 150)])
                 time.sleep(0.005)  # the file is rotated every half second, faster than anybody would
-            until(lambda: got.count(b'{"n":') >= 1_000)
+            until(lambda: got.count(b'{"n":') >= 1_000, 40)
         finally:
             process.terminate()
             process.wait(20)

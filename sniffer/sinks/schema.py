@@ -35,9 +35,9 @@ def event_schema() -> dict[str, Any]:
     }
 
 
-def _is(says: str, kind: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _is(says: str, kind: dict[str, Any]) -> dict[str, Any]:
     """A property: what it says, and its type."""
-    return {"description": says, **kind, **more}
+    return {"description": says, **kind}
 
 
 def _closed(properties: dict[str, Any], *optional: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def answers(
     """What Prometheus says to every query of a dashboard.
 
     Raises:
-        Refused: a query has an error; it is named.
+        PrometheusError: a query has an error; it is named.
     """
     out = []
     for query in dashboard.queries():

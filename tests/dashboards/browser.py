@@ -19,6 +19,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from processes import end
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -100,14 +102,8 @@ class Browser:
         for descriptor in (self._to, self._from):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process, STOP_SECONDS)
 
     # ── what it does ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -16,7 +16,6 @@ from loadscript import script
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "grafana" / "dashboards"
-GOLDEN = ROOT / "tests" / "sinks" / "metrics.golden"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 NAMES = ("overview", "address", "sensor")
 LANGUAGES = ("en", "zh")

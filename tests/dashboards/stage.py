@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from control.test_daemon import Daemon
 from model import ROOT
+from processes import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 START_SECONDS = 90.0  # a machine that has never run it compiles the gate first
+STOP_SECONDS = 20.0
 MINER = "10.20.1.11"  # the address with the most hits
 MINER_HITS = 116  # of all its rules, as its story expects
 
@@ -80,11 +82,6 @@ def sensor(folder: Path, capture: Path, speed: float) -> Iterator[str]:
         daemon.until(lambda: daemon.said("watching"), "the worker", START_SECONDS)
         yield str(next(line["listen"] for line in daemon.log() if line["event"] == "started"))
     finally:
-        if daemon.process.poll() is None:
-            try:
-                daemon.stop()
-            except subprocess.TimeoutExpired:
-                daemon.process.kill()
-                daemon.process.wait()
+        end(daemon.process, STOP_SECONDS)
         if daemon.process.stdout is not None:
             daemon.process.stdout.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import model
 import pytest
+from deploy.alertlist import metric_names
 from model import LANGUAGES, NAMES, Dashboard
 
 from sniffer.strictyaml import load_file
@@ -25,17 +26,6 @@ ALL = [(name, language) for name in NAMES for language in LANGUAGES]
 def dashboard(request: pytest.FixtureRequest) -> Dashboard:
     """Each dashboard in each language."""
     return model.load(*request.param)
-
-
-def known_metrics() -> set[str]:
-    """What the daemon exports, what recording rules make of it, what Prometheus adds."""
-    golden = re.findall(r"^# TYPE (\S+)", model.GOLDEN.read_text(encoding="utf-8"), re.MULTILINE)
-    made = re.findall(
-        r"^\s*-?\s*record:\s*(\S+)",
-        "\n".join(path.read_text(encoding="utf-8") for path in model.RULES.glob("*.y*ml")),
-        re.MULTILINE,
-    )
-    return {*golden, *made, *PROMETHEUS_OWN}
 
 
 def links_of(dashboard: Dashboard) -> list[str]:
@@ -111,7 +101,7 @@ def test_panels_do_not_overlap_and_leave_no_hole(dashboard: Dashboard) -> None:
 
 def test_queries_ask_for_metrics_that_exist(dashboard: Dashboard) -> None:
     """Each name is exported by the daemon, recorded by our rules, or Prometheus' own."""
-    known = known_metrics()
+    known = metric_names() | PROMETHEUS_OWN
     for query in dashboard.queries():
         asked = model.metrics_of(query.target["expr"])
         assert asked, query.place

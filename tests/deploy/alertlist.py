@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-import runpy
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from loadscript import script
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 METRIC = re.compile(r"\bsniffer[_:][a-z0-9_:]+")
 """A metric, or what a recording rule makes, in PromQL or in a text."""
 
-make_alerts: Any = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "make_alerts.py")))
+make_alerts: Any = script("scripts/make_alerts.py")
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import re
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 import yaml
 from deploy.alertlist import DEPLOY, run, the_list
+from processes import end, until
 from prometheus import free_port
 
 if TYPE_CHECKING:
@@ -191,25 +191,13 @@ def manager(tmp_path: Path, hook: Hook) -> Iterator[Alertmanager]:
     """Running; ended with the test."""
     one = Alertmanager(tmp_path, hook)
     yield one
-    one.process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        one.process.wait(20)
-    one.process.kill()
-    one.process.wait()
+    end(one.process, 20)
 
 
 def labelled(name: str, **more: str) -> dict[str, str]:
     """Labels of an alert, as Prometheus sends it."""
     (alert,) = (one for one in ALERTS if one.name == name)
     return {"alertname": name, "job": "sniffer", "instance": "east:9478", **alert.labels, **more}
-
-
-def eventually(holds: Any, seconds: float = 30) -> None:
-    """Wait for something."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.mark.slow
@@ -222,7 +210,7 @@ def test_a_tenant_gets_one_message(manager: Alertmanager, hook: Hook) -> None:
         labelled("SnifferPacketsCut"),
         labelled("SnifferUndecoded"),
     )
-    eventually(lambda: len(hook.got) >= 3)
+    until(lambda: len(hook.got) >= 3, 30)
     time.sleep(2)  # and no more come
     messages: dict[str, list[list[str]]] = defaultdict(list)
     for path, authorization, body in hook.got:
@@ -297,7 +285,7 @@ def test_consequences_are_not_told(
     wanted = {(name, "east:9478") for name in told} | {(name, "west:9478") for name in names}
     if "SnifferNoPackets" in names:  # it holds back in turn what follows from it
         wanted.discard(("SnifferOneDirection", "west:9478"))
-    eventually(lambda: wanted <= arrived())
+    until(lambda: wanted <= arrived(), 30)
     time.sleep(1.5)
     assert arrived() == wanted
     assert manager.suppressed() == names

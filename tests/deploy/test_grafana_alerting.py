@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ LITERAL = re.compile(r"(?<!\$)\$(?!\$)")
 """A dollar sign that Grafana takes for an environment variable."""
 
 
+@cache
 def load(name: str) -> Any:
     """One of the files."""
     return yaml.safe_load((FOLDER / name).read_text("utf-8"))

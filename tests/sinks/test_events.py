@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from processes import until
 from structlog.testing import capture_logs
 
 from sniffer.errors import AccessError, OutputError
@@ -24,7 +25,7 @@ from sniffer.sinks.gap import make_gap
 from sniffer.sinks.sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -82,14 +83,6 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
 def path(tmp_path: Path) -> Path:
     """Where events go."""
     return tmp_path / "events.json"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
-        time.sleep(0.005)
 
 
 def test_writes_lines_in_order(path: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from commandline import sniffer
 
 from sniffer.cli import schema_of
 from sniffer.sinks.schema import event_schema
@@ -28,9 +27,7 @@ def test_is_a_schema() -> None:
 @pytest.mark.parametrize("privacy", [[], ["--private"]], ids=["clear", "private"])
 def test_every_line_of_every_story(privacy: list[str]) -> None:
     """Alerts and stats of all stories, with users in clear text and as hashes."""
-    code = "from sniffer.cli import main; main()"
-    command = [sys.executable, "-c", code, "scan", "--json", *privacy, str(ROOT / "pcaps")]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    done = sniffer("scan", "--json", *privacy, ROOT / "pcaps")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = [line["event_type"] for line in lines]

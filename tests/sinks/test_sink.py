@@ -6,17 +6,14 @@ import functools
 import json
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import jsonschema
+from processes import until
 from structlog.testing import capture_logs
 
 from sniffer.sinks.gap import make_gap
 from sniffer.sinks.schema import event_schema
 from sniffer.sinks.sink import QUIET_SECONDS, Outcome, Sink
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 gap = functools.partial(make_gap, sensor="north")
 
@@ -58,14 +55,6 @@ class Store:
     def gaps(self) -> list[dict[str, int]]:
         """What gap lines tell."""
         return [json.loads(line)["gap"] for line in self.lines if b'"gap"' in line]
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
-        time.sleep(0.002)
 
 
 def test_a_loss_is_told_where_the_lines_go() -> None:

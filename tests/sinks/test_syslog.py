@@ -14,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import processes
 import pytest
 from authority import Authority, write_key
 from cryptography import x509
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 MESSAGE = re.compile(
     rb"<(?P<pri>\d{1,3})>1 (?P<time>\S+) (?P<host>[!-~]{1,255}) sniffer (?P<pid>\d+) (?P<id>[!-~]{1,32}) - (?P<text>.*)"
 )
+
+until = functools.partial(processes.until, seconds=15)
 
 
 def line(number: int, kind: str = "alert", severity: int = 2, size: int = 0) -> bytes:
@@ -150,14 +153,6 @@ def open_sink(port: int, *, max_lines: int = 10_000, **settings: Any) -> Sink:
     return Sink("syslog", target, gap=functools.partial(make_gap, sensor="north"), max_lines=max_lines)
 
 
-def until(condition: Callable[[], object], seconds: float = 15) -> None:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"it did not happen within {seconds} s"
-        time.sleep(0.005)
-
-
 def balanced(sink: Sink, given: int) -> bool:
     """Whether every line given, and every gap line written, is in exactly one count."""
     return sink.written + sink.dropped + sink.failed == sink.produced >= given
@@ -246,7 +241,7 @@ def test_a_server_that_dies_again_and_again(servers: Callable[..., Server]) -> N
     sink = open_sink(server.port)
     for number in range(800):
         sink.write(line(number, size=900))
-    until(lambda: not sink.waiting, 60)
+    until(lambda: not sink.waiting, seconds=60)
     sink.close(5)
     got = server.numbers
     assert got == sorted(set(got))
@@ -288,7 +283,7 @@ def test_a_server_that_stalls(servers: Callable[..., Server]) -> None:
         for number in range(20_000):
             sink.write(line(number, size=3_000))
         assert time.monotonic() - began < 5
-        until(lambda: len(server.streams) >= 2, 30)
+        until(lambda: len(server.streams) >= 2, seconds=30)
         began = time.monotonic()
         sink.close(1)
         assert time.monotonic() - began < 3
@@ -318,7 +313,7 @@ def test_a_message_that_breaks_every_connection_is_given_up(servers: Callable[..
     sink.write(line(1))
     sink.write(poison + b"\n")
     sink.write(line(2))
-    until(lambda: sink.written >= 2 and not sink.waiting, 60)
+    until(lambda: sink.written >= 2 and not sink.waiting, seconds=60)
     assert sink.failed == 1
     sink.close(5)
     stop.set()
@@ -553,9 +548,9 @@ def test_rsyslog_takes_it(tmp_path: Path, *, secure: bool) -> None:
         lines = [line(number, size=number * 10 % 6_000) for number in range(1_000)]
         for one in lines:
             sink.write(one)
-        until(lambda: sink.written == 1_000, 30)
+        until(lambda: sink.written == 1_000, seconds=30)
         sink.close(5)
-        until(lambda: out.exists() and out.read_bytes().count(b"\n") == 1_000, 30)
+        until(lambda: out.exists() and out.read_bytes().count(b"\n") == 1_000, seconds=30)
     finally:
         process.terminate()
         process.wait(20)
