@@ -129,7 +129,7 @@ def _load(context: ssl.SSLContext, certificate: _Named, key: Path) -> None:
         # Without an answer to the question for a passphrase OpenSSL would ask on the terminal.
         context.load_cert_chain(certificate.path, key, password=lambda: "")
     except OSError as error:
-        what = f"OpenSSL refuses it: {_reason(error)}"
+        what = f"OpenSSL refuses it: {reason_of(error)}"
         certificate.complain("certificate", what, "make a new key and certificate")
 
 
@@ -185,7 +185,7 @@ def _plain(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     """What OpenSSL says, in words."""
     reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
     return str(reason).lower().replace("_", " ")

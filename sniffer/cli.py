@@ -229,7 +229,6 @@ def run(
         raise UsageError("--loop needs --replay FILE")
     settings = load_config(config)
     options = Options(
-        config_file=config,
         interfaces=tuple(interface or settings.capture.interfaces),
         replay=replay,
         loop=loop,

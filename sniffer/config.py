@@ -26,8 +26,8 @@ from pydantic import (
     model_validator,
 )
 
-from sniffer.errors import ConfigError, Problem
-from sniffer.strictyaml import load_file, validate
+from sniffer.errors import ConfigError, Problem, printable
+from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
     from sniffer.engine import EngineSettings
@@ -85,6 +85,22 @@ def read_size(value: Any) -> int:
     if found is None:
         raise ValueError('expected a size such as "512KiB", "100MiB" or "1GiB"')
     return int(found[1]) * SIZES[found[2]]
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``; ``[::1]:9478`` for IPv6, ``:9478`` for every address, port 0 for any free one.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise ValueError(f"not HOST:PORT: {printable(listen, 80)}")
+    if host.startswith("[") and host.endswith("]"):
+        return host[1:-1], int(port)
+    if ":" in host:
+        raise ValueError(f"an IPv6 address needs brackets: {printable(listen, 80)}")
+    return host, int(port)
 
 
 def parse_server(text: str) -> tuple[str, int]:
@@ -462,15 +478,24 @@ def load_config(path: Path | str | None) -> Config:
     Raises:
         ConfigError: with every Problem of the file.
     """
+    return read_config(path)[0]
+
+
+def read_config(path: Path | str | None) -> tuple[Config, Document]:
+    """The same, with the document that says where each setting stands.
+
+    Raises:
+        ConfigError: with every Problem of the file.
+    """
     if path is None:
-        return Config()
+        return Config(), Document("(no configuration)", {})
     document = load_file(Path(path))
     if isinstance(document.data, dict):
         # A section whose keys are all commented out is an empty one.
         known = set(Config.model_fields) - {"tenants"}
         data = {key: {} if value is None and key in known else value for key, value in document.data.items()}
         document = dataclasses.replace(document, data=data)
-    return validate(document, Config)
+    return validate(document, Config), document
 
 
 def privacy_key(events: Events) -> bytes | None:

@@ -66,7 +66,6 @@ STATUS_EVERY: Final = 5.0  # it says how long ago the last packet came
 FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
 FLUSH_SECONDS: Final = 1.0  # for the sinks
-FAULT_INTERVAL: Final = 10.0  # between two lines about the loop
 STALE: Final = 5.0  # seconds without a word from the worker after which the sensor is not healthy
 
 
@@ -74,7 +73,6 @@ STALE: Final = 5.0  # seconds without a word from the worker after which the sen
 class Options:
     """What the command line says."""
 
-    config_file: Path | None = None
     interfaces: tuple[str, ...] = ()
     replay: str | None = None
     loop: bool = False
@@ -139,7 +137,6 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reading = asyncio.Event()
         self._signals = 0
-        self._faults, self._next_fault = 0, float("-inf")  # of the loop: not yet told; when the next may be
         self._end: Ended | None = None
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────────────────
@@ -228,15 +225,11 @@ class Daemon:
         if self._signals > 1:
             self.crew.stop_now()
 
-    def _on_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    @staticmethod
+    def _on_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A fault that nobody waits for, such as descriptors that ran out: a line now and then, no traceback."""
-        self._faults += 1
-        now = time.monotonic()
-        if now < self._next_fault:
-            return
         fault = printable(repr(context.get("exception")))
-        logger().error(printable(context["message"]), code="event_loop", error=fault, count=self._faults)
-        self._faults, self._next_fault = 0, now + FAULT_INTERVAL
+        logger().error(printable(context["message"]), code="event_loop", error=fault)
 
     def _on_hang_up(self) -> None:
         self.outlets.reopen()
@@ -465,7 +458,6 @@ class Daemon:
             self.book,
             words,
             sensor=self.config.sensor.name,
-            one_sided=self.config.sensor.one_sided,
             now=self._now(),
         )
 

@@ -28,6 +28,8 @@ from urllib.parse import urlsplit
 import h11
 import structlog
 
+from sniffer.certificates import reason_of
+from sniffer.config import parse_listen
 from sniffer.control.guard import Guard
 from sniffer.errors import AccessError, OutputError, UsageError, printable
 from sniffer.sinks.metrics import REJECTIONS
@@ -42,7 +44,6 @@ HEAD_SECONDS: Final = 5.0  # for the handshake and the request head together
 HANDLER_SECONDS: Final = 10.0
 SEND_SECONDS: Final = 10.0
 TIDY_INTERVAL: Final = 1.0  # seconds between two looks for what TLS connections leave behind
-COMPLAINT_INTERVAL: Final = 10.0  # seconds between two lines about handshakes
 STALLED_SECONDS: Final = 1.0  # without progress, after which a newcomer may take the place
 PIECE: Final = 64 << 10  # bytes handed to the transport at a time, so that bodies are shared and not copied
 RECORD: Final = 16 << 10  # the same over TLS: the most that is encrypted at once
@@ -91,22 +92,6 @@ class Route(NamedTuple):
     method: str = "GET"  # GET (also HEAD) or POST
 
 
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Split ``HOST:PORT``; ``[::1]:9478`` for IPv6, ``:9478`` for every address, port 0 for any free one.
-
-    Raises:
-        ValueError: it is not that.
-    """
-    host, colon, port = listen.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
-        raise ValueError(f"not HOST:PORT: {printable(listen, 80)}")
-    if host.startswith("[") and host.endswith("]"):
-        return host[1:-1], int(port)
-    if ":" in host:
-        raise ValueError(f"an IPv6 address needs brackets: {printable(listen, 80)}")
-    return host, int(port)
-
-
 # ── the endpoint ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -139,7 +124,7 @@ class Endpoint:
     """Serves routes on one address, within the running event loop.
 
     Args:
-        listen: ``HOST:PORT``, see :func:`parse_listen`.
+        listen: ``HOST:PORT``, see :func:`~sniffer.config.parse_listen`.
         routes: by path.
         guard: whom to let in, and how; None: everybody, in the clear.
         max_connections: clients served at the same time.
@@ -171,7 +156,6 @@ class Endpoint:
         self._max, self._head_seconds, self._send_seconds = max_connections, head_seconds, send_seconds
         self._connections: dict[_Connection, None] = {}  # in order of arrival
         self._server: asyncio.Server | None = None
-        self._next_complaint = float("-inf")  # about a handshake
         self._untidy, self._next_tidying = 0, 0.0  # TLS connections that have ended since; when to look next
 
     async def start(self) -> None:
@@ -432,14 +416,11 @@ class Endpoint:
         self.rejected["rate"] += 1
         return Response.text(status, "too many requests", ("Retry-After", "1"))
 
-    def _tell_of_handshake(self, fault: ssl.SSLError, writer: asyncio.StreamWriter) -> None:
+    @staticmethod
+    def _tell_of_handshake(fault: ssl.SSLError, writer: asyncio.StreamWriter) -> None:
         """Say why a handshake failed, now and then: the client may have heard nothing."""
-        now = time.monotonic()
-        if now < self._next_complaint:
-            return
-        self._next_complaint = now + COMPLAINT_INTERVAL
-        reason = str(fault.reason or "unknown").lower().replace("_", " ")
-        log.warning("tls_handshake_failed", client=_peer(writer), reason=printable(reason))
+        reason = printable(reason_of(fault))
+        log.warning("tls_handshake_failed", code="tls_handshake", client=_peer(writer), reason=reason)
 
     def _head(self, answer: Response, wire: h11.Connection) -> bytes:
         return _head(answer, wire, self.guard.headers)

@@ -132,7 +132,6 @@ def overview(
     words: Words,
     *,
     sensor: str = "",
-    one_sided: bool = False,
     now: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
@@ -144,7 +143,6 @@ def overview(
         book: per-host counts.
         words: the language of the texts.
         sensor: name of this sensor.
-        one_sided: the mirror shows one direction by design.
         now: seconds since 1970; None where packet time is not the time of day.
         clock: monotonic seconds, the book's time.
     """
@@ -152,7 +150,7 @@ def overview(
     last = max((one.last_packet for one in totals.interfaces.values()), default=0)
     active = sum(book.active(clock()).values())
     spots = measure(totals, now)
-    found = worth_telling(findings(spots, one_sided=one_sided))
+    found = worth_telling(findings(spots, one_sided=health.one_sided))
     level, code, names = _state(health, totals, found)
     return {
         "sensor": sensor,

@@ -66,7 +66,7 @@ class Passwords:
         """Take other users.  What was remembered holds for those whose hash is the same."""
         self._users = {name.encode(): hashed for name, hashed in users.items()}
         self._hashes = sorted(self._users.values())
-        self._nobody = {hashed[:7]: _unreachable(hashed) for hashed in self._hashes}
+        self._nobody = {begin: _unreachable(begin) for begin in {hashed[:7] for hashed in self._hashes}}
 
     async def check(self, header: bytes, peer: str) -> Verdict:
         """Judge an Authorization header.
@@ -142,10 +142,10 @@ def _matches(password: bytes, hashed: bytes) -> bool:
     return same and plausible
 
 
-def _unreachable(like: bytes) -> bytes:
-    """A well-formed hash of the same kind and cost that is no password's."""
-    salt = bcrypt.gensalt(int(like[4:6]))
-    return like[:7] + salt[7:] + "".join(secrets.choice(ALPHABET) for _ in range(DIGEST)).encode()
+def _unreachable(begin: bytes) -> bytes:
+    """A well-formed hash of the kind and cost that its beginning says, no password's."""
+    salt = bcrypt.gensalt(int(begin[4:6]))
+    return begin + salt[7:] + "".join(secrets.choice(ALPHABET) for _ in range(DIGEST)).encode()
 
 
 def _give_way() -> None:

@@ -13,14 +13,12 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Final
 
-from sniffer.config import load_config, privacy_key
+from sniffer.config import parse_listen, privacy_key, read_config
 from sniffer.control import outlets
-from sniffer.control.http import parse_listen
 from sniffer.control.webconfig import load_web
 from sniffer.errors import ConfigError, Fault, printable
 from sniffer.paths import rule_folders
 from sniffer.sinks import textfile
-from sniffer.strictyaml import Document, load_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,8 +37,7 @@ def check(file: Path | None) -> str:
     Raises:
         ConfigError: with every fault.
     """
-    config = load_config(file)
-    document = load_file(file) if file is not None else Document("(no configuration)", {})
+    config, document = read_config(file)
     problems: list[Problem] = []
     told: list[str] = []
     for part in PARTS:

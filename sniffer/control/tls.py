@@ -1,7 +1,7 @@
 """TLS of the endpoint: from settings and files to a context, with everything checked first.
 
-In: the section ``tls_server_config``, the folder that its file names start from.  Out: :class:`Made`, or :class:`Stopped` with
-every fault at its place.
+In: the section ``tls_server_config``, the folder that its file names start from.  Out: :class:`Made`, or ConfigError with every
+fault at its place.
 Never: a file that :mod:`sniffer.certificates` finds fault with; TLS below 1.2; a client certificate that is asked for and not
 verified.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.certificates import load_authorities, load_pair
 from sniffer.config import Section
+from sniffer.errors import ConfigError
 from sniffer.strictyaml import suggest
 
 if TYPE_CHECKING:
@@ -78,14 +79,6 @@ class TlsSettings(Section):
     curve_preferences: tuple[str, ...] = ()
 
 
-class Stopped(Exception):  # noqa: N818  # not an error of ours: what is wrong with the settings
-    """There is no context, because of these problems."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(f"{len(problems)} problems")
-        self.problems = problems
-
-
 @dataclass(frozen=True, slots=True)
 class Made:
     """A context, and what else is to be known of it."""
@@ -105,13 +98,9 @@ def make_context(settings: TlsSettings, folder: Path, document: Document) -> Mad
         document: the file, for places.
 
     Raises:
-        Stopped: with every fault.
+        ConfigError: with every fault.
     """
-    maker = _Maker(settings, folder, document)
-    made = maker.make()
-    if made is None or maker.problems:
-        raise Stopped(maker.problems)
-    return made
+    return _Maker(settings, folder, document).make()
 
 
 def names_of(certificate: Mapping[str, Any]) -> set[str]:
@@ -132,11 +121,11 @@ class _Maker:
     """Goes through the settings once and collects what is wrong."""
 
     def __init__(self, settings: TlsSettings, folder: Path, document: Document) -> None:
-        self.problems: list[Problem] = []
+        self._problems: list[Problem] = []
         self._settings, self._folder, self._document = settings, folder, document
         self._files: list[Path] = []
 
-    def make(self) -> Made | None:
+    def make(self) -> Made:
         settings = self._settings
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(PROTOCOLS)
@@ -149,13 +138,13 @@ class _Maker:
         self._set_curve(context)
         expires = self._load_certificate(context)
         self._set_clients(context)
-        if self.problems:
-            return None
+        if self._problems:
+            raise ConfigError(self._problems)
         names = frozenset(map(_usual, settings.client_allowed_sans or ()))
         return Made(context, names, expires, tuple(self._files))
 
     def _complain(self, key: str, code: str, what: str, remedy: str) -> None:
-        self.problems.append(
+        self._problems.append(
             self._document.problem(("tls_server_config", key), code, f"{key}: {what}", remedy)
         )
 

@@ -22,8 +22,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sniffer.certificates import load_authorities
-from sniffer.config import load_config
-from sniffer.control.http import parse_listen
+from sniffer.config import load_config, parse_listen
 from sniffer.control.table import WIDTH_OF_A_PIPE, Line, make_table
 from sniffer.errors import SnifferError, UsageError, printable
 

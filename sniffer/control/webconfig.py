@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import Field
 
 from sniffer.config import Duration, Section
-from sniffer.control.tls import Stopped, TlsSettings, make_context
+from sniffer.control.tls import TlsSettings, make_context
 from sniffer.errors import ConfigError, Problem
 from sniffer.strictyaml import Document, load_file, validate
 
@@ -120,8 +120,8 @@ def load_web(file: Path | None) -> Web:
     if shape.tls_server_config is not None:
         try:
             made = make_context(shape.tls_server_config, file.parent, document)
-        except Stopped as stopped:
-            problems += stopped.problems
+        except ConfigError as error:
+            problems += error.problems
     limit = shape.rate_limit
     if limit.interval and not limit.burst:
         problems.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import ssl
 import subprocess
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
+from sniffer.config import parse_listen
 from sniffer.control.guard import Guard
-from sniffer.control.http import PIECE, Endpoint, Request, Response, Route, parse_listen, takes_gzip
+from sniffer.control.http import PIECE, Endpoint, Request, Response, Route, takes_gzip
 from sniffer.control.webconfig import load_web
 from sniffer.errors import AccessError, OutputError, UsageError
+from sniffer.log import configure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -504,15 +506,17 @@ def test_nothing_is_said_before_the_handshake(secure: Running) -> None:
     assert status(secure.get()) == 200
 
 
-def test_a_handshake_that_fails_is_told_now_and_then(secure: Running) -> None:
+def test_a_handshake_that_fails_is_told_now_and_then(
+    secure: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A flood of them is counted one by one, and one line says why."""
-    with capture_logs() as lines:
-        for number in range(100):
-            with secure.knock() as client:
-                client.sendall(b"GET / HTTP/1.1\r\n\r\n")
-                read_all(client)
-            until(lambda number=number: secure.endpoint.rejected["tls"] == number + 1)  # type: ignore[misc]
-    (line,) = lines
+    configure("json", "info")
+    for number in range(100):
+        with secure.knock() as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            read_all(client)
+        until(lambda number=number: secure.endpoint.rejected["tls"] == number + 1)  # type: ignore[misc]
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
     assert (line["event"], line["reason"], line["client"]) == (
         "tls_handshake_failed",
         "http request",

@@ -204,7 +204,9 @@ def test_blind_spots_come_with_a_remedy() -> None:
     assert ("p", {"id": "all", "class": "dim", "hidden": None}) in seen.tags
     assert ("p", {"id": "all", "class": "dim"}) in show().tags
     assert not [tag for tag, _ in show().tags if tag == "li"]
-    by_design = overview(totals=totals, one_sided=True)["blind"]
+    health = healthy()
+    health.one_sided = True
+    by_design = overview(health, totals)["blind"]
     assert [one["check"] for one in by_design] == ["drops"]
 
 
