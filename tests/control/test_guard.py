@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import bcrypt
 import pytest
-from control.test_http import Running, header, read_all, status, until
+from control.test_http import Running, header, read_all, status
 from cryptography import x509
+from processes import until
 
 from sniffer.control.guard import Bucket, Guard
 from sniffer.control.tls import names_of

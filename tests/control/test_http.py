@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import until
 
 from sniffer.config import parse_listen
 from sniffer.control.guard import Guard
@@ -386,14 +387,6 @@ def hold(running: Running, number: int, start: bytes) -> list[socket.socket]:
         client.sendall(start)
         clients.append(client)
     return clients
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that the endpoint's thread does."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
-        time.sleep(0.005)
 
 
 def release(clients: list[socket.socket]) -> None:
