@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_FLOWS = 1 << 21  # a million flows fill less than half of it, so that hardly a bucket overflows
+ARRIVAL = ["time", "interface", "length", "link", "offset", "captured"]  # of a frame, what a packet keeps
 
 
 class Gate:
@@ -140,12 +141,13 @@ class Gate:
             begin = int(self._state["next"][0])
 
     def _packets(self, batch: Batch, found: NDArray[Any]) -> Iterator[Packet]:
-        memories = (batch.data.data, self._area.data)
+        batch_data = batch.data.data
+        memories = (batch_data, self._area.data)
         frames = batch.frames[found["frame"]]
-        arrivals = zip(
-            frames["time"].tolist(), frames["interface"].tolist(), frames["length"].tolist(), strict=True
-        )
-        for row, (time, interface, length) in zip(found.tolist(), arrivals, strict=True):
+        arrivals = frames[ARRIVAL].tolist()
+        for row, (time, interface, length, link, offset, captured) in zip(
+            found.tolist(), arrivals, strict=True
+        ):
             (
                 flow_hash,
                 layers,
@@ -198,6 +200,8 @@ class Gate:
                 reason,
                 now,
                 opener - 1,
+                batch_data[offset : offset + captured].tobytes(),
+                link,
             )
 
     def set_stage(self, slot: int, flow_hash: int, stage: int) -> None:

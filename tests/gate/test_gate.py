@@ -44,6 +44,8 @@ def test_a_packet_says_everything_about_its_frame() -> None:
             reason=reasons.JSON,
             now=9,
             opener=0,
+            frame=frame[:-5],
+            link=1,
         )
     ]
 
