@@ -276,6 +276,17 @@ class Hosts(Section):
     )
 
 
+class Sizes(Section):
+    """What is made of shares: hashrate, power, energy."""
+
+    overhead: float = Field(
+        default=1.0,
+        ge=1.0,
+        le=3.0,
+        description="watts at the meter for a watt in a machine: cooling, supplies (1.03 to 1.10 is usual)",
+    )
+
+
 class Tenant(Section):
     """A customer, by networks."""
 
@@ -432,6 +443,7 @@ class Config(Section):
     networks: Networks = Field(default_factory=Networks)
     rules: Rules = Field(default_factory=Rules)
     hosts: Hosts = Field(default_factory=Hosts)
+    size: Sizes = Field(default_factory=Sizes)
     tenants: tuple[Tenant, ...] = Field(default=(), max_length=10_000)
     events: Events = Field(default_factory=Events)
     syslog: Syslog = Field(default_factory=Syslog)

@@ -22,7 +22,7 @@ from sniffer.gate import reasons, rows
 from sniffer.gate.gate import DEFAULT_FLOWS, Gate
 from sniffer.gate.headers import TCP
 from sniffer.learned import Addresses, Lesson
-from sniffer.model import Confidence, Data, Detection, Facts, Place, Role
+from sniffer.model import Alternative, Confidence, Data, Detection, Facts, Place, Role
 from sniffer.oddities import Oddities
 from sniffer.openings import OpeningReader
 from sniffer.prepared import Prepared, prepare
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sniffer.prepared import Party
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.matcher import Answers
+    from sniffer.size.work import Tallies, Tally
 
 SECOND: Final = 1_000_000_000
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
@@ -78,6 +79,7 @@ class Followed:
     server: Server | None = None  # where one end is known by its address
     told_server: bool = False
     reports: Reports = field(default_factory=Reports)
+    tally: Tally | None = None  # of shares, once it mines
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
     opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
@@ -99,7 +101,7 @@ class Server(NamedTuple):
 class Engine:
     """Runs batches through gate, flows, protocols and rules."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a way out of its own
         self,
         rules: RuleSet | Prepared,
         *,
@@ -110,6 +112,7 @@ class Engine:
         learned: Callable[[Lesson], None] | None = None,
         sighting: Callable[[Sighting, Detection], None] | None = None,
         tenant_of: Callable[[bytes], str] = lambda _host: "",
+        tallies: Tallies | None = None,
     ) -> None:
         """Start with empty tables.
 
@@ -122,6 +125,7 @@ class Engine:
             learned: called for each address that DNS gave to a listed name; other engines can :meth:`learn` it.
             sighting: called for each message that a rule counts by host; None: this engine sees all of them, and counts.
             tenant_of: tells the tenant of an address, packed, "" if none; suppressions and thresholds may be by tenant.
+            tallies: begins the account of shares of a flow that mines; None: nobody asks how big.
         """
         prepared = rules if isinstance(rules, Prepared) else prepare(rules)
         self.interfaces = interfaces
@@ -135,6 +139,7 @@ class Engine:
         self._addresses = Addresses(self.oddities)
         self._learned = learned
         self._suppressor = Suppressor(tenant_of)
+        self._tenant_of, self._tallies = tenant_of, tallies
         self._reporter = Reporter(
             answer_wait=settings.answer_wait,
             repeat_interval=settings.repeat_interval,
@@ -234,6 +239,8 @@ class Engine:
             followed = flow.state = self._follow(flow, packet.opener)
         followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
         self._read(flow, followed, chunks)
+        if followed.tally:
+            followed.tally.bytes[(packet.source, packet.source_port) == flow.ends[1]] += packet.frame_length
         if followed.reports.waiting:
             self._reporter.release(followed.reports)
         self._give_verdict(flow, followed, packet)
@@ -284,6 +291,8 @@ class Engine:
             hit = False
             for facts in found:
                 hit = self._match_flow(flow, followed, facts, told=hit and facts.again)
+                if facts.mining and self._tallies and not isinstance(chunk, Alternative):
+                    self._tally(flow, followed, facts, self._tallies)
             for resolution in conversation.take_resolutions():
                 self._note_resolution(resolution, flow.ends[chunk.side], flow.ends[1 - chunk.side])
             if followed.server and isinstance(chunk, Data):
@@ -291,6 +300,29 @@ class Engine:
         held = conversation.held
         if held != flow.more:
             self.flows.weigh(flow, held)
+
+    def _tally(self, flow: Flow, followed: Followed, facts: Facts, tallies: Tallies) -> None:
+        """Enter a mining message into the account of its flow."""
+        tally = followed.tally
+        if tally is None:
+            side = facts.side if facts.sender is Role.CLIENT else 1 - facts.side
+            domain = self._server_name(followed)
+            tally = followed.tally = tallies.begin(
+                flow,
+                side,
+                tenant=self._tenant_of(flow.ends[side][0]),
+                domain=domain,
+                pool=self.ruleset.pool_of(domain) if domain else "",
+                coins=self.ruleset.coins_of(domain) if domain else (),
+            )
+        tally.note(facts, followed.conversation.session)
+
+    @staticmethod
+    def _server_name(followed: Followed) -> str:
+        """Name of the server, as a proxy was asked for it, or as DNS answered; "" unknown."""
+        by_address = followed.server
+        known = by_address.name if by_address and by_address.fact == "address.name" else ""
+        return followed.conversation.target or known
 
     def _tell_opening(self, flow: Flow, facts: Facts) -> None:
         followed = flow.state
@@ -424,11 +456,9 @@ class Engine:
 
     def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
         """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
-        conversation = followed.conversation
-        by_address = followed.server
-        known = by_address.name if by_address and by_address.fact == "address.name" else ""
-        if conversation.target or known or not facts.mining:
-            self._add_names(facts, conversation.target or known)
+        name = self._server_name(followed)
+        if name or not facts.mining:
+            self._add_names(facts, name)
         sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
         client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
         matches = self._match(facts, client, server, "tcp")
@@ -436,7 +466,7 @@ class Engine:
             return told
         counted = False
         place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
-        has_server, session = not is_dns(facts), conversation.session
+        has_server, session = not is_dns(facts), followed.conversation.session
         for rule, match in matches:
             detection = Detection(
                 rule=rule,

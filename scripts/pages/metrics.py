@@ -14,6 +14,8 @@ from sniffer.model import Confidence, Severity
 from sniffer.oddities import ODDITIES
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, SinkHealth, WorkerHealth, render
+from sniffer.size.hosts import BOUNDS, VERDICTS, SizeBook
+from sniffer.size.work import Work
 from sniffer.totals import Totals
 
 if TYPE_CHECKING:
@@ -36,7 +38,27 @@ def families() -> list[Metric]:
     book = HostBook(tenants=[("a-tenant", ["10.0.0.0/8"])])
     book.declare([("a-rule", Severity.HIGH, Confidence.CONFIRMED)])
     book.hit(b"\x0a\0\0\1", "a-rule", Severity.HIGH, Confidence.CONFIRMED, 1, 1, NOW)
-    text = render(health, Totals(), book, now=NOW).decode()
+    sizes = SizeBook(book.names, tenants=["a-tenant"])
+    sizes.add(
+        Work(
+            host=b"\x0a\0\0\1",
+            server=bytes(4),
+            server_port=3333,
+            protocol="stratum-v1",
+            account="",
+            tenant="a-tenant",
+            flow=1,
+            first=1,
+            last=1,
+            counted=1,
+            hashes=1e15,
+            squares=1e30,
+            known_since=1,
+            algorithm="sha256d",
+        )
+    )
+    sizes.turn(10**10, everything=True)
+    text = render(health, Totals(), book, sizes, now=NOW).decode()
     return [one for one in text_string_to_metric_families(text) if one.name.startswith("sniffer_")]
 
 
@@ -56,6 +78,8 @@ def lines() -> Iterator[str]:
     yield f"- `severity`: {', '.join(f'`{one.label}`' for one in Severity)}."
     yield f"- `confidence`: {', '.join(f'`{one.label}`' for one in Confidence)}."
     yield "- `rule`: the id of a rule ([rules-reference.md](rules-reference.md)); `tenant`: a name of the configuration, or empty."
+    yield f"- `verdict`: {', '.join(f'`{one}`' for one in VERDICTS)}; `direction`: `up` from the side that mines, `down` to it."
+    yield f"- `bound`: {', '.join(f'`{one}`' for one in BOUNDS)}; `algorithm`: [size.md](size.md), `unknown` where nothing tells it."
     yield f"- `sink`: {', '.join(f'`{one}`' for one in SINKS)} ([events.md](events.md))."
     yield "- `fact`: [facts.md](facts.md) has the list."
     yield f"- `layer` of `sniffer_undecoded_packets_total`: {', '.join(f'`{one}`' for one in LAYERS)}."

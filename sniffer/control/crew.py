@@ -300,6 +300,14 @@ class Crew:
         return totals
 
     @property
+    def packet_time(self) -> int:
+        """Time of the last packet, nanoseconds since 1970, as far as the books that were looked at last tell; 0 before the first."""
+        return max(
+            (one.last_packet for member in self.members for one in member.books.totals.interfaces.values()),
+            default=0,
+        )
+
+    @property
     def silent_seconds(self) -> float:
         """Seconds since the worker that was silent longest was heard; 0 before all have begun."""
         heard = min(member.heard for member in self.members)

@@ -47,6 +47,7 @@ from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, SinkHealth, render
 from sniffer.sinks.stats import make_stats
 from sniffer.sinks.textfile import TextFile
+from sniffer.size.hosts import SizeBook
 
 if TYPE_CHECKING:
     import socket
@@ -104,6 +105,13 @@ class Daemon:
             ipv6_prefix=hosts.ipv6_prefix,
             expire_after=hosts.expire_after,
             hold_seconds=hosts.hold_seconds,
+        )
+        self.sizes = SizeBook(
+            self.book.names,
+            limit=hosts.series_limit,
+            overhead=config.size.overhead,
+            expire_after=hosts.expire_after,
+            tenants=config.tenant_names,
         )
         self.counts: HostCounts[None] = HostCounts(
             repeat_interval=config.events.repeat_nanoseconds,
@@ -245,6 +253,7 @@ class Daemon:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             self.book.expire(now)
+            self.sizes.turn(self.crew.packet_time)
             if now - begun > patience and not self._reading.is_set():
                 patience = float("inf")
                 logger().info("compiling the packet gate for this machine, once; this takes some 15 seconds")
@@ -328,6 +337,8 @@ class Daemon:
             self.outlets.write(line)
         for sighting in news.sightings:
             self._count(sighting, now)
+        for work in news.works:
+            self.sizes.add(work)
 
     def _count(self, sighting: Sighting, now: float) -> None:
         """Count a sighting by host; it, and others that waited for it, may be hits."""
@@ -449,7 +460,7 @@ class Daemon:
         return health
 
     def _metrics(self) -> bytes:
-        return render(self._current_health(), self.totals, self.book)
+        return render(self._current_health(), self.totals, self.book, self.sizes)
 
     def _overview(self, words: Words) -> dict[str, Any]:
         return overview(

@@ -16,6 +16,7 @@ import msgspec
 
 from sniffer.capture.packet_socket import Position, RingSettings
 from sniffer.counts import Sighting  # noqa: TC001  # as below
+from sniffer.size.work import Work  # noqa: TC001
 from sniffer.totals import Totals  # noqa: TC001  # msgspec reads annotations at run time
 
 if TYPE_CHECKING:
@@ -116,11 +117,12 @@ class HitDelta(msgspec.Struct, frozen=True, array_like=True):
 
 
 class News(msgspec.Struct, tag="news", frozen=True):
-    """Hits, event lines and sightings since the last one."""
+    """Hits, event lines, sightings and work since the last one."""
 
     hits: tuple[HitDelta, ...] = ()
     events: tuple[bytes, ...] = ()
     sightings: tuple[Sighting, ...] = ()  # the parent counts them by host
+    works: tuple[Work, ...] = ()  # of flows that mine
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ from sniffer.ruleset import restore
 from sniffer.selftest import find_fault
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.privacy import Privacy
+from sniffer.size.work import Tallies
 from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class Worker:
             learned=self._share if self.job.shares else None,
             sighting=self._sighting,
             tenant_of=self._tenant_of,
+            tallies=Tallies(self.outbox.tally, self._privacy.hide),
         )
 
     def _tenant_of(self, host: bytes) -> str:

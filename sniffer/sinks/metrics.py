@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from sniffer.sinks.hosts import HostBook
+    from sniffer.size.hosts import SizeBook
 
 REJECTIONS: Final = ("slow", "busy", "malformed", "tls", "password", "rate")
 """Why the endpoint serves a client not: too slow, no place, no HTTP, no handshake or no allowed name, no right password, too often."""
@@ -385,15 +386,18 @@ def _gauges(name: str, says: str, label: str, values: Mapping[str, float]) -> Ga
     return family
 
 
-def render(health: Health, totals: Totals, book: HostBook, now: float | None = None) -> bytes:
-    """The whole text of ``/metrics``: the daemon's families, then the host book's.
+def render(
+    health: Health, totals: Totals, book: HostBook, sizes: SizeBook, now: float | None = None
+) -> bytes:
+    """The whole text of ``/metrics``: the daemon's families, then those of hits and of sizes by host.
 
     Args:
         health: what the parent knows.
         totals: sums over all workers (see :class:`Accumulator`, :func:`~sniffer.totals.continued`).
         book: per-host counts.
+        sizes: what hosts hash and draw.
         now: monotonic seconds for the book; default: the clock.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(DaemonCollector(health, totals))
-    return generate_latest(registry) + book.render(now)
+    return generate_latest(registry) + book.render(now) + sizes.render()
