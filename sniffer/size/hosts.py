@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sniffer.sinks.networks import HostNames
-    from sniffer.size.sessions import Session, SessionKey
+    from sniffer.size.sessions import Session
     from sniffer.size.work import Work
 
 VERDICTS: Final = ("submitted", "accepted", "rejected")
 BOUNDS: Final = ("low", "central", "high")
 UNKNOWN: Final = "unknown"
-ROUND: Final = 60  # turns in which every host is renewed once
-FEWEST: Final = 50  # hosts renewed at each turn, if there are as many
+ROUND: Final = 120  # turns in which every host is renewed once: a minute
+FEWEST: Final = 200  # sessions looked at in each turn, if there are as many
+MAX_OF_HOST: Final = 4_096  # sessions of one address: whoever invents accounts makes no turn long
 
 HostKey = tuple[bytes, str]
 """Network (packed) and tenant; b"" for all hosts outside."""
@@ -49,16 +50,28 @@ class Estimate(NamedTuple):
 class HostSize:
     """One host, or all that are outside."""
 
-    __slots__ = ("devices", "estimates", "ip", "lines", "sessions", "shares", "tenant", "watts")
+    __slots__ = (
+        "accepted",
+        "devices",
+        "estimates",
+        "ip",
+        "key",
+        "lines",
+        "rejected",
+        "sessions",
+        "submitted",
+        "tenant",
+        "watts",
+    )
 
-    def __init__(self, ip: str, tenant: str) -> None:
-        self.ip, self.tenant = ip, tenant
-        self.sessions: dict[SessionKey, Session] = {}
-        self.shares = [0, 0, 0]  # as VERDICTS
+    def __init__(self, key: HostKey, ip: str) -> None:
+        self.key, self.ip, self.tenant = key, ip, key[1]
+        self.sessions: list[Session] = []  # oldest first
+        self.submitted = self.accepted = self.rejected = 0
         self.devices = 0
-        self.estimates: dict[str, tuple[float, float]] = {}  # by algorithm: hashes a second, variance
+        self.estimates: tuple[tuple[str, float, float], ...] = ()  # algorithm, hashes a second, variance
         self.watts = NOTHING
-        self.lines: tuple[list[str], list[str], list[str]] = ([], [], [])  # hashrate, power, devices
+        self.lines: tuple[str, str, str] | None = None  # hashrate, power, machines, as they were last told
 
 
 class HostRow(NamedTuple):
@@ -113,20 +126,31 @@ class SizeBook:
         session, gone = self.sessions.add(work)
         if gone is not None:
             self._forget(gone)
+        host: HostSize = session.owner or self._settle(session)
+        self._hosts.move_to_end(host.key)
+        host.submitted += work.submitted
+        host.accepted += work.accepted
+        host.rejected += work.rejected
+
+    def _settle(self, session: Session) -> HostSize:
+        """Give a new session to its host."""
         key = self._key(session)
         host = self._hosts.get(key)
         if host is None:
-            host = self._hosts[key] = HostSize(self._names.label(key[0]) if key[0] else OUTSIDE, key[1])
-        else:
-            self._hosts.move_to_end(key)
-        host.sessions[session.key] = session
-        for place, verdict in enumerate(VERDICTS):
-            host.shares[place] += getattr(work, verdict)
+            host = self._hosts[key] = HostSize(key, self._names.label(key[0]) if key[0] else OUTSIDE)
+        host.sessions.append(session)
+        session.owner = host
+        if session.host == key[0]:
+            session.host = host.key[0]  # one address, not two that are equal
+        if len(host.sessions) > MAX_OF_HOST:
+            self.sessions.drop(host.sessions[0])
+            self._forget(host.sessions[0])
+        return host
 
     def label(self, session: Session) -> str:
         """How the host of a session may be written."""
-        key = self._key(session)
-        return self._names.label(key[0]) if key[0] else OUTSIDE
+        owner: HostSize = session.owner
+        return owner.ip
 
     def turn(self, now: int, *, everything: bool = False) -> None:
         """Renew some estimates.
@@ -143,13 +167,14 @@ class SizeBook:
             self.sessions.clock += passed
         for session in self.sessions.expire(self._expire_after):
             self._forget(session)
-        number = len(self._hosts) if everything else max(len(self._hosts) // ROUND, FEWEST)
+        left = max(len(self.sessions) // ROUND, FEWEST)
         if everything or not self._due:
             self._due = list(self._hosts)
             self._sum_power()
-        for _ in range(min(number, len(self._due))):
+        while self._due and (left > 0 or everything):
             host = self._hosts.get(self._due.pop())
             if host is not None:
+                left -= len(host.sessions)
                 self._renew(host)
 
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,13 +185,12 @@ class SizeBook:
         return self._names.network(session.host), session.tenant
 
     def _forget(self, session: Session) -> None:
-        key = self._key(session)
-        self._collect(session, key[1])
-        host = self._hosts.get(key)
-        if host is not None:
-            host.sessions.pop(session.key, None)
-            if not host.sessions:
-                del self._hosts[key]
+        host: HostSize = session.owner
+        self._collect(session, host.tenant)
+        host.sessions.remove(session)
+        session.owner = None
+        if not host.sessions:
+            del self._hosts[host.key]
 
     def _sum_power(self) -> None:
         """Sum the power of tenants afresh, so that what is added and taken away leaves no dust."""
@@ -186,7 +210,7 @@ class SizeBook:
         rates: dict[str, tuple[float, float]] = {}
         low, central, high, devices = 0.0, 0.0, 0.0, 0
         complete, is_certain = True, True
-        for session in host.sessions.values():
+        for session in host.sessions:
             session.advance(now)
             self._collect(session, host.tenant)
             devices += session.devices(now)
@@ -203,13 +227,14 @@ class SizeBook:
             complete = complete and watts.high is not None
             is_certain = is_certain and watts.central is not None
         factor, before = self._overhead, host.watts
-        host.devices, host.estimates = devices, rates
+        host.devices = devices
+        host.estimates = tuple((algorithm, *sums) for algorithm, sums in rates.items())
         host.watts = Joules(
             low * factor if low else None,
             central * factor if central and complete and is_certain else None,
             high * factor if high and complete else None,
         )
-        host.lines = lines_of(host)
+        host.lines = None
         power = self._power.setdefault(host.tenant, [0.0, 0.0, 0.0])
         for place, (old, new) in enumerate(zip(before, host.watts, strict=True)):
             power[place] += (new or 0.0) - (old or 0.0)
@@ -221,17 +246,17 @@ class SizeBook:
         found = heapq.nlargest(
             number,
             self._hosts.values(),
-            key=lambda host: (host.watts.high or host.watts.low or 0.0, sum(host.shares)),
+            key=lambda host: (host.watts.high or host.watts.low or 0.0, host.submitted + host.accepted),
         )
         return [
             HostRow(
                 host.ip,
                 host.tenant,
-                host.shares[1] or host.shares[0],
+                host.accepted or host.submitted,
                 host.devices,
                 {
                     algorithm: (hashes, *(band(hashes, variance) if variance else (hashes, hashes)))
-                    for algorithm, (hashes, variance) in host.estimates.items()
+                    for algorithm, hashes, variance in host.estimates
                 },
                 host.watts,
             )
@@ -246,6 +271,9 @@ class SizeBook:
     def render(self) -> bytes:
         """All families of this book in Prometheus text format 0.0.4."""
         hosts = list(self._exported())
+        lines = [host.lines or lines_of(host) for host in hosts]
+        for host, each in zip(hosts, lines, strict=True):
+            host.lines = each
         out: list[str] = []
         head(
             out,
@@ -256,8 +284,8 @@ class SizeBook:
         for host in hosts:
             labels = f'ip="{host.ip}",tenant="{escaped(host.tenant)}"'
             out += [
-                f'sniffer_host_shares_total{{{labels},verdict="{verdict}"}} {host.shares[place]}'
-                for place, verdict in enumerate(VERDICTS)
+                f'sniffer_host_shares_total{{{labels},verdict="{verdict}"}} {getattr(host, verdict)}'
+                for verdict in VERDICTS
             ]
         head(
             out,
@@ -265,14 +293,11 @@ class SizeBook:
             "gauge",
             "Hashes a second over the last hour, by shares or as the machines state themselves.",
         )
-        for host in hosts:
-            out += host.lines[0]
+        out += [each[0] for each in lines if each[0]]
         head(out, "host_power_watts", "gauge", "Power at the meter that the hashrate stands for.")
-        for host in hosts:
-            out += host.lines[1]
+        out += [each[1] for each in lines if each[1]]
         head(out, "host_devices", "gauge", "Machines that mine behind the address, at least.")
-        for host in hosts:
-            out += host.lines[2]
+        out += [each[2] for each in lines if each[2]]
         self._render_tenants(out)
         head(
             out,
@@ -339,7 +364,7 @@ def estimate_of(session: Session, now: int) -> Estimate | None:
         low, high = band(hashes, variance)
     else:
         return None
-    costs = session.costs()
+    costs = session.costs
     watts = Joules(
         None if costs.low is None else costs.low * low,
         None if costs.central is None else costs.central * hashes,
@@ -348,18 +373,18 @@ def estimate_of(session: Session, now: int) -> Estimate | None:
     return Estimate(session.algorithm or UNKNOWN, hashes, variance, stated is not None, watts)
 
 
-def lines_of(host: HostSize) -> tuple[list[str], list[str], list[str]]:
-    """Metric lines of one host: hashrate, power, devices."""
+def lines_of(host: HostSize) -> tuple[str, str, str]:
+    """Metric lines of one host: hashrate, power, machines."""
     labels = f'ip="{host.ip}",tenant="{escaped(host.tenant)}"'
     return (
-        [
+        "\n".join(
             f'sniffer_host_hashrate_hashes_per_second{{{labels},algorithm="{escaped(algorithm)}"}} {hashes:.6g}'
-            for algorithm, (hashes, _) in host.estimates.items()
-        ],
-        [
+            for algorithm, hashes, _ in host.estimates
+        ),
+        "\n".join(
             f'sniffer_host_power_watts{{{labels},bound="{bound}"}} {watts:.6g}'
             for bound, watts in zip(BOUNDS, host.watts, strict=True)
             if watts is not None
-        ],
-        [f"sniffer_host_devices{{{labels}}} {host.devices}"],
+        ),
+        f"sniffer_host_devices{{{labels}}} {host.devices}" if host.devices else "",
     )

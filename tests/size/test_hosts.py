@@ -9,7 +9,7 @@ import pytest
 from sizerun import SHARE, START, work
 
 from sniffer.sinks.networks import HostNames
-from sniffer.size.hosts import SizeBook
+from sniffer.size.hosts import MAX_OF_HOST, SizeBook
 from sniffer.size.sessions import SECOND
 
 if TYPE_CHECKING:
@@ -136,6 +136,15 @@ def test_a_flood_of_sessions_is_bounded() -> None:
     assert values(book, "shares_total")['verdict="submitted"'] == 3_000
 
 
+def test_one_address_has_so_many_sessions_at_most() -> None:
+    """Whoever invents accounts makes no turn long: beyond the limit the oldest of the same address goes."""
+    book = SizeBook(HostNames())
+    for number in range(MAX_OF_HOST + 100):
+        book.add(work(1, 1, account=str(number)))
+    assert len(book.sessions) == MAX_OF_HOST
+    assert values(book, "sessions_evicted_total") == {"": 100}
+
+
 def test_top_has_bands() -> None:
     """The table's rows: shares, machines, a rate with its band, watts; the thirstiest first."""
     book = book_of(*hour(1), *hour(2, account="x"), *hour(2, account="y"))
@@ -153,7 +162,7 @@ def test_a_turn_renews_a_part() -> None:
     for number in range(6_000):
         book.add(work(1, 1, host=host(number)))
     book.turn(START + 10 * SECOND)
-    assert len(values(book, "host_devices")) == 100
-    for second in range(11, 80):
+    assert len(values(book, "host_devices")) == 200
+    for second in range(11, 140):
         book.turn(START + second * SECOND)
     assert len(values(book, "host_devices")) == 3_333

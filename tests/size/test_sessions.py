@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sizerun import SHARE, START, work
 
-from sniffer.size.sessions import BUCKETS, LEAP, SECOND, STATED_FOR, Session, SessionBook
+from sniffer.size.sessions import BUCKETS, LEAP, SECOND, STATED_FOR, Finished, Session, SessionBook
 from sniffer.size.work import BUCKET, Work
 
 
@@ -70,14 +70,14 @@ def test_energy_of_what_machines_state() -> None:
 
 def test_samples_sum_up() -> None:
     """What the buckets hold is what was done, whenever they close; silence of an active session is a sample, too."""
+    finished = Finished(100)
     works = [work(at, 2) for at in range(5, 3_000, 30)]
-    session = Session(works[0], samples=True)
+    session = Session(works[0], finished)
     for one in works:
         session.add(one)
     session.advance(START + 6_000 * SECOND)
-    assert session.finished is not None
     now = session.sample(START + 6_000 * SECOND)
-    samples = [*session.finished, *([now] if now else [])]
+    samples = [*(sample for _, sample in finished.take()), *([now] if now else [])]
     assert sum(sample.shares for sample in samples) == 200
     assert sum(sample.hashes for sample in samples) == 200 * SHARE
     assert [sample.start for sample in samples] == sorted({sample.start for sample in samples})
@@ -87,14 +87,13 @@ def test_samples_sum_up() -> None:
 
 
 def test_samples_that_nobody_fetches() -> None:
-    """They are bounded and counted; where nobody asks for them there are none."""
-    session = Session(work(0), samples=True)
+    """They are bounded and counted."""
+    finished = Finished(300)
+    session = Session(work(0), finished)
     for number in range(1_000):
         session.add(work(300 * number, 1))
-    assert session.finished is not None
-    assert len(session.finished) == 300
-    assert session.lost == 999 - 300
-    assert session_of(work(0, 1), work(9_000, 1)).finished is None
+    assert finished.lost == 999 - 300
+    assert len(list(finished.take())) == 300
 
 
 def test_machines() -> None:

@@ -133,7 +133,7 @@ def test_accounts_are_hidden(prepared: Prepared) -> None:
         talk.send(side, json.dumps(message) + "\n")
     (session,) = SizeRun(prepared, hide=lambda text: f"h:{len(text)}").feed([talk.batch()]).sessions
     assert session.account == "h:4"
-    assert session.workers == {"h:4"}
+    assert session.worker == "h:4"
 
 
 def test_rolled_versions_are_bitcoin(prepared: Prepared) -> None:
