@@ -13,7 +13,7 @@ see ``docs/history.md``: a period that begins and ends at those is exact.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, get_args
 
 import msgspec
 
@@ -160,7 +160,7 @@ class Reader:
     def __init__(self, file: Path) -> None:
         raise NotImplementedError
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
