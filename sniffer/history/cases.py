@@ -19,19 +19,20 @@ predecessor at most, the best pair first.  The new one may have appeared up to a
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from sniffer.history.rows import DAY, HOUR, SECOND
+from sniffer.history.rows import DAY, HOUR, SECOND, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from sniffer.history.rows import Page, Sample
+    from sniffer.history.rows import Detection, Page, Sample
 
 MOST: Final = 100_000  # entries in memory
 MAX_SHARED: Final = 256  # entries that are remembered of one account; with so many it says nothing
+MAX_ALIKE: Final = 10_000  # groups of words that are kept once
 MAX_WORDS: Final = 8  # of each kind in a profile
 RIPE: Final = HOUR * SECOND  # after which a new entry is compared: by then its profile says something
 BESIDE: Final = DAY * SECOND  # the longest time that old and new may mine side by side
@@ -48,14 +49,17 @@ DIGITS: Final = re.compile(r"\d+")
 LETTERS: Final = 6  # that a pattern of names needs
 
 
+Words: TypeAlias = tuple[str, ...]
+
+
 class Profile(msgspec.Struct):
     """What an entry can be known by again.  At most :data:`MAX_WORDS` of each, the last seen ones."""
 
-    protocols: list[str] = []
-    algorithms: list[str] = []
-    pools: list[str] = []
-    agents: list[str] = []
-    accounts: list[str] = []
+    protocols: Words = ()
+    algorithms: Words = ()
+    pools: Words = ()
+    agents: Words = ()
+    accounts: Words = ()
     rate: float = 0.0  # hashes per second, mean of buckets
     buckets: int = 0
 
@@ -77,6 +81,7 @@ class Entry(msgspec.Struct):
     score: int = 0
     reasons: tuple[str, ...] = ()
     profile: Profile = msgspec.field(default_factory=Profile)
+    written: int = 0  # the last sign as it was written
 
     @property
     def is_alive(self) -> bool:
@@ -102,17 +107,25 @@ class Decision(NamedTuple):
     changes: list[Change]
 
 
-class _Sign(msgspec.Struct):
-    """What a page says of one host: earliest and latest sign of mining."""
-
-    moments: list[tuple[int, int]]  # (first, last)
-    confidence: str
-    profile: Profile
-
-
 class _Bucket(msgspec.Struct):
-    start: int = -1
-    rates: dict[int, float] = {}  # by session
+    """The rates of a host's sessions in the bucket that is being filled; most hosts have one."""
+
+    start: int
+    session: int
+    rate: float
+    others: dict[int, float] | None = None
+
+    def put(self, session: int, rate: float) -> None:
+        if session == self.session:
+            self.rate = rate
+        elif self.others is None:
+            self.others = {session: rate}
+        else:
+            self.others[session] = rate
+
+    @property
+    def sum(self) -> float:
+        return self.rate + (sum(self.others.values()) if self.others else 0.0)
 
 
 class CaseBook:
@@ -145,18 +158,19 @@ class CaseBook:
         self._stop_after, self._moved_within = int(stop_after * SECOND), int(moved_within * SECOND)
         self._most, self._find = most, find
         self._entries: dict[tuple[str, str], Entry] = {}
-        self._shared: dict[str, dict[int, Entry]] = {}  # by account, or "~" and pattern of names
+        # By account, or "~" and pattern of names.  Most have one user.
+        self._shared: dict[str, Entry | dict[int, Entry]] = {}
         self._waiting: dict[
             int, Entry
         ] = {}  # to be compared with those that have stopped, once they are ripe
-        self._written: dict[int, int] = {}  # last sign as it was written
         self._buckets: dict[int, _Bucket] = {}
+        self._alike: dict[Words, Words] = {}
         self._soonest = 0  # no live entry has been silent since before this
         self._changed: dict[int, Entry] = {}
         self._changes: list[Change] = []
         for entry in entries:
             self._remember(entry)
-            self._written[entry.id] = entry.last
+            entry.written = entry.last
             if entry.moved_from is None and entry.opened > heard - RIPE:
                 self._waiting[entry.id] = entry
 
@@ -167,22 +181,20 @@ class CaseBook:
         """Take a page in."""
         self._changed, self._changes = {}, []
         watching = self._hear(page)
-        for (host, tenant), sign in _signs(page).items():
-            self._see(host, tenant, sign)
+        for (host, tenant), signs in _signs(page).items():
+            self._see(host, tenant, signs)
         for sample in page.samples:
             self._measure(sample)
         stopped = self._listen(page.now) if watching else []
         self._link(page.now, stopped)
         self._bound()
-        for number in self._changed:
-            self._written[number] = self._changed[number].last
+        for entry in self._changed.values():
+            entry.written = entry.last
         return Decision(list(self._changed.values()), self._changes)
 
     def flush(self) -> list[Entry]:
         """Entries whose last sign is younger than the one that was written."""
-        return [
-            entry for entry in self._entries.values() if entry.last != self._written.get(entry.id, entry.last)
-        ]
+        return [entry for entry in self._entries.values() if entry.last != entry.written]
 
     def drop(self, before: int) -> None:
         """Forget entries silent since before (ns): their rows have gone."""
@@ -204,78 +216,93 @@ class CaseBook:
         self.heard = page.now
         return True
 
-    def _see(self, host: str, tenant: str, sign: _Sign) -> None:
+    def _see(self, host: str, tenant: str, signs: list[Session | Detection]) -> None:
+        last = max(sign.last for sign in signs)
+        confidence = max((_confidence(sign) for sign in signs), key=RANK.__getitem__)
         entry = self._entries.get((host, tenant))
         if entry is None:
             entry = self._find(host, tenant)
             if entry is not None:
+                entry.written = entry.last
                 self._remember(entry)
         if entry is None:
-            opened, last = min(sign.moments)[0], max(last for _, last in sign.moments)
-            entry = Entry(
-                self.next_id, host, tenant, "open", sign.confidence, opened, last, profile=sign.profile
-            )
+            opened = min(sign.first for sign in signs)
+            entry = Entry(self.next_id, host, tenant, "open", confidence, opened, last)
             self.next_id += 1
-            self._remember(entry)
+            self._entries[host, tenant] = entry
             self._waiting[entry.id] = entry
             self._soonest = min(self._soonest, last)
             self._note(entry, "opened", opened)
-            return
-        news = [first if first > entry.last else last for first, last in sign.moments if last > entry.last]
-        if news:
-            self._go_on(entry, min(news), sign)
-            entry.last = max(last for _, last in sign.moments)
-        if RANK[sign.confidence] > RANK[entry.confidence]:
-            entry.confidence = sign.confidence
+        elif last > entry.last:
+            self._go_on(entry, signs)
+            entry.last = last
+        if RANK[confidence] > RANK[entry.confidence]:
+            entry.confidence = confidence
             self._changed[entry.id] = entry
-        self._learn(entry, sign.profile)
-        if entry.last - self._written.get(entry.id, 0) >= WRITE_EVERY:
+        for sign in signs:
+            if isinstance(sign, Session):
+                self._learn(entry, sign)
+        if entry.last - entry.written >= WRITE_EVERY:
             self._changed[entry.id] = entry
 
-    def _go_on(self, entry: Entry, at: int, sign: _Sign) -> None:
+    def _go_on(self, entry: Entry, signs: list[Session | Detection]) -> None:
         """There is a new sign: of a host that went on, or that begins again."""
+        at = min(
+            sign.first if sign.first > entry.last else sign.last for sign in signs if sign.last > entry.last
+        )
         if entry.is_alive and at - max(entry.last, min(self._resumed, at)) >= self._stop_after:
             self._stop(entry)
         if entry.is_alive:
             return
-        known, new = entry.profile.accounts, sign.profile.accounts
-        is_another = bool(known and new and not set(known) & set(new))
+        known = entry.profile.accounts
+        shown = {sign.account for sign in signs if isinstance(sign, Session) and sign.account}
+        is_another = bool(known and shown and not shown & set(known))
         entry.state, entry.stopped = "relapsed", None
         entry.relapses += 1
         self._soonest = min(self._soonest, at)
         self._note(entry, "relapsed", at, reasons=("account-differs",) if is_another else ())
 
-    def _learn(self, entry: Entry, seen: Profile) -> None:
+    def _learn(self, entry: Entry, seen: Session) -> None:
         mine = entry.profile
-        if seen.accounts and not set(seen.accounts) <= set(mine.accounts):
+        if seen.account and seen.account not in mine.accounts:
             self._unshare(entry)
-            _merge(mine.accounts, seen.accounts)
+            mine.accounts = (*mine.accounts, seen.account)[-MAX_WORDS:]
             self._share(entry)
             if entry.moved_from is None and entry.last - entry.opened <= self._moved_within:
                 self._waiting[entry.id] = entry
             self._changed[entry.id] = entry
-        for name in ("protocols", "algorithms", "pools", "agents"):
-            _merge(getattr(mine, name), getattr(seen, name))
+        mine.protocols = self._with(mine.protocols, seen.protocol)
+        mine.algorithms = self._with(mine.algorithms, seen.algorithm)
+        mine.pools = self._with(mine.pools, seen.pool)
+        mine.agents = self._with(mine.agents, seen.agent)
+
+    def _with(self, words: Words, word: str) -> Words:
+        """Words and one more; the oldest goes.  Hosts that are alike have the same tuple."""
+        if not word or word in words:
+            return words
+        more = (*words, word)[-MAX_WORDS:]
+        if len(self._alike) >= MAX_ALIKE:
+            self._alike.clear()
+        return self._alike.setdefault(more, more)
 
     def _measure(self, sample: Sample) -> None:
         """Keep the mean rate of a host: the sum over its sessions in each bucket, once the next one begins."""
         entry = self._entries.get((sample.host, sample.tenant))
         if entry is None or sample.seconds <= 0:
             return
-        bucket = self._buckets.get(entry.id)
-        if bucket is None:
-            bucket = self._buckets[entry.id] = _Bucket(rates={})
-        if sample.start < bucket.start:
-            return
-        if sample.start > bucket.start:
-            if bucket.rates:
-                profile = entry.profile
-                profile.buckets = min(profile.buckets + 1, SMOOTH)
-                profile.rate += (sum(bucket.rates.values()) - profile.rate) / profile.buckets
-            bucket.start, bucket.rates = sample.start, {}
         key = hash((sample.server, sample.server_port, sample.protocol, sample.account, sample.begun))
-        hashes = sample.hashes if sample.stated is None else sample.stated
-        bucket.rates[key] = hashes / sample.seconds
+        rate = (sample.hashes if sample.stated is None else sample.stated) / sample.seconds
+        bucket = self._buckets.get(entry.id)
+        if bucket is not None and sample.start == bucket.start:
+            bucket.put(key, rate)
+            return
+        if bucket is not None:
+            if sample.start < bucket.start:
+                return
+            profile = entry.profile
+            profile.buckets = min(profile.buckets + 1, SMOOTH)
+            profile.rate += (bucket.sum - profile.rate) / profile.buckets
+        self._buckets[entry.id] = _Bucket(sample.start, key, rate)
 
     # ── silence ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -337,10 +364,16 @@ class CaseBook:
         """Entries that showed the same account or pattern of names."""
         seen = {entry.id}
         for key in _keys(entry):
-            for number, other in list(self._shared.get(key, {}).items()):
-                if number not in seen:
-                    seen.add(number)
+            for other in self._users(key):
+                if other.id not in seen:
+                    seen.add(other.id)
                     yield other
+
+    def _users(self, key: str) -> list[Entry]:
+        users = self._shared.get(key)
+        if isinstance(users, Entry):
+            return [users]
+        return list(users.values()) if users else []
 
     def compare(self, old: Entry, new: Entry) -> tuple[int, tuple[str, ...]]:
         """How probable it is that one continues the other: of 100, and why.
@@ -404,12 +437,12 @@ class CaseBook:
 
     def _familiar(self, key: str, old: Entry, new: Entry) -> tuple[int, bool, tuple[str, ...]]:
         """What it says that both showed this account: points, whether it was theirs alone, reasons."""
-        users = self._shared.get(key, {})
+        users = self._users(key)
         if len(users) >= MAX_SHARED:
             return 0, False, ()
         others = 0
         tenants = {old.tenant, new.tenant}
-        for other in users.values():
+        for other in users:
             if other is old or other is new:
                 continue
             at_old = other.opened <= old.last and other.last >= old.last - NEAR
@@ -434,23 +467,27 @@ class CaseBook:
 
     def _share(self, entry: Entry) -> None:
         for key in _keys(entry):
-            users = self._shared.setdefault(key, {})
-            if len(users) < MAX_SHARED:
+            users = self._shared.get(key)
+            if users is None or users is entry:
+                self._shared[key] = entry
+            elif isinstance(users, Entry):
+                self._shared[key] = {users.id: users, entry.id: entry}
+            elif len(users) < MAX_SHARED:
                 users[entry.id] = entry
 
     def _unshare(self, entry: Entry) -> None:
         for key in _keys(entry):
             users = self._shared.get(key)
-            if users is not None:
+            if isinstance(users, dict):
                 users.pop(entry.id, None)
-                if not users:
-                    del self._shared[key]
+            if users is entry or users == {}:
+                del self._shared[key]
 
     def _forget(self, entry: Entry) -> None:
         self._entries.pop((entry.host, entry.tenant), None)
         self._unshare(entry)
-        for book in (self._waiting, self._written, self._buckets):
-            book.pop(entry.id, None)
+        self._waiting.pop(entry.id, None)
+        self._buckets.pop(entry.id, None)
 
     def _bound(self) -> None:
         """Let entries go if there are too many: of those that stopped the longest silent, then of the others."""
@@ -462,53 +499,28 @@ class CaseBook:
         for entry in order[:beyond]:
             if entry.is_alive:  # nobody will notice when it stops
                 self._stop(entry)
-            elif entry.last != self._written.get(entry.id, entry.last):
+            elif entry.last != entry.written:
                 self._changed[entry.id] = entry
             self._forget(entry)
             self.evicted += 1
 
 
-def _signs(page: Page) -> dict[tuple[str, str], _Sign]:
-    """What a page says, by host and tenant, in its order."""
-    signs: dict[tuple[str, str], _Sign] = {}
-
-    def sign_of(host: str, tenant: str) -> _Sign:
-        found = signs.get((host, tenant))
-        if found is None:
-            found = signs[host, tenant] = _Sign([], "", Profile([], [], [], [], []))
-        return found
-
+def _signs(page: Page) -> dict[tuple[str, str], list[Session | Detection]]:
+    """What a page says of mining, by host and tenant, in its order."""
+    signs: dict[tuple[str, str], list[Session | Detection]] = {}
     for one in page.sessions:
-        if one.submitted <= 0 and one.accepted <= 0:
-            continue
-        sign = sign_of(one.host, one.tenant)
-        sign.moments.append((one.first, one.last))
-        confidence = "confirmed" if one.seen == "both" else "probable"
-        sign.confidence = max(sign.confidence, confidence, key=lambda name: RANK[name])
-        profile = sign.profile
-        for words, word in (
-            (profile.protocols, one.protocol),
-            (profile.algorithms, one.algorithm),
-            (profile.pools, one.pool),
-            (profile.agents, one.agent),
-            (profile.accounts, one.account),
-        ):
-            if word:
-                _merge(words, (word,))
+        if one.submitted > 0 or one.accepted > 0:
+            signs.setdefault((one.host, one.tenant), []).append(one)
     for hit in page.detections:
-        if hit.confidence in ("probable", "confirmed"):
-            sign = sign_of(hit.host, hit.tenant)
-            sign.moments.append((hit.first, hit.last))
-            sign.confidence = max(sign.confidence, hit.confidence, key=lambda name: RANK[name])
+        if RANK.get(hit.confidence):
+            signs.setdefault((hit.host, hit.tenant), []).append(hit)
     return signs
 
 
-def _merge(words: list[str], more: Iterable[str]) -> None:
-    """Add words that are new; the oldest go."""
-    for word in more:
-        if word not in words:
-            words.append(word)
-    del words[:-MAX_WORDS]
+def _confidence(sign: Session | Detection) -> str:
+    if isinstance(sign, Session):
+        return "confirmed" if sign.seen == "both" else "probable"
+    return sign.confidence
 
 
 def _keys(entry: Entry) -> list[str]:

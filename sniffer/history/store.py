@@ -28,17 +28,18 @@ import structlog
 from sniffer.errors import OutputError, printable
 from sniffer.history import schema
 from sniffer.history.cases import MOST, Entry, Profile
-from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND
+from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sniffer.history.cases import Change, Decision
-    from sniffer.history.rows import Page, Sample, Session
+    from sniffer.history.rows import Page, Session
 
 MODE: Final = 0o600
 HOURS_KEPT: Final = 35 * DAY  # a month and some days; older hours become days
 MAX_WORDS: Final = 65_536  # numbers of words that are remembered
+MAX_NUMBERS: Final = 200_000  # numbers of sessions that are remembered
 MAX_ASIDE: Final = 3
 ROOM: Final = 0.75  # of max_size, for the tables; the rest is for the log
 FULL: Final = 0.95  # of the room: from here on the oldest goes
@@ -50,7 +51,6 @@ VACUUM_PAGES: Final = 2_048  # given back at once: 8 MiB
 FREE: Final = 0.10  # of the file may lie empty
 SECURE: Final = "ON"
 
-KEY: Final = "host, server, server_port, protocol, account, tenant, begun"
 log = structlog.get_logger("sniffer.history")
 
 
@@ -281,23 +281,21 @@ class Counts(msgspec.Struct):
     trimmed: int = 0  # rows that went, merged or removed, because the file was full
 
 
-_SESSION: Final = """
-INSERT INTO sessions (host, server, server_port, protocol, account, tenant, begun, first, last, submitted, accepted,
-    rejected, unknown, difficulty, stated, devices, seen, algorithm, coin, pool, domain, agent, hardware, bytes_up, bytes_down)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (host, server, server_port, protocol, account, tenant, begun) DO UPDATE SET
-    first = excluded.first, last = excluded.last, submitted = excluded.submitted, accepted = excluded.accepted,
-    rejected = excluded.rejected, unknown = excluded.unknown, difficulty = excluded.difficulty, stated = excluded.stated,
-    devices = excluded.devices, seen = excluded.seen, algorithm = excluded.algorithm, coin = excluded.coin,
-    pool = excluded.pool, domain = excluded.domain, agent = excluded.agent, hardware = excluded.hardware,
-    bytes_up = excluded.bytes_up, bytes_down = excluded.bytes_down
-RETURNING id
+_FIND: Final = """
+SELECT id FROM sessions WHERE host = ? AND server = ? AND server_port = ? AND protocol = ? AND account = ? AND tenant = ?
+    AND begun = ?
+"""
+_INSERT: Final = """
+INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, NULL, NULL, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id
+"""
+_UPDATE: Final = """
+UPDATE sessions SET first = ?, last = ?, submitted = ?, accepted = ?, rejected = ?, unknown = ?, difficulty = ?, stated = ?,
+    devices = ?, seen = ?, algorithm = ?, coin = ?, pool = ?, domain = ?, agent = ?, hardware = ?, bytes_up = ?, bytes_down = ?
+WHERE id = ?
 """
 _SAMPLE: Final = "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CASE: Final = "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CASE_EVENT: Final = "INSERT OR REPLACE INTO case_events VALUES (?, ?, ?, ?, ?, ?)"
-
-Key = tuple[str, str, int, str, str, str, int]
 
 
 class Store:
@@ -323,6 +321,7 @@ class Store:
             self._base = connect(path)
         prune_aside(path, bounds.keep)
         self._words = Words(self._base)
+        self._numbers: dict[int, int] = {}  # of sessions, by the hash of what makes them one (64 bit, keyed)
         self._nows: list[int] = []
         self._next_merge = self._next_purge = float("-inf")
         self._page_size = self._value("PRAGMA page_size")
@@ -347,7 +346,7 @@ class Store:
             yield
             self._base.execute("COMMIT")
         except BaseException:
-            self._words.forget()
+            self._forget_numbers()
             with contextlib.suppress(sqlite3.Error):
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
@@ -392,106 +391,91 @@ class Store:
         )
 
     def _put(self, page: Page) -> None:
-        run, words, execute = self.run, self._words, self._base.execute
-        rows = 0
-        numbers: dict[Key, int] = {}
-        for one in page.sessions:
-            numbers[_key(one)] = self._put_session(one)
-            rows += 1
-            if not rows % LOOK_ROWS:
-                self._look_at_the_log()
-        merged = self.steady(page.now) - self.bounds.detail
-        for sample in page.samples:
-            key = _key(sample)
-            number = numbers.get(key)
-            if number is None:
-                number = numbers[key] = self._find_session(sample)
-            if sample.start < merged and self._is_merged(sample.start, number):
-                self.counts.late += 1
-            else:
-                execute(_SAMPLE, _sample(number, sample))
-            rows += 1
-            if not rows % LOOK_ROWS:
-                self._look_at_the_log()
-        for hit in page.detections:
-            if self._is_late("detections", hit.hour, merged, words[hit.host], words[hit.tenant]):
-                self.counts.late += 1
-                continue
-            execute(
-                "INSERT OR REPLACE INTO detections VALUES (3600, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    hit.hour,
-                    *(words[word] for word in (hit.host, hit.tenant, hit.rule, hit.severity, hit.confidence)),
-                    hit.begun,
-                    hit.hits,
-                    hit.first,
-                    hit.last,
-                ),
-            )
-            rows += 1
-            if not rows % LOOK_ROWS:
-                self._look_at_the_log()
-        for flow in page.traffic:
-            if self._is_late("traffic", flow.hour, merged, words[flow.host], words[flow.tenant]):
-                self.counts.late += 1
-                continue
-            execute(
-                "INSERT OR REPLACE INTO traffic VALUES (3600, ?, ?, ?, ?, ?, ?)",
-                (flow.hour, words[flow.host], words[flow.tenant], run, flow.bytes, flow.mining_bytes),
-            )
-            rows += 1
-            if not rows % LOOK_ROWS:
-                self._look_at_the_log()
-        for seen in page.health:
-            execute(
-                "INSERT OR REPLACE INTO health VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    seen.start,
-                    run,
-                    seen.seconds,
-                    seen.packets,
-                    seen.dropped,
-                    seen.one_sided,
-                    seen.hidden_tls,
-                    seen.up,
-                ),
-            )
-        for owner in page.tenants:
-            execute(
-                "INSERT OR REPLACE INTO tenants VALUES (?, ?, ?, ?, ?)",
-                (owner.name, owner.site, owner.district, owner.kind, owner.contact),
-            )
-
-    def _put_session(self, one: Session) -> int:
         words = self._words
-        found = self._base.execute(
-            _SESSION,
+        for one in page.tenants:
+            self._base.execute(
+                "INSERT OR REPLACE INTO tenants VALUES (?, ?, ?, ?, ?)",
+                (one.name, one.site, one.district, one.kind, one.contact),
+            )
+        merged = self.steady(page.now) - self.bounds.detail
+        self._many(_UPDATE, self._sessions(page.sessions))
+        self._many(_SAMPLE, self._samples(page.samples, merged))
+        self._many(
+            "INSERT OR REPLACE INTO detections VALUES (3600, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                words[one.host], words[one.server], one.server_port, words[one.protocol], words[one.account],
-                words[one.tenant], one.begun, one.first, one.last, one.submitted, one.accepted, one.rejected, one.unknown,
-                one.difficulty, one.stated, one.devices, words[one.seen], words[one.algorithm], words[one.coin],
-                words[one.pool], words[one.domain], words[one.agent], words[one.hardware], one.bytes_up, one.bytes_down,
+                (
+                    hit.hour, words[hit.host], words[hit.tenant], words[hit.rule], words[hit.severity], words[hit.confidence],
+                    hit.begun, hit.hits, hit.first, hit.last,
+                )
+                for hit in page.detections
+                if not self._is_late("detections", hit.hour, merged, hit.host, hit.tenant)
             ),
         )  # fmt: skip
-        return int(found.fetchone()[0])
-
-    def _find_session(self, sample: Sample) -> int:
-        """Number of a sample's session; one that no page told of yet is made, so that its work is not lost."""
-        words = self._words
-        key = (
-            words[sample.host], words[sample.server], sample.server_port, words[sample.protocol], words[sample.account],
-            words[sample.tenant], sample.begun,
+        self._many(
+            "INSERT OR REPLACE INTO traffic VALUES (3600, ?, ?, ?, ?, ?, ?)",
+            (
+                (flow.hour, words[flow.host], words[flow.tenant], self.run, flow.bytes, flow.mining_bytes)
+                for flow in page.traffic
+                if not self._is_late("traffic", flow.hour, merged, flow.host, flow.tenant)
+            ),
+        )
+        self._many(
+            "INSERT OR REPLACE INTO health VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    seen.start, self.run, seen.seconds, seen.packets, seen.dropped, seen.one_sided, seen.hidden_tls, seen.up,
+                )
+                for seen in page.health
+            ),
         )  # fmt: skip
-        found = self._base.execute(
-            "SELECT id FROM sessions WHERE host = ? AND server = ? AND server_port = ? AND protocol = ? AND account = ?"
-            " AND tenant = ? AND begun = ?",
-            key,
-        ).fetchone()
-        if found is not None:
-            return int(found[0])
-        at = sample.start * SECOND
-        rest = (at, at, 0, 0, 0, 0, None, None, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        return int(self._base.execute(_SESSION, key + rest).fetchone()[0])
+
+    def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Execute for each row, with a look at the size of the log now and then."""
+        self._base.executemany(statement, self._watched(rows))
+
+    def _watched(self, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
+        for number, row in enumerate(rows):
+            if not number % LOOK_ROWS:
+                self._look_at_the_log()
+            yield row
+
+    def _sessions(self, sessions: Iterable[Session]) -> Iterator[tuple[object, ...]]:
+        words = self._words
+        for one in sessions:
+            number = self._number(one)
+            yield (
+                one.first, one.last, one.submitted, one.accepted, one.rejected, one.unknown, one.difficulty, one.stated,
+                one.devices, words[one.seen], words[one.algorithm], words[one.coin], words[one.pool], words[one.domain],
+                words[one.agent], words[one.hardware], one.bytes_up, one.bytes_down, number,
+            )  # fmt: skip
+
+    def _samples(self, samples: Iterable[Sample], merged: float) -> Iterator[tuple[object, ...]]:
+        for one in samples:
+            number = self._number(one)
+            if one.start < merged and self._is_merged(one.start, number):
+                self.counts.late += 1
+            else:
+                yield _sample(number, one)
+
+    def _number(self, one: Session | Sample) -> int:
+        """Number of a session.  One that is new is made, also for a sample that comes before its session."""
+        key = hash((one.host, one.server, one.server_port, one.protocol, one.account, one.tenant, one.begun))
+        number = self._numbers.get(key)
+        if number is not None:
+            return number
+        words = self._words
+        values = (
+            words[one.host], words[one.server], one.server_port, words[one.protocol], words[one.account], words[one.tenant],
+            one.begun,
+        )  # fmt: skip
+        found = self._base.execute(_FIND, values).fetchone()
+        if found is None:
+            at = one.start * SECOND if isinstance(one, Sample) else one.first
+            found = self._base.execute(_INSERT, (*values, at, at)).fetchone()
+        if len(self._numbers) >= MAX_NUMBERS:
+            self._numbers.clear()
+        number = self._numbers[key] = int(found[0])
+        return number
 
     def _is_merged(self, start: int, session: int) -> bool:
         return bool(
@@ -504,15 +488,18 @@ class Store:
             )
         )
 
-    def _is_late(self, table: str, hour: int, merged: float, host: int, tenant: int) -> bool:
-        return hour < merged and bool(
+    def _is_late(self, table: str, hour: int, merged: float, host: str, tenant: str) -> bool:
+        """Whether a host's day has been put together already: then this hour is in it."""
+        late = hour < merged and bool(
             self._value(
                 f"SELECT EXISTS (SELECT 1 FROM {table} WHERE span = 86400 AND start = ? AND host = ? AND tenant = ?)",  # noqa: S608
                 hour - hour % DAY,
-                host,
-                tenant,
+                self._words[host],
+                self._words[tenant],
             )
         )
+        self.counts.late += late
+        return late
 
     # ── cases ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -702,7 +689,11 @@ class Store:
             for column in columns.split()
         )
         self._base.execute(f"DELETE FROM words WHERE id > 0 AND id NOT IN ({named})")  # noqa: S608
+        self._forget_numbers()
+
+    def _forget_numbers(self) -> None:
         self._words.forget()
+        self._numbers.clear()
 
     # ── size ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -854,10 +845,6 @@ class Store:
         self._base.execute("PRAGMA incremental_vacuum").fetchall()
         self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return removed
-
-
-def _key(one: Session | Sample) -> Key:
-    return one.host, one.server, one.server_port, one.protocol, one.account, one.tenant, one.begun
 
 
 def _sample(session: int, one: Sample) -> tuple[object, ...]:
