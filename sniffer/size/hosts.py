@@ -118,6 +118,7 @@ class SizeBook:
         self._expire_after = int(expire_after * 1e9)
         self._hosts: OrderedDict[HostKey, HostSize] = OrderedDict()  # by last work, oldest first
         self._due: list[HostKey] = []  # to be renewed in this round
+        self._due_sessions: list[Session] = []  # to be written down
         self._energy = {tenant: [0.0, 0.0, 0.0] for tenant in tenants}  # joules at the meter, as BOUNDS
         self._power = {tenant: [0.0, 0.0, 0.0] for tenant in tenants}  # watts, likewise
 
@@ -139,18 +140,13 @@ class SizeBook:
         if host is None:
             host = self._hosts[key] = HostSize(key, self._names.label(key[0]) if key[0] else OUTSIDE)
         host.sessions.append(session)
-        session.owner = host
+        session.owner, session.label = host, host.ip
         if session.host == key[0]:
             session.host = host.key[0]  # one address, not two that are equal
         if len(host.sessions) > MAX_OF_HOST:
             self.sessions.drop(host.sessions[0])
             self._forget(host.sessions[0])
         return host
-
-    def label(self, session: Session) -> str:
-        """How the host of a session may be written."""
-        owner: HostSize = session.owner
-        return owner.ip
 
     def turn(self, now: int, *, everything: bool = False) -> None:
         """Renew some estimates.
@@ -184,11 +180,28 @@ class SizeBook:
             return b"", ""
         return self._names.network(session.host), session.tenant
 
+    def _tell(self, session: Session) -> None:
+        if session.finished is not None and session.is_due():
+            self._due_sessions.append(session)
+
+    def take(self) -> list[Session]:
+        """Sessions that are due to be written down since the last call; none where nobody asks for samples."""
+        due, self._due_sessions = self._due_sessions, []
+        return due
+
+    def finish(self) -> None:
+        """Nothing more will come: everything that has changed is due, with the buckets that go on."""
+        for session in self.sessions:
+            session.told = -1
+            self._tell(session)
+            if session.finished is not None and (sample := session.sample(self.now)):
+                session.finished.add(session, sample)
+
     def _forget(self, session: Session) -> None:
         host: HostSize = session.owner
         self._collect(session, host.tenant)
         host.sessions.remove(session)
-        session.owner = None
+        self._tell(session)
         if not host.sessions:
             del self._hosts[host.key]
 
@@ -212,6 +225,7 @@ class SizeBook:
         complete, is_certain = True, True
         for session in host.sessions:
             session.advance(now)
+            self._tell(session)
             self._collect(session, host.tenant)
             devices += session.devices(now)
             estimate = estimate_of(session, now)

@@ -115,9 +115,9 @@ class Session:
 
     __slots__ = (
         "accepted", "account", "agent", "algorithm", "bytes_down", "bytes_up", "changed", "coin", "costs", "difficulty", "domain",
-        "energy_until", "finished", "first", "flow", "flows", "hardware", "host", "known_since", "last", "most", "newest",
+        "energy_until", "finished", "first", "flow", "flows", "hardware", "host", "known_since", "label", "last", "most", "newest",
         "now_known", "now_unknown", "owner", "pool", "port", "protocol", "rejected", "seen", "server", "stated", "submitted", "sums",
-        "tenant", "touched", "unknown", "worker", "workers",
+        "tenant", "told", "touched", "unknown", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, work: Work, finished: Finished | None = None) -> None:
@@ -134,6 +134,7 @@ class Session:
             sys.intern(work.tenant),
         )
         self.owner: Any = None  # whoever keeps it may put a thing of its own here
+        self.label = ""  # its host, as it may be written
         self.last = work.last
         self.first = (
             self.last if work.first == work.last else work.first
@@ -157,7 +158,8 @@ class Session:
         self.now_known = 7  # which joules are known for all of it, as bits
         self.energy_until = 0  # up to when stated hashes are summed
         self.touched = 0  # the book's clock at its last work
-        self.changed = False
+        self.changed = False  # since it was told last
+        self.told = -1  # number of the bucket in which it was
         self.finished = finished
 
     @property
@@ -336,6 +338,13 @@ class Session:
             stated or None,
             Joules(*(each if is_drawn and known & 1 << place else None for place, each in enumerate(joules))),
         )
+
+    def is_due(self) -> bool:
+        """Whether it is to be told: it is new, or one of its buckets is over; then it counts as told."""
+        if not self.changed or self.told == self.newest:
+            return False
+        self.told, self.changed = self.newest, False
+        return True
 
     def collect(self) -> tuple[float, float, float]:
         """Joules since the last call, as far as they are known: low, central, high."""
