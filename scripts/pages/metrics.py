@@ -33,9 +33,9 @@ def families() -> list[Metric]:
         reopens={"eth1": 0},
         sinks={name: SinkHealth() for name in SINKS},
     )
-    book = HostBook(tenants=[("a-tenant", ["10.0.0.0/8"])])
+    book = HostBook(tenants=["a-tenant"])
     book.declare([("a-rule", Severity.HIGH, Confidence.CONFIRMED)])
-    book.hit(b"\x0a\0\0\1", "a-rule", Severity.HIGH, Confidence.CONFIRMED, 1, 1, NOW)
+    book.hit(b"\x0a\0\0\1", "a-rule", Severity.HIGH, Confidence.CONFIRMED, 1, 1, NOW, "a-tenant")
     text = render(health, Totals(), book, now=NOW).decode()
     return [one for one in text_string_to_metric_families(text) if one.name.startswith("sniffer_")]
 
