@@ -55,7 +55,7 @@ def lines() -> Iterator[str]:
     yield "  `_outside` for hits whose miner is in no network of `networks.inside`."
     yield f"- `severity`: {', '.join(f'`{one.label}`' for one in Severity)}."
     yield f"- `confidence`: {', '.join(f'`{one.label}`' for one in Confidence)}."
-    yield "- `rule`: the id of a rule ([rules-reference.md](rules-reference.md)); `tenant`: a name of the configuration, or empty."
+    yield "- `rule`: the id of a rule ([rules-reference.md](rules-reference.md)); `tenant`: a name of the configuration or its files, `unknown behind NAT`, or empty."
     yield f"- `sink`: {', '.join(f'`{one}`' for one in SINKS)} ([events.md](events.md))."
     yield "- `fact`: [facts.md](facts.md) has the list."
     yield f"- `layer` of `sniffer_undecoded_packets_total`: {', '.join(f'`{one}`' for one in LAYERS)}."
