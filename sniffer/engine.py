@@ -25,6 +25,9 @@ from sniffer.learned import Addresses, Lesson
 from sniffer.model import Alternative, Confidence, Data, Detection, Facts, Place, Role
 from sniffer.oddities import Oddities
 from sniffer.openings import OpeningReader
+from sniffer.owners.keys import NO_LABELS
+from sniffer.owners.labels import read_labels
+from sniffer.owners.table import ACCESS_LAYERS, Seen
 from sniffer.prepared import Prepared, prepare
 from sniffer.protocols import dns, management, payload, tls
 from sniffer.protocols.conversation import Conversation, Verdict
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from sniffer.counts import Sighting
     from sniffer.flows.table import Flow
     from sniffer.model import Batch, Chunk, Packet
+    from sniffer.owners.keys import Labels
+    from sniffer.owners.table import Owned, Ownership
     from sniffer.prepared import Party
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.matcher import Answers
@@ -82,6 +87,8 @@ class Followed:
     tally: Tally | None = None  # of shares, once it mines
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
+    labels: Labels = NO_LABELS  # of the packets of both sides
+    labelled: list[bool] = field(default_factory=lambda: [False, False])  # sides whose labels were read
     opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
 
     @property
@@ -111,7 +118,7 @@ class Engine:
         event: Callable[[Detection], None],
         learned: Callable[[Lesson], None] | None = None,
         sighting: Callable[[Sighting, Detection], None] | None = None,
-        tenant_of: Callable[[bytes], str] = lambda _host: "",
+        ownership: Ownership | None = None,
         tallies: Tallies | None = None,
     ) -> None:
         """Start with empty tables.
@@ -124,7 +131,7 @@ class Engine:
             event: called when a line about a (flow, rule) is due.
             learned: called for each address that DNS gave to a listed name; other engines can :meth:`learn` it.
             sighting: called for each message that a rule counts by host; None: this engine sees all of them, and counts.
-            tenant_of: tells the tenant of an address, packed, "" if none; suppressions and thresholds may be by tenant.
+            ownership: tells whose an address is; suppressions and thresholds may be by tenant.
             tallies: begins the account of shares of a flow that mines; None: nobody asks how big.
         """
         prepared = rules if isinstance(rules, Prepared) else prepare(rules)
@@ -138,8 +145,9 @@ class Engine:
         )
         self._addresses = Addresses(self.oddities)
         self._learned = learned
-        self._suppressor = Suppressor(tenant_of)
-        self._tenant_of, self._tallies = tenant_of, tallies
+        self._suppressor = Suppressor()
+        self.ownership = ownership  # may be replaced between two batches
+        self._tallies = tallies
         self._reporter = Reporter(
             answer_wait=settings.answer_wait,
             repeat_interval=settings.repeat_interval,
@@ -148,7 +156,6 @@ class Engine:
             event=event,
             suppresses=self._suppressor.suppresses,
             sighting=sighting,
-            tenant_of=tenant_of,
         )
         self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
         self._facts = dict.fromkeys(FACTS, 0)
@@ -238,6 +245,8 @@ class Engine:
         if followed is None:
             followed = flow.state = self._follow(flow, packet.opener)
         followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
+        if self.ownership is not None and self.ownership.wants_labels and packet.layers:
+            _read_labels(flow, followed, packet)
         self._read(flow, followed, chunks)
         if followed.tally:
             followed.tally.bytes[(packet.source, packet.source_port) == flow.ends[1]] += packet.frame_length
@@ -310,12 +319,17 @@ class Engine:
             tally = followed.tally = tallies.begin(
                 flow,
                 side,
-                tenant=self._tenant_of(flow.ends[side][0]),
+                tenant_at=lambda time: self._tenant_at(flow, followed, side, time),
                 domain=domain,
                 pool=self.ruleset.pool_of(domain) if domain else "",
                 coins=self.ruleset.coins_of(domain) if domain else (),
             )
         tally.note(facts, followed.conversation.session)
+
+    def _tenant_at(self, flow: Flow, followed: Followed, side: int, time: int) -> str:
+        """Whose the side of a flow that mines was at a time, "" if nobody's."""
+        owned = self.owner_of(flow.ends[side], time, flow.vlans, followed.labels)
+        return owned.tenant if owned else ""
 
     @staticmethod
     def _server_name(followed: Followed) -> str:
@@ -467,6 +481,7 @@ class Engine:
         counted = False
         place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
         has_server, session = not is_dns(facts), followed.conversation.session
+        owned = self.owner_of(client, facts.time, flow.vlans, followed.labels)
         for rule, match in matches:
             detection = Detection(
                 rule=rule,
@@ -480,6 +495,7 @@ class Engine:
                 server_port=server[1] if has_server else 0,
                 seen=seen_of(flow, facts),
                 session=session.told,
+                owned=owned,
             )
             hits = self._reporter.counted(flow.id, detection)
             counted = counted or not hits  # it counts towards one
@@ -490,6 +506,12 @@ class Engine:
                 elif self._reporter.report(followed.reports, hit):
                     counted = True
         return counted
+
+    def owner_of(self, party: Party, time: int, vlans: tuple[int, ...], labels: Labels) -> Owned | None:
+        """Whose one end of a flow was at a time; None where no tenants are known."""
+        if self.ownership is None:
+            return None
+        return self.ownership.of(Seen(*party, time, vlans, labels))
 
     def _add_names(self, facts: Facts, server_name: str) -> None:
         """Add what is known of the host that facts are about: its name, and whether it is a resolver."""
@@ -513,6 +535,9 @@ class Engine:
         counted = False
         place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
         has_server, is_opening = not is_dns(facts), facts.protocol == payload.FAMILY
+        reads = self.ownership is not None and self.ownership.wants_labels and packet.layers
+        labels = read_labels(packet.frame, packet.link) if reads else NO_LABELS
+        owned = self.owner_of(client, facts.time, packet.vlans, labels)
         for rule, match in matches:
             detection = Detection(
                 rule=rule,
@@ -526,6 +551,7 @@ class Engine:
                 server=server[0] if has_server else None,
                 server_port=server[1] if has_server else 0,
                 seen="client" if facts.sender is Role.CLIENT else "server",
+                owned=owned,
             )
             # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
             belongs = (client[0], server[0], match.endpoint.domain if match.endpoint else "")
@@ -591,6 +617,14 @@ class Engine:
             suppressed_by=dict(self._suppressor.by_entry),
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
+
+
+def _read_labels(flow: Flow, followed: Followed, packet: Packet) -> None:
+    """Note the labels of access sessions around a packet: once for each side of a flow."""
+    side = int((packet.source, packet.source_port) != flow.ends[0])
+    if not followed.labelled[side] and not ACCESS_LAYERS.isdisjoint(packet.layers):
+        followed.labelled[side] = True
+        followed.labels = followed.labels.merged(read_labels(packet.frame, packet.link))
 
 
 def is_dns(facts: Facts) -> bool:

@@ -296,3 +296,9 @@ class Detection(msgspec.Struct):
     session: Mapping[str, Value] = msgspec.field(
         default_factory=dict
     )  # what earlier messages of the flow told
+    owned: Any = None  # owners.Owned at the time of the packet; None: no tenants are known
+
+    @property
+    def tenant(self) -> str:
+        """Whose the host was at the time, "" if nobody's."""
+        return self.owned.tenant if self.owned is not None else ""

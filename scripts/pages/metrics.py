@@ -35,10 +35,10 @@ def families() -> list[Metric]:
         reopens={"eth1": 0},
         sinks={name: SinkHealth() for name in SINKS},
     )
-    book = HostBook(tenants=[("a-tenant", ["10.0.0.0/8"])])
+    book = HostBook(tenants=["a-tenant"])
     book.declare([("a-rule", Severity.HIGH, Confidence.CONFIRMED)])
-    book.hit(b"\x0a\0\0\1", "a-rule", Severity.HIGH, Confidence.CONFIRMED, 1, 1, NOW)
-    sizes = SizeBook(book.names, tenants=["a-tenant"])
+    book.hit(b"\x0a\0\0\1", "a-rule", Severity.HIGH, Confidence.CONFIRMED, 1, 1, NOW, "a-tenant")
+    sizes = SizeBook(book.names)
     sizes.add(
         Work(
             host=b"\x0a\0\0\1",
@@ -77,7 +77,7 @@ def lines() -> Iterator[str]:
     yield "  `_outside` for hits whose miner is in no network of `networks.inside`."
     yield f"- `severity`: {', '.join(f'`{one.label}`' for one in Severity)}."
     yield f"- `confidence`: {', '.join(f'`{one.label}`' for one in Confidence)}."
-    yield "- `rule`: the id of a rule ([rules-reference.md](rules-reference.md)); `tenant`: a name of the configuration, or empty."
+    yield "- `rule`: the id of a rule ([rules-reference.md](rules-reference.md)); `tenant`: a name of the configuration or its files, `unknown behind NAT`, or empty."
     yield f"- `verdict`: {', '.join(f'`{one}`' for one in VERDICTS)}; `direction`: `up` from the side that mines, `down` to it."
     yield f"- `bound`: {', '.join(f'`{one}`' for one in BOUNDS)}; `algorithm`: [size.md](size.md), `unknown` where nothing tells it."
     yield f"- `sink`: {', '.join(f'`{one}`' for one in SINKS)} ([events.md](events.md))."

@@ -3,7 +3,7 @@
 In: detections, sightings, lines, tallies, records.  Out: frames written to a non-blocking socket.
 Never: a wait for the parent; a capture does not stop because a pipe is full.
 
-While the parent does not read, hits of the same (host, rule, confidence) add up in one row, so that none is lost;
+While the parent does not read, hits of the same (host, rule, confidence, tenant) add up in one row, so that none is lost;
 beyond the limits, what finds no room is counted.
 """
 
@@ -47,7 +47,7 @@ class Outbox:
         self._sock = sock
         self._max_rows, self._max_lines, self._max_sightings = rows, lines, sightings
         self._sightings: deque[Sighting] = deque()
-        self._hits: dict[tuple[bytes, str, int, int], tuple[int, int]] = {}
+        self._hits: dict[tuple[bytes, str, int, int, str], tuple[int, int]] = {}
         self._lines: deque[bytes] = deque()
         self._tallies: deque[Tally] = deque()
         self._pending = bytearray()
@@ -58,7 +58,13 @@ class Outbox:
     def hit(self, detection: Detection) -> None:
         """Count a hit."""
         rule = detection.rule
-        key = (detection.host, rule.id, int(rule.severity), int(detection.confidence))
+        key = (
+            detection.host,
+            rule.id,
+            int(rule.severity),
+            int(detection.confidence),
+            detection.tenant,
+        )
         count, last = self._hits.get(key, (0, 0))
         if not count and len(self._hits) >= self._max_rows:
             self.dropped_hits += 1
@@ -106,7 +112,7 @@ class Outbox:
         if self._pending or not self.has_news:
             return
         keys = list(self._hits)[:NEWS_ROWS]
-        hits = tuple(HitDelta(*key, *self._hits.pop(key)) for key in keys)
+        hits = tuple(HitDelta(*key[:4], *self._hits.pop(key), key[4]) for key in keys)
         lines = tuple(self._lines.popleft() for _ in range(min(NEWS_LINES, len(self._lines))))
         seen = self._sightings
         sightings = tuple(seen.popleft() for _ in range(min(NEWS_SIGHTINGS, len(seen))))

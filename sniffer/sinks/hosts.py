@@ -33,6 +33,8 @@ RECENT: Final = 3600.0  # seconds
 DAY: Final = 86_400.0
 OUTSIDE: Final = "_outside"
 OVERFLOW: Final = "_overflow"
+MAX_TENANTS: Final = 20_000
+"""Twice as many as there can be at a time: those of before a reload keep their counters."""
 
 SeriesKey = tuple[bytes, str, int, str]
 """Network (packed), rule, severity, tenant.  Bytes and text hash with a secret seed, integers and addresses do not."""
@@ -95,7 +97,7 @@ class HostBook:
     Args:
         limit: series at most, 1 to 100 000.
         inside: monitored networks; only their addresses become labels.  Empty: every address that a host can have.
-        tenants: (name, networks); the longest prefix decides.
+        tenants: names of all tenants there are (:meth:`declare_tenants`).
         ipv6_prefix: IPv6 addresses count together per network of this prefix length.
         expire_after: seconds without a hit after which a series goes.
         hold_seconds: a new counter stays at 0 for so long, so that ``increase()`` sees its first value.
@@ -109,7 +111,7 @@ class HostBook:
         *,
         limit: int = SERIES_LIMIT,
         inside: Sequence[Network | str] = (),
-        tenants: Sequence[tuple[str, Sequence[Network | str]]] = (),
+        tenants: Iterable[str] = (),
         ipv6_prefix: int = 64,
         expire_after: float = DAY,
         hold_seconds: float = 0.0,
@@ -121,14 +123,15 @@ class HostBook:
         self.evicted = 0  # series that made room
         self.expired = 0  # series that were idle too long
         self.gone_hits = 0  # hits of both
-        self.names = HostNames(inside=inside, tenants=tenants, ipv6_prefix=ipv6_prefix)
+        self.names = HostNames(inside=inside, ipv6_prefix=ipv6_prefix)
         self._low: OrderedDict[SeriesKey, Series] = OrderedDict()  # by last hit, oldest first
         self._high: OrderedDict[SeriesKey, Series] = OrderedDict()
         self._hosts: dict[tuple[bytes, str], Host] = {}
         self._special: dict[tuple[str, str, Severity], Series] = {}  # _outside and _overflow
         self._by_rule: dict[tuple[str, Severity, Confidence], int] = {}
         self._overflow: dict[str, int] = {}
-        self._by_tenant = {(name, severity): 0 for name, _ in tenants for severity in Severity}
+        self._by_tenant: dict[tuple[str, Severity], int] = {}
+        self.declare_tenants(tenants)
 
     def __len__(self) -> int:
         return len(self._low) + len(self._high)
@@ -145,6 +148,19 @@ class HostBook:
                 if confidence <= most:
                     self._by_rule.setdefault((rule, severity, confidence), 0)
 
+    def declare_tenants(self, names: Iterable[str]) -> None:
+        """Have counters at 0 for tenants; those that are no more stay if they have hits, up to :data:`MAX_TENANTS`."""
+        counts = {(name, severity): 0 for name in names for severity in Severity}
+        gone = [
+            name
+            for (name, severity), hits in self._by_tenant.items()
+            if hits and (name, severity) not in counts
+        ]
+        for name in list(dict.fromkeys(gone))[: max(MAX_TENANTS - len(counts) // len(Severity), 0)]:
+            counts.update({(name, severity): 0 for severity in Severity})
+        counts.update({kind: self._by_tenant[kind] for kind in counts if kind in self._by_tenant})
+        self._by_tenant = counts
+
     def hit(
         self,
         host: bytes,
@@ -154,6 +170,7 @@ class HostBook:
         count: int,
         time_ns: int,
         now: float,
+        tenant: str = "",
     ) -> None:
         """Count ``count`` hits of one host and rule.
 
@@ -165,6 +182,7 @@ class HostBook:
             count: how many; none or fewer is not counted.
             time_ns: packet time of the last of them, nanoseconds since 1970.
             now: monotonic seconds.
+            tenant: whose the address was then, "" if nobody's.
         """
         if count <= 0:
             return
@@ -173,7 +191,6 @@ class HostBook:
         self._by_rule[kind] = self._by_rule.get(kind, 0) + count
         self._overflow.setdefault(rule, 0)
         self.expire(now)
-        tenant = self.names.tenant(host)
         if (tenant, severity) in self._by_tenant:
             self._by_tenant[tenant, severity] += count
         if not self.names.is_inside(host):

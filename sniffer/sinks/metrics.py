@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 REJECTIONS: Final = ("slow", "busy", "malformed", "tls", "password", "rate")
 """Why the endpoint serves a client not: too slow, no place, no HTTP, no handshake or no allowed name, no right password, too often."""
+MAPPING_LINES: Final = ("read", "skipped", "bad", "untold")
+"""What becomes of a line of a log of mappings."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 # ── counters that do not fall ────────────────────────────────────────────────────────────────────────────
@@ -108,6 +110,13 @@ class Health:
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
     http_rejected: dict[str, int] = field(default_factory=dict)  # clients of the endpoint, by reason
     one_sided: bool = False  # the mirror shows one direction by design
+    tenants: int = 0  # known by configuration and files
+    mappings: int = 0  # entries of who held which address when
+    mappings_limit: int = 0
+    mappings_evicted: int = 0
+    mapping_lines: dict[str, int] = field(default_factory=dict)  # of their logs, by what became of them
+    mapping_bytes_behind: int = 0
+    mapping_files_unreadable: int = 0
 
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,6 +133,7 @@ class DaemonCollector(Collector):
         yield from self._capture()
         yield from self._pipeline()
         yield from self._rules()
+        yield from self._owners()
         yield from self._processes()
 
     def _capture(self) -> Iterator[Metric]:
@@ -296,6 +306,37 @@ class DaemonCollector(Collector):
         )
         info.add_metric([__version__, health.rules_version, platform.python_version()], 1)
         yield info
+
+    def _owners(self) -> Iterator[Metric]:
+        health = self.health
+        yield _gauge("tenants", "Tenants known by configuration and files.", health.tenants)
+        yield _gauge(
+            "mappings",
+            "Entries of who held which address when, of RADIUS, DHCP and NAT logs.",
+            health.mappings,
+        )
+        yield _gauge(
+            "mappings_limit", "Entries of mappings at most; 0: no log is followed.", health.mappings_limit
+        )
+        yield _counter(
+            "mappings_evicted", "Entries of mappings that made room for newer ones.", health.mappings_evicted
+        )
+        yield _counters(
+            "mapping_lines",
+            "Lines of logs of mappings: read, skipped (headings, others' events), bad, or untold to a worker.",
+            "result",
+            _complete(MAPPING_LINES, health.mapping_lines),
+        )
+        yield _gauge(
+            "mapping_bytes_behind",
+            "Bytes of logs of mappings that are still to be read.",
+            health.mapping_bytes_behind,
+        )
+        yield _gauge(
+            "mapping_files_unreadable",
+            "Logs of mappings that cannot be read now.",
+            health.mapping_files_unreadable,
+        )
 
     def _processes(self) -> Iterator[Metric]:
         sinks, workers = self.health.sinks, self.health.workers

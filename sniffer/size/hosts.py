@@ -95,7 +95,6 @@ class SizeBook:
         expire_after: seconds of packet time without a message after which a session goes.
         sessions: at most.
         samples: whether somebody fetches the samples of sessions.
-        tenants: names that have series from the start.
     """
 
     def __init__(
@@ -107,7 +106,6 @@ class SizeBook:
         expire_after: float = DAY,
         sessions: int = SESSION_LIMIT,
         samples: bool = False,
-        tenants: Iterable[str] = (),
     ) -> None:
         self.sessions = SessionBook(limit=sessions, samples=samples)
         self.now = 0  # packet time, nanoseconds since 1970, as far as it is known
@@ -119,8 +117,14 @@ class SizeBook:
         self._hosts: OrderedDict[HostKey, HostSize] = OrderedDict()  # by last work, oldest first
         self._due: list[HostKey] = []  # to be renewed in this round
         self._due_sessions: list[Session] = []  # to be written down
-        self._energy = {tenant: [0.0, 0.0, 0.0] for tenant in tenants}  # joules at the meter, as BOUNDS
-        self._power = {tenant: [0.0, 0.0, 0.0] for tenant in tenants}  # watts, likewise
+        self._energy: dict[str, list[float]] = {}  # joules at the meter by tenant, as BOUNDS
+        self._power: dict[str, list[float]] = {}  # watts, likewise
+
+    def declare_tenants(self, names: Iterable[str]) -> None:
+        """Have series at 0 for tenants."""
+        for name in names:
+            self._energy.setdefault(name, [0.0, 0.0, 0.0])
+            self._power.setdefault(name, [0.0, 0.0, 0.0])
 
     def add(self, work: Work) -> None:
         """Enter work."""

@@ -84,7 +84,7 @@ class Tally:
     Args:
         flow: the flow.
         mines: the side that mines, 0 or 1.
-        tenant: of the side that mines.
+        tenant_at: tells whose the side that mines was at a packet time, "" if nobody's.
         domain: name of the server, "" unknown.
         pool: its pool, "" unknown.
         coins: what that pool is known for.
@@ -94,7 +94,7 @@ class Tally:
 
     __slots__ = (
         "_ahead", "_blind", "_changed", "_coins", "_domain", "_flow", "_hidden", "_hide", "_known_since", "_mines", "_pending", "_pool", "_rolls", "_rows",
-        "_tenant", "_user", "_verdicts", "_waits", "bytes",
+        "_tenant_at", "_user", "_verdicts", "_waits", "bytes",
     )  # fmt: skip
 
     def __init__(
@@ -102,14 +102,14 @@ class Tally:
         flow: Flow,
         mines: int,
         *,
-        tenant: str,
+        tenant_at: Callable[[int], str],
         domain: str,
         pool: str,
         coins: Sequence[str],
         hide: Callable[[str], str],
         changed: Callable[[Tally], None],
     ) -> None:
-        self._flow, self._mines, self._tenant = flow, mines, tenant
+        self._flow, self._mines, self._tenant_at = flow, mines, tenant_at
         self._domain, self._pool, self._coins = domain, pool, tuple(coins)
         self._hide, self._changed = hide, changed
         self._hidden: dict[str, str] = {}
@@ -179,7 +179,7 @@ class Tally:
                 server_port=server[1],
                 protocol=session.protocol,
                 account=self._shown(account),
-                tenant=self._tenant,
+                tenant=self._tenant_at(facts.time),
                 flow=self._flow.id,
                 first=facts.time,
                 pool=self._pool,
@@ -274,13 +274,20 @@ class Tallies:
         self._changed, self._hide = changed, hide
 
     def begin(
-        self, flow: Flow, mines: int, *, tenant: str, domain: str, pool: str, coins: Sequence[str]
+        self,
+        flow: Flow,
+        mines: int,
+        *,
+        tenant_at: Callable[[int], str],
+        domain: str,
+        pool: str,
+        coins: Sequence[str],
     ) -> Tally:
         """The tally of a flow that turns out to mine; as in :class:`Tally`."""
         return Tally(
             flow,
             mines,
-            tenant=tenant,
+            tenant_at=tenant_at,
             domain=domain,
             pool=pool,
             coins=coins,

@@ -43,6 +43,13 @@ def busy() -> tuple[Health, Totals, HostBook, SizeBook]:
         interfaces={"eth1": True, "eth2": False},
         reopens={"eth2": 4},
         one_sided=True,
+        tenants=7,
+        mappings=90,
+        mappings_limit=100,
+        mappings_evicted=3,
+        mapping_lines={"read": 93, "skipped": 2, "bad": 1},
+        mapping_bytes_behind=512,
+        mapping_files_unreadable=1,
     )
     totals = Totals(
         packets=1000,
@@ -78,7 +85,7 @@ def busy() -> tuple[Health, Totals, HostBook, SizeBook]:
             )
         },
     )
-    book = HostBook(inside=["10.0.0.0/8", "2001:db8::/32"], tenants=[('the "lab"', ["10.0.0.0/24"])], limit=2)
+    book = HostBook(inside=["10.0.0.0/8", "2001:db8::/32"], tenants=['the "lab"'], limit=2)
     book.declare(
         [
             ("stratum-v1-submit", Severity.HIGH, Confidence.CONFIRMED),
@@ -92,8 +99,9 @@ def busy() -> tuple[Health, Totals, HostBook, SizeBook]:
         ("203.0.113.9", "pool-dns", Severity.LOW, Confidence.SUSPECTED, 2),
     ):
         packed = ipaddress.ip_address(host).packed
-        book.hit(packed, rule, severity, confidence, count, 1_763_884_800_250_000_000, 10.0)
-    sizes = SizeBook(book.names, tenants=['the "lab"'], overhead=1.1)
+        tenant = 'the "lab"' if host.startswith("10.0.0.") else ""
+        book.hit(packed, rule, severity, confidence, count, 1_763_884_800_250_000_000, 10.0, tenant)
+    sizes = SizeBook(book.names, overhead=1.1)
     sizes.turn(START)
     for at in range(5, 3_600, 30):
         sizes.add(work(at, 1, host=bytes((10, 0, 0, 7)), tenant='the "lab"', bytes_up=300, bytes_down=200))

@@ -88,7 +88,8 @@ def test_a_statement_is_preferred_unless_shares_speak_against_it() -> None:
 
 def test_tenants_have_power_and_energy() -> None:
     """Sums of a tenant's hosts; energy is power over time; an idle tenant has zeros."""
-    book = book_of(*hour(1, tenant="t"), *hour(2, tenant="t"), tenants=["t", "idle"])
+    book = book_of(*hour(1, tenant="t"), *hour(2, tenant="t"))
+    book.declare_tenants(["t", "idle"])
     power = values(book, "tenant_power_watts")
     energy = values(book, "tenant_energy_joules_total")
     assert power['tenant="idle",bound="high"'] == energy['tenant="idle",bound="high"'] == 0
