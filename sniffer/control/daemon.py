@@ -22,6 +22,7 @@ from sniffer.blindspots import BlindSpots, figures, measure, short
 from sniffer.capture.interface import interface_names
 from sniffer.capture.packet_socket import has_packet_sockets
 from sniffer.config import privacy_key
+from sniffer.control.chronicle import make_chronicle
 from sniffer.control.confine import seal_parent
 from sniffer.control.crew import Crew
 from sniffer.control.guard import Guard
@@ -30,7 +31,7 @@ from sniffer.control.http import Endpoint
 from sniffer.control.notify import Notifier
 from sniffer.control.outlets import Outlets
 from sniffer.control.page import overview
-from sniffer.control.records import Job, NewRules, ReplayJob
+from sniffer.control.records import HitDelta, Job, NewRules, ReplayJob
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
 from sniffer.control.renewal import Renewal
 from sniffer.control.rings import Rings
@@ -112,7 +113,9 @@ class Daemon:
             limit=hosts.series_limit,
             overhead=config.size.overhead,
             expire_after=hosts.expire_after,
+            samples=config.history.file is not None,
         )
+        self.chronicle = make_chronicle(config, self.sizes, self._now)
         self.counts: HostCounts[None] = HostCounts(
             repeat_interval=config.events.repeat_nanoseconds,
             network_of=self.book.network_of,
@@ -227,6 +230,10 @@ class Daemon:
             self.table.stop()
         await self.endpoint.close()
         await asyncio.to_thread(self.outlets.close, FLUSH_SECONDS)
+        if self.chronicle is not None:
+            await asyncio.to_thread(
+                self.chronicle.close, self.crew.packet_time, lambda: self.totals, FLUSH_SECONDS
+            )
         if self.textfile is not None:
             await asyncio.to_thread(self.textfile.close, self._metrics(), FLUSH_SECONDS / 2)
         suppressed = sum(self.crew.totals.suppressed.values())
@@ -259,6 +266,8 @@ class Daemon:
             now = time.monotonic()
             self.book.expire(now)
             self.sizes.turn(self.crew.packet_time)
+            if self.chronicle is not None:
+                self.chronicle.step(self.crew.packet_time, lambda: self.totals, up=self.crew.is_up)
             if now - begun > patience and not self._reading.is_set():
                 patience = float("inf")
                 logger().info("compiling the packet gate for this machine, once; this takes some 15 seconds")
@@ -335,8 +344,7 @@ class Daemon:
         """Count hits and sightings, write lines."""
         now = time.monotonic()
         for hit in news.hits:
-            severity, confidence = Severity(hit.severity), Confidence(hit.confidence)
-            self.book.hit(hit.host, hit.rule, severity, confidence, hit.count, hit.last, now, hit.tenant)
+            self._enter(hit, now)
         for line in news.events:
             self.outlets.write(line)
         for sighting in news.sightings:
@@ -344,12 +352,28 @@ class Daemon:
         for work in news.works:
             self.sizes.add(work)
 
+    def _enter(self, hit: HitDelta, now: float) -> None:
+        """Enter hits into the books."""
+        severity, confidence = Severity(hit.severity), Confidence(hit.confidence)
+        self.book.hit(hit.host, hit.rule, severity, confidence, hit.count, hit.last, now, hit.tenant)
+        if self.chronicle is not None:
+            self.chronicle.gatherer.hit(
+                self.book.names.written(hit.host),
+                hit.tenant,
+                hit.rule,
+                severity.label,
+                confidence.label,
+                hit.count,
+                hit.last,
+            )
+
     def _count(self, sighting: Sighting, now: float) -> None:
         """Count a sighting by host; it, and others that waited for it, may be hits."""
         for hit in self.counts.add(sighting, None):
             one = hit.sighting
-            severity, confidence = Severity(one.severity), Confidence(one.confidence)
-            self.book.hit(one.host, one.rule, severity, confidence, 1, one.time, now, one.tenant)
+            self._enter(
+                HitDelta(one.host, one.rule, one.severity, one.confidence, 1, one.time, one.tenant), now
+            )
             if hit.is_due and one.line and self.outlets:
                 self.outlets.write(recounted(one.line, hit.told))
 
@@ -410,6 +434,8 @@ class Daemon:
         )
         self.book.declare_tenants(loaded.owners.names)
         self.sizes.declare_tenants(loaded.owners.names)
+        if self.chronicle is not None:
+            self.chronicle.use(loaded.owners.tenants)
         health.tenants = len(loaded.owners.tenants)
         for tenant in sorted(set(loaded.tenants) - set(loaded.owners.names)):
             logger().warning("a rule has a threshold for a tenant that is not configured", tenant=tenant)
@@ -461,6 +487,7 @@ class Daemon:
         health.selftest_ok = self.crew.selftest_ok
         health.sinks = {
             **self.outlets.health(self.crew.dropped_events),
+            "history": self.chronicle.health if self.chronicle is not None else SinkHealth(),
             "textfile": self.textfile.health if self.textfile is not None else SinkHealth(),
         }
         health.http_rejected = self.endpoint.rejected

@@ -118,6 +118,10 @@ class Gatherer:
             )
         ]
 
+    def finish(self) -> None:
+        """The next pages are the last: they have everything."""
+        self._told = 0
+
     def pages(self, now: int, sessions: Sequence[size.Session], finished: size.Finished | None) -> list[Page]:
         """What is to be written by now.
 

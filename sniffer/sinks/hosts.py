@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sniffer.errors import UsageError
 from sniffer.model import Confidence, Severity
 from sniffer.sinks.exposition import escaped, head
-from sniffer.sinks.networks import HostNames
+from sniffer.sinks.networks import OUTSIDE, HostNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +31,6 @@ SERIES_LIMIT: Final = 10_000
 SERIES_CEILING: Final = 100_000
 RECENT: Final = 3600.0  # seconds
 DAY: Final = 86_400.0
-OUTSIDE: Final = "_outside"
 OVERFLOW: Final = "_overflow"
 MAX_TENANTS: Final = 20_000
 """Twice as many as there can be at a time: those of before a reload keep their counters."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sniffer.prefixes import Network
 
+OUTSIDE: Final = "_outside"  # in place of every address that may not be written
 UNICAST_V4: Final = range(1, 224)  # first bytes that a host can have (RFC 5735: 0/8, class D and E it cannot)
 
 
@@ -58,6 +59,10 @@ class HostNames:
         if len(host) != 16:
             return host
         return (int.from_bytes(host, "big") & self._mask).to_bytes(16, "big")
+
+    def written(self, host: bytes) -> str:
+        """How an address may be written: as what it is counted by, or that it is outside."""
+        return self.label(self.network(host)) if self.is_inside(host) else OUTSIDE
 
     def label(self, network: bytes) -> str:
         """How it is written: ``192.0.2.7``, ``2001:db8::/64``."""

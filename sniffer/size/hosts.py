@@ -14,7 +14,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.sinks.exposition import escaped, head
-from sniffer.sinks.hosts import DAY, OUTSIDE, SERIES_LIMIT
+from sniffer.sinks.hosts import DAY, SERIES_LIMIT
 from sniffer.size.bands import band
 from sniffer.size.sessions import DOUBT, ENOUGH, LEAP, NOTHING, SESSION_LIMIT, Joules, SessionBook
 from sniffer.size.work import BUCKET
@@ -142,7 +142,7 @@ class SizeBook:
         key = self._key(session)
         host = self._hosts.get(key)
         if host is None:
-            host = self._hosts[key] = HostSize(key, self._names.label(key[0]) if key[0] else OUTSIDE)
+            host = self._hosts[key] = HostSize(key, self._names.written(session.host))
         host.sessions.append(session)
         session.owner, session.label = host, host.ip
         if session.host == key[0]:
