@@ -40,7 +40,9 @@ rules_app = typer.Typer(
 config_app = typer.Typer(
     help="Check and show the configuration.", no_args_is_help=True, rich_markup_mode=None
 )
+history_app = typer.Typer(help="Look after the history.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(rules_app, name="rules")
+app.add_typer(history_app, name="history")
 app.add_typer(config_app, name="config")
 
 OUTPUT_FAULTS = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
@@ -499,6 +501,24 @@ def config_show(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] =
         yaml.safe_dump(load_config(file).model_dump(mode="json"), sort_keys=False, allow_unicode=False),
         end="",
     )
+    return EXIT_OK
+
+
+@history_app.callback()
+def history() -> None:
+    """Look after the history."""
+
+
+@history_app.command("forget")
+def history_forget(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Address as the history shows it.")],
+    config: ConfigOption = None,
+) -> int:
+    """Remove everything about a host from the history. The daemon must not be running."""
+    from sniffer.config import load_config
+    from sniffer.history.forget import forget
+
+    print(forget(load_config(config), host))
     return EXIT_OK
 
 
