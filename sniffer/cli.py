@@ -40,7 +40,9 @@ rules_app = typer.Typer(
 config_app = typer.Typer(
     help="Check and show the configuration.", no_args_is_help=True, rich_markup_mode=None
 )
+history_app = typer.Typer(help="Look after the history.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(rules_app, name="rules")
+app.add_typer(history_app, name="history")
 app.add_typer(config_app, name="config")
 tenants_app = typer.Typer(
     help="Check tenants; say whose an address is.", no_args_is_help=True, rich_markup_mode=None
@@ -559,6 +561,23 @@ def tenants_of(
     for line in answer.warnings:
         print(f"warning: {line}", file=sys.stderr)
     print(json.dumps(answer.as_dict(), indent=2) if as_json else "\n".join(answer.lines()))
+
+
+@history_app.callback()
+def history() -> None:
+    """Look after the history."""
+
+
+@history_app.command("forget")
+def history_forget(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Address as the history shows it.")],
+    config: ConfigOption = None,
+) -> int:
+    """Remove everything about a host from the history. The daemon must not be running."""
+    from sniffer.config import load_config
+    from sniffer.history.forget import forget
+
+    print(forget(load_config(config), host))
     return EXIT_OK
 
 

@@ -17,6 +17,7 @@ from sniffer.config import parse_listen, privacy_key, read_config
 from sniffer.control import outlets
 from sniffer.control.webconfig import load_web
 from sniffer.errors import ConfigError, Fault, printable
+from sniffer.history import recorder
 from sniffer.paths import rule_folders
 from sniffer.sinks import textfile
 
@@ -115,6 +116,13 @@ def _textfile(config: Config) -> Iterator[str | Fault]:
         yield f"metrics to {printable(config.metrics.textfile)}"
 
 
+def _history(config: Config) -> Iterator[str | Fault]:
+    faults = list(recorder.faults(config))
+    yield from faults
+    if config.history.file is not None and not faults:
+        yield f"history in {printable(config.history.file)}"
+
+
 def _web(config: Config) -> Iterator[str]:
     load_web(config.http.web_config_file)
     if config.http.web_config_file is not None:
@@ -128,5 +136,6 @@ PARTS: Final[tuple[Callable[[Config], Iterable[str | Fault]], ...]] = (
     _endpoint,
     _web,
     _textfile,
+    _history,
 )
 """What is checked, in this order: a new part of the daemon that can be configured wrongly has a function here."""

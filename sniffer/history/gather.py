@@ -104,7 +104,9 @@ class Gatherer:
         missed = sum(one.missed for one in totals.interfaces.values())
         hidden = totals.tls_hellos.get("hidden", 0)
         if bucket != self._bucket:
-            self._bucket, self._since, self._began = bucket, (packets, missed, hidden), now
+            if self._bucket:  # the first one has everything since the start
+                self._since = packets, missed, hidden
+            self._bucket, self._began = bucket, now
         before = self._since
         self._health = [
             Health(
