@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sniffer.counts import Sighting
+    from sniffer.evidence.witness import Witness
     from sniffer.flows.table import Flow
     from sniffer.model import Batch, Chunk, Packet
     from sniffer.prepared import Party
@@ -81,6 +82,11 @@ class Followed:
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
     opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
+
+    @property
+    def known_as(self) -> str:
+        """The name that DNS gave to one end, "" if none."""
+        return self.server.name if self.server and self.server.fact == "address.name" else ""
 
     @property
     def is_unsettled(self) -> bool:
@@ -145,6 +151,7 @@ class Engine:
             sighting=sighting,
             tenant_of=tenant_of,
         )
+        self._witness: Witness | None = None
         self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
         self._facts = dict.fromkeys(FACTS, 0)
         # Held weakly, so that an engine, and the rules it has, are gone at once: a circle would wait for a search for waste.
@@ -169,6 +176,11 @@ class Engine:
         """Nanoseconds of packet time since the first packet, without leaps, plus idle time."""
         return self._now + self._idle
 
+    def show(self, witness: Witness) -> None:
+        """Show what is read to a witness, before the first batch; hits are told to it by whoever gets them."""
+        self._witness = witness
+        witness.interfaces, witness.rules_version = self.interfaces, self.ruleset.version
+
     def set_rules(self, prepared: Prepared) -> None:
         """Match other rules from the next batch on; flows and counts stay.
 
@@ -177,6 +189,8 @@ class Engine:
         """
         ruleset = self.ruleset = prepared.ruleset
         self._suppressor.suppressions = ruleset.suppressions
+        if self._witness is not None:
+            self._witness.rules_version = ruleset.version
         self._ends, self._told, self._resolvers = prepared.ends, prepared.told, prepared.resolvers
         self.gate.list_names(prepared.names)
         self.gate.list_patterns(ruleset.patterns)
@@ -208,6 +222,8 @@ class Engine:
         now, time = now + self._idle, time + self._idle
         self._reporter.tick(now)
         self._openings.tick(now)
+        if self._witness is not None:
+            self._witness.tick(time)
         if now >= self._next_expiry:
             self._next_expiry = now + 10 * SECOND
             self.flows.expire(self._time)
@@ -233,6 +249,8 @@ class Engine:
         if followed is None:
             followed = flow.state = self._follow(flow, packet.opener)
         followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
+        if self._witness is not None:
+            self._witness.packet(flow, packet, followed.known_as)
         self._read(flow, followed, chunks)
         if followed.reports.waiting:
             self._reporter.release(followed.reports)
@@ -335,6 +353,8 @@ class Engine:
         elif verdict is Verdict.NO:
             stage = rows.JUDGED
             self.flows.mute(flow)
+            if self._witness is not None:
+                self._witness.forget(flow)
         if stage != followed.stage or (followed.opens and verdict is not Verdict.MORE):
             followed.stage, followed.opens = stage, False
             self.gate.set_stage(packet.slot, packet.flow_hash, stage)
@@ -352,8 +372,12 @@ class Engine:
             self.oddities.count("reader_failed")
             return
         hit = False
+        if self._witness is not None and found:
+            self._witness.datagram(packet, found)
         for facts in found:
             hit = self._match_datagram(packet, facts, told=hit and facts.again)
+        if self._witness is not None and found:
+            self._witness.datagram_done()
 
     def _is_duplicate(self, packet: Packet) -> bool:
         key = (packet.source, packet.source_port, packet.destination, packet.destination_port, packet.payload)
@@ -425,10 +449,11 @@ class Engine:
     def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
         """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
         conversation = followed.conversation
-        by_address = followed.server
-        known = by_address.name if by_address and by_address.fact == "address.name" else ""
+        known = followed.known_as
         if conversation.target or known or not facts.mining:
             self._add_names(facts, conversation.target or known)
+        if self._witness is not None:
+            self._witness.message(flow, facts)
         sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
         client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
         matches = self._match(facts, client, server, "tcp")
@@ -536,6 +561,7 @@ class Engine:
         oddities["clock_jump"] += gate.clock_jumps
         oddities["duplicate_packet"] += gate.segments_repeated
         oddities["window_evicted"] += self._reporter.windows_evicted
+        oddities["evidence_limit"] += self._witness.evicted if self._witness else 0
         oddities.update(gate.oddities())
         return Totals(
             packets=gate.frames,

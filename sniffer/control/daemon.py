@@ -39,6 +39,8 @@ from sniffer.control.table import HostTable
 from sniffer.control.webconfig import load_web
 from sniffer.counts import HostCounts
 from sniffer.errors import EXIT_OK, SnifferError, printable
+from sniffer.evidence.recorder import make_bounds, make_recorder
+from sniffer.evidence.sensor import sensor_state
 from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
 from sniffer.paths import rule_folders
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from sniffer.control.records import Ended, Finished, News
     from sniffer.control.words import Words
     from sniffer.counts import Sighting
+    from sniffer.evidence.exhibit import Exhibit
     from sniffer.totals import Totals
 
 TICK: Final = 0.5
@@ -113,6 +116,7 @@ class Daemon:
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
         self.health.one_sided = config.sensor.one_sided
         self._suppressions = SuppressionLog()
+        self.recorder = make_recorder(config)
         self._take(loaded)
         self.notifier = Notifier()
         self.outlets = Outlets(config)
@@ -214,6 +218,8 @@ class Daemon:
             self.table.stop()
         await self.endpoint.close()
         await asyncio.to_thread(self.outlets.close, FLUSH_SECONDS)
+        if self.recorder is not None:
+            await asyncio.to_thread(self.recorder.close, FLUSH_SECONDS)
         if self.textfile is not None:
             await asyncio.to_thread(self.textfile.close, self._metrics(), FLUSH_SECONDS / 2)
         suppressed = sum(self.crew.totals.suppressed.values())
@@ -308,6 +314,7 @@ class Daemon:
             cpu=cpu_of(number) if workers > 1 else None,
             shares=workers > 1,
             paranoid=options.paranoid,
+            evidence=make_bounds(config),
         )
         return job, sockets
 
@@ -328,6 +335,20 @@ class Daemon:
             self.outlets.write(line)
         for sighting in news.sightings:
             self._count(sighting, now)
+
+    def exhibit(self, exhibit: Exhibit) -> None:
+        """Have a flow kept as evidence."""
+        if self.recorder is not None:
+            self.recorder.record(exhibit, self._sensor_state)
+
+    def _sensor_state(self) -> dict[str, Any]:
+        """What this sensor is like just now, for a bundle."""
+        return sensor_state(
+            self._current_health(),
+            self.totals,
+            sensor=self.config.sensor.name,
+            source=", ".join(self.options.interfaces) or "replay",
+        )
 
     def _count(self, sighting: Sighting, now: float) -> None:
         """Count a sighting by host; it, and others that waited for it, may be hits."""
@@ -385,6 +406,8 @@ class Daemon:
         self._suppressions.use(loaded.suppressions)
         health.rules.update((row.id, None) for row in loaded.rules)
         health.rules_loaded, health.rules_version = len(loaded.rules), loaded.version
+        if self.recorder is not None:
+            self.recorder.use_rules(loaded.version, loaded.dump)
         health.generation, health.reload_success, health.last_reload = (
             health.generation + 1,
             True,
@@ -444,7 +467,9 @@ class Daemon:
         health.sinks = {
             **self.outlets.health(self.crew.dropped_events),
             "textfile": self.textfile.health if self.textfile is not None else SinkHealth(),
+            "evidence": self.recorder.health(self.crew.dropped_exhibits) if self.recorder else SinkHealth(),
         }
+        health.evidence_bytes = self.recorder.held if self.recorder else 0
         health.http_rejected = self.endpoint.rejected
         return health
 
@@ -537,6 +562,8 @@ async def _run(config: Config, options: Options, loaded: Loaded, directories: Se
     with contextlib.ExitStack() as stack:
         # For the ways out that do not lead through the end.
         stack.callback(daemon.outlets.close, FLUSH_SECONDS)
+        if daemon.recorder is not None:
+            stack.callback(daemon.recorder.close, FLUSH_SECONDS)
         return await daemon.run()
 
 

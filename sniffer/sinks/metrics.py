@@ -107,6 +107,7 @@ class Health:
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
     http_rejected: dict[str, int] = field(default_factory=dict)  # clients of the endpoint, by reason
     one_sided: bool = False  # the mirror shows one direction by design
+    evidence_bytes: int = 0  # of bundles on the disk
 
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -327,6 +328,9 @@ class DaemonCollector(Collector):
             "0 while a sink cannot write: its last try went wrong.",
             "sink",
             {name: float(one.up) for name, one in sinks.items()},
+        )
+        yield _gauge(
+            "evidence_bytes", "Bytes of evidence on the disk; 0: none is kept.", self.health.evidence_bytes
         )
         yield _gauges(
             "worker_up",
