@@ -137,5 +137,5 @@ def read_verdict(data: bytes) -> VerdictFile:
     """
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ValueError(str(error)) from None

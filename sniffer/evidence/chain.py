@@ -1,6 +1,6 @@
 """The list of all bundles there ever were: ``chain.jsonl``, to which lines are only added.
 
-In: entries.  Out: lines on the disk, each with the hash of the one before it; the head that the next bundle continues.
+In: entries.  Out: lines on the disk, each tied to the one before it by a hash; the head that the next bundle continues.
 Never: a line changed or taken away; half a line left behind.
 
 A bundle's manifest has the SHA-256 of the manifest before it.  When a bundle is purged its line stays and one more says
@@ -38,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous: str = ""  # of the manifest before it
     reason: str = ""
     by: str = ""  # who purged it
-    link: str = ""  # SHA-256 of the line before this one
+    link: str = ""  # SHA-256 of the link of the line before this one and of this line with an empty link
 
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -53,8 +53,18 @@ def decode(line: bytes) -> Entry | None:
     """The entry of a line; None: it is none."""
     try:
         return _decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+
+
+def encode(entry: Entry) -> bytes:
+    """The line of an entry."""
+    return msgspec.json.encode(entry) + b"\n"
+
+
+def link_of(entry: Entry, before: str) -> str:
+    """What ties an entry to the line before it, whose link is ``before``."""
+    return sha256(before.encode("ascii") + encode(msgspec.structs.replace(entry, link="")))
 
 
 def read_lines(path: Path, start: int = 0) -> Iterator[bytes]:
@@ -158,7 +168,7 @@ class Chain:
         elif entry.kind == "purged":
             self.purged.add(entry.bundle)
         self.size += len(line)
-        self._link = sha256(line)
+        self._link = entry.link
 
     def add(self, entry: Entry) -> None:
         """Add a line, and have it on the disk.
@@ -166,8 +176,8 @@ class Chain:
         Raises:
             OSError: it cannot be written; the file is as it was.
         """
-        entry = msgspec.structs.replace(entry, link=self._link)
-        line = msgspec.json.encode(entry) + b"\n"
+        entry = msgspec.structs.replace(entry, link=link_of(entry, self._link))
+        line = encode(entry)
         descriptor = os.open(
             self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
         )

@@ -67,7 +67,7 @@ def decode(data: bytes) -> Manifest:
     """
     try:
         manifest = _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ValueError(str(error)) from None
     if manifest.format != FORMAT:
         raise ValueError(f"it is of format {manifest.format}, this program knows {FORMAT}")

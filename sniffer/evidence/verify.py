@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sniffer.evidence import manifest as manifests
 from sniffer.evidence.chain import NAME as CHAIN
-from sniffer.evidence.chain import NOTHING, Entry, decode, locked, read_lines, sha256
+from sniffer.evidence.chain import NOTHING, Entry, decode, encode, link_of, locked, read_lines, sha256
 from sniffer.evidence.keys import is_signed
 from sniffer.evidence.store import bundle_names
 
@@ -111,17 +111,13 @@ def _read_chain(folder: Path) -> tuple[list[Entry], list[Finding]]:
         entry = decode(line) if line.endswith(b"\n") else None
         if entry is None:
             findings.append(Finding("", CHAIN, f"line {number} is no entry"))
-        else:
-            if entry.link != link:
-                findings.append(
-                    Finding(
-                        "",
-                        CHAIN,
-                        f"line {number} does not follow the line before it: one of both was changed",
-                    )
-                )
-            entries.append(entry)
-        link = sha256(line)
+            link = ""
+            continue
+        entries.append(entry)
+        if encode(entry) != line or (link and entry.link != link_of(entry, link)):
+            what = f"line {number} was changed, or does not follow the line before it"
+            findings.append(Finding("", CHAIN, what))
+        link = entry.link
     return entries, findings
 
 
