@@ -19,7 +19,7 @@ from sniffer.evidence import access
 from sniffer.evidence import bundle as bundles
 from sniffer.evidence import manifest as manifests
 from sniffer.evidence.bundle import read_verdict
-from sniffer.evidence.keys import load_public_key
+from sniffer.evidence.keys import load_public_key, load_signing_key, public_of
 from sniffer.evidence.replay import replay
 from sniffer.evidence.store import BUNDLE, SECOND, Store, bundle_names, open_folder
 from sniffer.evidence.verify import Checked, verify_bundle, verify_folder
@@ -136,8 +136,8 @@ def print_verified(
 ) -> int:
     """Check one bundle or all; status 1 where something is not as it was written."""
     config = load_config(config_file)
-    key = key or config.evidence.signing_key_file
-    public = load_public_key(key) if key is not None else None
+    signing = load_signing_key(config.evidence.signing_key_file) if key is None else None
+    public = load_public_key(key) if key is not None else public_of(signing) if signing is not None else None
     if named is not None:
         bundle = bundle_at(named, directory, config_file)
         access.note(bundle.parent, "verify", [bundle.name])

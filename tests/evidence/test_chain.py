@@ -91,7 +91,9 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert Chain(tmp_path).catch_up() is False
 
 
-@pytest.mark.parametrize("line", [b"", b"{}", b"[" * 5_000, b'{"kind":"x","time":""}', b'{"kind":"bundle","time":"","more":1}'])
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b"[" * 5_000, b'{"kind":"x","time":""}', b'{"kind":"bundle","time":"","more":1}']
+)
 def test_nonsense_is_no_entry(line: bytes) -> None:
     """Whatever a line holds, the answer is an entry or none."""
     assert decode(line) is None

@@ -39,7 +39,13 @@ def test_our_reader_reads_them(tmp_path: Path) -> None:
         for row in batch.frames:
             data = batch.data[row["offset"] : row["offset"] + row["captured"]].tobytes()
             found.append(
-                (int(row["time"]), int(row["link"]), source.interfaces[row["interface"]], int(row["length"]), data)
+                (
+                    int(row["time"]),
+                    int(row["link"]),
+                    source.interfaces[row["interface"]],
+                    int(row["length"]),
+                    data,
+                )
             )
     names = ["mirror0", "mirror1", "mirror0"]
     assert found == [

@@ -16,7 +16,16 @@ from sniffer.config import Config
 from sniffer.errors import ConfigError
 from sniffer.evidence import recorder as recorders
 from sniffer.evidence.exhibit import Bounds
-from sniffer.evidence.recorder import DAY, MAX_HOSTS, MAX_WAITING, Pace, Recorder, faults, make_bounds, make_recorder
+from sniffer.evidence.recorder import (
+    DAY,
+    MAX_HOSTS,
+    MAX_WAITING,
+    Pace,
+    Recorder,
+    faults,
+    make_bounds,
+    make_recorder,
+)
 from sniffer.evidence.replay import replay
 from sniffer.evidence.store import Limits, Store, bundle_names
 from sniffer.evidence.verify import verify_folder
@@ -124,7 +133,9 @@ def test_hosts_have_a_bound(recorder: Recorder, exhibit: Exhibit, clock: Clock) 
     assert len(recorder._hosts) == MAX_HOSTS
 
 
-def test_a_hundred_thousand_triggers(tmp_path: Path, exhibit: Exhibit, clock: Clock, ruleset: RuleSet) -> None:
+def test_a_hundred_thousand_triggers(
+    tmp_path: Path, exhibit: Exhibit, clock: Clock, ruleset: RuleSet
+) -> None:
     """T16: at most ten a second, the quota and one more at most, and everything is in the books."""
     limits = Limits(total=1 << 20, free_share=0.0)
     one = Recorder(Store(tmp_path / "e", limits), FAST, clock=clock)
@@ -200,7 +211,7 @@ def test_the_disk_is_told_of_once(
     assert (recorder.written, recorder.up) == (1, True)
 
 
-def test_a_defect_takes_one_exhibit(recorder: Recorder, exhibit: Exhibit, clock: Clock) -> None:
+def test_a_defect_takes_one_exhibit(recorder: Recorder, exhibit: Exhibit) -> None:
     """An exhibit that cannot be made into files, or whose rules nobody knows, fails alone."""
     with capture_logs() as told:
         recorder.record(msgspec.structs.replace(exhibit, rules_version="other"), state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,6 +20,7 @@ from sniffer.errors import AccessError, InputError, OutputError
 from sniffer.evidence import manifest as manifests
 from sniffer.evidence.chain import NAME as CHAIN
 from sniffer.evidence.chain import NOTHING, decode, read_lines, sha256
+from sniffer.evidence.keys import load_public_key, load_signing_key
 from sniffer.evidence.store import (
     Limits,
     RefusedError,
@@ -54,7 +56,9 @@ def test_a_bundle_is_a_folder(tmp_path: Path) -> None:
     data = (bundle / "manifest.json").read_bytes()
     manifest = manifests.decode(data)
     assert (manifest.sequence, manifest.previous, manifest.sensor) == (1, NOTHING, "east")
-    assert {one.name: one.sha256 for one in manifest.files} == {name: sha256(one) for name, one in FILES.items()}
+    assert {one.name: one.sha256 for one in manifest.files} == {
+        name: sha256(one) for name, one in FILES.items()
+    }
     assert done.sha256 == sha256(data)
     told = subprocess.run(
         ["sha256sum", "-c", "manifest.sha256"], cwd=bundle, capture_output=True, text=True, check=False
@@ -72,13 +76,25 @@ def test_the_chain_survives_a_restart(tmp_path: Path) -> None:
     assert verify_folder(tmp_path / "e").findings == ()
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_openssl_verifies_what_is_signed(tmp_path: Path) -> None:
-    """The signature is one of Ed25519 over manifest.json, as any other program has it."""
-    key = Ed25519PrivateKey.generate()
-    done = open_store(tmp_path / "e", key=key).write(FILES)
+    """Key, public half and signature are those of openssl, by the commands of docs/evidence.md."""
+    made = ("genpkey -algorithm ed25519 -out evidence.key", "pkey -in evidence.key -pubout -out evidence.pub")
+    for command in made:
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    done = open_store(tmp_path / "e", key=load_signing_key(tmp_path / "evidence.key")).write(FILES)
+    told = "pkeyutl -verify -pubin -inkey evidence.pub -rawin -in manifest.json -sigfile manifest.sig"
+    page = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    assert all(f"openssl {command}\n" in page for command in (*made, told))
     bundle = tmp_path / "e" / done.name
-    key.public_key().verify((bundle / "manifest.sig").read_bytes(), (bundle / "manifest.json").read_bytes())
-    assert manifests.decode((bundle / "manifest.json").read_bytes()).signer
+    shutil.copy(tmp_path / "evidence.pub", bundle)
+    found = subprocess.run(
+        ["openssl", *told.split()], cwd=bundle, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (0, "Signature Verified Successfully\n")
+    (bundle / "evidence.pub").unlink()
+    public = load_public_key(tmp_path / "evidence.pub")
+    assert verify_folder(tmp_path / "e", public).findings == ()
 
 
 def test_a_purge_leaves_a_line(tmp_path: Path) -> None:
@@ -91,7 +107,12 @@ def test_a_purge_leaves_a_line(tmp_path: Path) -> None:
     assert store.held < held
     last = decode(list(read_lines(tmp_path / "e" / CHAIN))[-1])
     assert last is not None
-    assert (last.kind, last.bundle, last.reason, last.by) == ("purged", names[1], "a court's order", "0 (root)")
+    assert (last.kind, last.bundle, last.reason, last.by) == (
+        "purged",
+        names[1],
+        "a court's order",
+        "0 (root)",
+    )
     checked = verify_folder(tmp_path / "e")
     assert (checked.bundles, checked.purged, checked.findings) == (2, 1, ())
     assert open_store(tmp_path / "e").write(FILES).sequence == 4
@@ -177,7 +198,7 @@ def test_a_disk_that_cannot_be_written(small_disk: Path) -> None:
 
 def test_where_no_folder_can_be(tmp_path: Path) -> None:
     """A folder whose parent is missing, or that is a file, is told with what to do."""
-    with pytest.raises(OutputError, match="evidence.directory"):
+    with pytest.raises(OutputError, match=r"evidence\.directory"):
         open_store(tmp_path / "missing" / "e")
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError):
@@ -262,7 +283,7 @@ def test_killed_anywhere_it_is_the_old_or_the_new(tmp_path: Path) -> None:
         done = again.write(FILES)
         assert done.sequence == max(int(name[:8]) for name in names) + 1
         assert verify_folder(folder).findings == ()
-    assert points >= 40
+    assert points >= 60
     assert kept == {(True, 2), (True, 3), (False, 2), (False, 3)}
 
 

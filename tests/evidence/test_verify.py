@@ -121,7 +121,11 @@ def test_a_flipped_bit_in_the_chain_is_noticed(data: st.DataObject, pristine: Pa
 
 
 SPOILED: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "a file is missing": (lambda bundle: (bundle / "packets.pcapng").unlink(), "packets.pcapng", "is missing"),
+    "a file is missing": (
+        lambda bundle: (bundle / "packets.pcapng").unlink(),
+        "packets.pcapng",
+        "is missing",
+    ),
     "a file is added": (lambda bundle: (bundle / "note").write_text("x"), "note", "not in the manifest"),
     "a folder is added": (lambda bundle: (bundle / "more").mkdir(), "more", "not in the manifest"),
     "a file is longer": (
@@ -129,9 +133,21 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "rules.yaml",
         "bytes in place of",
     ),
-    "the manifest is missing": (lambda bundle: (bundle / "manifest.json").unlink(), "manifest.json", "is missing"),
-    "the digest is missing": (lambda bundle: (bundle / "manifest.sha256").unlink(), "manifest.sha256", "is missing"),
-    "the signature is missing": (lambda bundle: (bundle / "manifest.sig").unlink(), "manifest.sig", "is missing"),
+    "the manifest is missing": (
+        lambda bundle: (bundle / "manifest.json").unlink(),
+        "manifest.json",
+        "is missing",
+    ),
+    "the digest is missing": (
+        lambda bundle: (bundle / "manifest.sha256").unlink(),
+        "manifest.sha256",
+        "is missing",
+    ),
+    "the signature is missing": (
+        lambda bundle: (bundle / "manifest.sig").unlink(),
+        "manifest.sig",
+        "is missing",
+    ),
     "the manifest is enormous": (
         lambda bundle: (bundle / "manifest.json").write_bytes(bytes(2 << 20)),
         "manifest.json",

@@ -155,7 +155,9 @@ def test_a_flood_of_flows_has_a_bound(ruleset: RuleSet) -> None:
     bounds = Bounds(all_bytes=64 << 10)
     stage = Stage(ruleset, bounds)
     for port in range(3_000):
-        talk = build.Conversation(client=("10.0.0.7", 10_000 + port), time=1_700_000_000 * SECOND + port * 1_000_000)
+        talk = build.Conversation(
+            client=("10.0.0.7", 10_000 + port), time=1_700_000_000 * SECOND + port * 1_000_000
+        )
         talk.open().send(0, '{"id":1,"method":"', answered=False)
         stage.read(talk.batch())
         assert stage.witness.held <= bounds.all_bytes
