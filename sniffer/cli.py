@@ -48,6 +48,10 @@ tenants_app = typer.Typer(
     help="Check tenants; say whose an address is.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(tenants_app, name="tenants")
+evidence_app = typer.Typer(
+    help="List, verify, replay and purge evidence.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(evidence_app, name="evidence")
 
 OUTPUT_FAULTS = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 """What writing to standard output may fail with; other files have their own words for it."""
@@ -490,6 +494,83 @@ def rules_update(
     return EXIT_OK
 
 
+# ── evidence ─────────────────────────────────────────────────────────────────────────────────────────────
+
+DirectoryOption = Annotated[
+    Path | None,
+    typer.Option("--directory", metavar="D", help="Folder of evidence. Default: by the configuration."),
+]
+
+
+@evidence_app.command("list")
+def evidence_list(
+    directory: DirectoryOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one array.")] = False,
+) -> int:
+    """Show every bundle on a line."""
+    from sniffer.config import load_config
+    from sniffer.evidence.command import folder_of, print_list
+
+    return print_list(folder_of(directory, load_config(config)), as_json=as_json)
+
+
+@evidence_app.command("verify")
+def evidence_verify(
+    bundle: Annotated[str | None, typer.Argument(metavar="[BUNDLE]", help="Folder, name or number.")] = None,
+    directory: DirectoryOption = None,
+    config: ConfigOption = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Public key that must have signed.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one object.")] = False,
+) -> int:
+    """Check every hash, the chain and the signatures; name what is not as it was written."""
+    from sniffer.evidence.command import print_verified
+
+    return print_verified(bundle, directory, config, key, as_json=as_json)
+
+
+@evidence_app.command("replay")
+def evidence_replay(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder, name or number.")],
+    directory: DirectoryOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one object.")] = False,
+) -> int:
+    """Judge the packets of a bundle again by its own rules, and say whether each verdict comes out again."""
+    from sniffer import report
+    from sniffer.evidence.command import print_replayed
+    from sniffer.scan import warm_up
+
+    with report.compiling(quiet=as_json and sys.stdout.isatty()) as tell:
+        warm_up(tell)
+    return print_replayed(bundle, directory, config, as_json=as_json)
+
+
+@evidence_app.command("purge")
+def evidence_purge(
+    bundles: Annotated[
+        list[str] | None, typer.Argument(metavar="[BUNDLE…]", help="Names or numbers. Default: by age.")
+    ] = None,
+    directory: DirectoryOption = None,
+    config: ConfigOption = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="TIME", help="Such as 30d. Default: evidence.keep.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Goes into the chain.")] = "",
+) -> int:
+    """Take bundles away; the chain keeps a line about each."""
+    from sniffer.config import load_config, read_duration
+    from sniffer.evidence.command import purge
+
+    try:
+        seconds = None if older_than is None else read_duration(older_than)
+    except ValueError as error:
+        raise UsageError(f"--older-than: {error}") from None
+    return purge(bundles or (), directory, load_config(config), seconds, reason)
+
+
 # ── config, schema, version ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -561,6 +642,7 @@ def tenants_of(
     for line in answer.warnings:
         print(f"warning: {line}", file=sys.stderr)
     print(json.dumps(answer.as_dict(), indent=2) if as_json else "\n".join(answer.lines()))
+    return EXIT_OK
 
 
 @history_app.callback()

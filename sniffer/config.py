@@ -460,6 +460,54 @@ class Syslog(Section):
         return self
 
 
+class Evidence(Section):
+    """Packets and verdicts of flows that mine, as bundles that can be checked (docs/evidence.md)."""
+
+    directory: Path | None = Field(
+        default=None, description="folder of the bundles, made if it is not there; unset: none are kept"
+    )
+    confidence: Literal["confirmed", "probable", "suspected"] = Field(
+        default="confirmed", description="how sure a hit must be for its flow to be kept"
+    )
+    severity: Literal["low", "medium", "high", "critical"] = Field(
+        default="low", description="and how severe its rule, at least"
+    )
+    flow_bytes: Size = Field(
+        default=256 << 10, ge=4 << 10, le=8 << 20, description="most bytes of a bundle's packets and messages"
+    )
+    flow_packets: int = Field(default=500, ge=4, le=10_000, description="most packets of a bundle")
+    after: Duration = Field(
+        default=30.0, ge=0, le=3_600, description="a flow is kept on for so long after the hit"
+    )
+    watch_bytes: Size = Field(
+        default=32 << 20,
+        ge=16 << 20,
+        le=1 << 30,
+        description="memory of each worker for flows that may come to be kept",
+    )
+    host_bundles: int = Field(
+        default=24, ge=1, le=100_000, description="most bundles of one address in a day"
+    )
+    bundles_per_second: int = Field(default=10, ge=1, le=10, description="most bundles in a second")
+    bytes_per_second: Size = Field(default=8 << 20, ge=1 << 20, le=1 << 30, description="and most bytes")
+    total_bytes: Size = Field(
+        default=1 << 30,
+        ge=1 << 20,
+        le=1 << 44,
+        description="most bytes on the disk; when they are used up, nothing more is kept",
+    )
+    free_percent: float = Field(
+        default=10.0, ge=5, le=90, description="percent of the disk that must stay free"
+    )
+    keep: Duration = Field(
+        default=30 * 86_400.0, ge=60, le=10 * 366 * 86_400, description="a bundle is purged after so long"
+    )
+    signing_key_file: Path | None = Field(
+        default=None,
+        description="Ed25519 key (PEM or 32 bytes) that signs bundles; unset: they are not signed",
+    )
+
+
 class Http(Section):
     """The metrics endpoint."""
 
@@ -521,6 +569,7 @@ class Config(Section):
     syslog: Syslog = Field(default_factory=Syslog)
     history: History = Field(default_factory=History)
     cases: Cases = Field(default_factory=Cases)
+    evidence: Evidence = Field(default_factory=Evidence)
     http: Http = Field(default_factory=Http)
     metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)

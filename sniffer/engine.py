@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sniffer.counts import Sighting
+    from sniffer.evidence.witness import Witness
     from sniffer.flows.table import Flow
     from sniffer.model import Batch, Chunk, Packet
     from sniffer.owners.keys import Labels
@@ -90,6 +91,11 @@ class Followed:
     labels: Labels = NO_LABELS  # of the packets of both sides
     labelled: list[bool] = field(default_factory=lambda: [False, False])  # sides whose labels were read
     opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
+
+    @property
+    def known_as(self) -> str:
+        """The name that DNS gave to one end, "" if none."""
+        return self.server.name if self.server and self.server.fact == "address.name" else ""
 
     @property
     def is_unsettled(self) -> bool:
@@ -157,6 +163,7 @@ class Engine:
             suppresses=self._suppressor.suppresses,
             sighting=sighting,
         )
+        self._witness: Witness | None = None
         self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
         self._facts = dict.fromkeys(FACTS, 0)
         # Held weakly, so that an engine, and the rules it has, are gone at once: a circle would wait for a search for waste.
@@ -181,6 +188,11 @@ class Engine:
         """Nanoseconds of packet time since the first packet, without leaps, plus idle time."""
         return self._now + self._idle
 
+    def show(self, witness: Witness) -> None:
+        """Show what is read to a witness, before the first batch; hits are told to it by whoever gets them."""
+        self._witness = witness
+        witness.interfaces, witness.rules_version = self.interfaces, self.ruleset.version
+
     def set_rules(self, prepared: Prepared) -> None:
         """Match other rules from the next batch on; flows and counts stay.
 
@@ -189,6 +201,8 @@ class Engine:
         """
         ruleset = self.ruleset = prepared.ruleset
         self._suppressor.suppressions = ruleset.suppressions
+        if self._witness is not None:
+            self._witness.rules_version = ruleset.version
         self._ends, self._told, self._resolvers = prepared.ends, prepared.told, prepared.resolvers
         self.gate.list_names(prepared.names)
         self.gate.list_patterns(ruleset.patterns)
@@ -220,6 +234,8 @@ class Engine:
         now, time = now + self._idle, time + self._idle
         self._reporter.tick(now)
         self._openings.tick(now)
+        if self._witness is not None:
+            self._witness.tick(time)
         if now >= self._next_expiry:
             self._next_expiry = now + 10 * SECOND
             self.flows.expire(self._time)
@@ -247,6 +263,8 @@ class Engine:
         followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
         if self.ownership is not None and self.ownership.wants_labels and packet.layers:
             _read_labels(flow, followed, packet)
+        if self._witness is not None:
+            self._witness.packet(flow, packet, followed.known_as)
         self._read(flow, followed, chunks)
         if followed.tally:
             followed.tally.bytes[(packet.source, packet.source_port) == flow.ends[1]] += packet.frame_length
@@ -334,9 +352,7 @@ class Engine:
     @staticmethod
     def _server_name(followed: Followed) -> str:
         """Name of the server, as a proxy was asked for it, or as DNS answered; "" unknown."""
-        by_address = followed.server
-        known = by_address.name if by_address and by_address.fact == "address.name" else ""
-        return followed.conversation.target or known
+        return followed.conversation.target or followed.known_as
 
     def _tell_opening(self, flow: Flow, facts: Facts) -> None:
         followed = flow.state
@@ -381,6 +397,8 @@ class Engine:
         elif verdict is Verdict.NO:
             stage = rows.JUDGED
             self.flows.mute(flow)
+            if self._witness is not None:
+                self._witness.forget(flow)
         if stage != followed.stage or (followed.opens and verdict is not Verdict.MORE):
             followed.stage, followed.opens = stage, False
             self.gate.set_stage(packet.slot, packet.flow_hash, stage)
@@ -398,8 +416,12 @@ class Engine:
             self.oddities.count("reader_failed")
             return
         hit = False
+        if self._witness is not None and found:
+            self._witness.datagram(packet, found)
         for facts in found:
             hit = self._match_datagram(packet, facts, told=hit and facts.again)
+        if self._witness is not None and found:
+            self._witness.datagram_done()
 
     def _is_duplicate(self, packet: Packet) -> bool:
         key = (packet.source, packet.source_port, packet.destination, packet.destination_port, packet.payload)
@@ -473,6 +495,8 @@ class Engine:
         name = self._server_name(followed)
         if name or not facts.mining:
             self._add_names(facts, name)
+        if self._witness is not None:
+            self._witness.message(flow, facts)
         sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
         client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
         matches = self._match(facts, client, server, "tcp")
@@ -592,6 +616,7 @@ class Engine:
         oddities["clock_jump"] += gate.clock_jumps
         oddities["duplicate_packet"] += gate.segments_repeated
         oddities["window_evicted"] += self._reporter.windows_evicted
+        oddities["evidence_limit"] += self._witness.evicted if self._witness else 0
         oddities.update(gate.oddities())
         return Totals(
             packets=gate.frames,

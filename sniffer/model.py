@@ -79,7 +79,7 @@ class Packet(msgspec.Struct, frozen=True):
     reason: int  # why the gate let it pass: index into gate.reasons.REASONS
     now: int  # nanoseconds on the gate's own clock: packet time since the first packet, without leaps
     opener: int = -1  # the side that opened the connection, 0 or 1 as in ``flows``; -1: not known
-    frame: bytes = b""  # as captured, from its first header on; of fragments the last
+    frame: bytes = b""  # as captured, from its first header on, with the tag that the kernel took out; of fragments the last
     link: int = 1  # LINKTYPE_ number of that header
 
 

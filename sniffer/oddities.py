@@ -13,6 +13,7 @@ ODDITIES: Final[dict[str, str]] = {
     "dns_malformed": "a DNS message that contradicts itself",
     "dns_unasked": "a DNS answer to a listed question that the sensor did not see: no address is learned from it",
     "duplicate_packet": "the same datagram, or segment of a sampled TCP flow, twice within a moment (double mirroring)",
+    "evidence_limit": "a flow that had not triggered whose frames made room for those of others (evidence)",
     "flow_bytes_limit": "reassembly memory was full, the oldest flow lost its buffers",
     "flow_evicted": "the table of followed flows was full, the oldest was dropped",
     "fragment_conflict": "IP fragments that contradict each other: both readings were judged",

@@ -134,7 +134,7 @@ BAD = [
     ("tenants: [{name: a}]", [(1, 11, "missing_key")]),
     ("tenants: [{name: a, networks: []}]", [(1, 21, "range")]),
     ("kafka: {brokers: [a]}", [(1, 1, "unknown_key")]),
-    ("evidence: {}", [(1, 1, "unknown_key")]),
+    ("kafka: {}", [(1, 1, "unknown_key")]),
     ("hosts: {serie_limit: 5}", [(1, 9, "unknown_key")]),
     ("- a\n- b", [(1, 1, "type")]),
     ("hosts: {expire_after: x}\nlog: {format: xml}", [(1, 9, "value"), (2, 7, "value")]),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sniffer.control.records import Ended, Finished, Job, Learned, Mapped, News, RulesInUse, Snapshot
+    from sniffer.evidence.exhibit import Exhibit
 
 MakeJob: TypeAlias = "Callable[[int], tuple[Job, Sequence[socket.socket]]]"
 ANSWER_WITHIN: Final = (
@@ -41,6 +42,9 @@ class Listener(Protocol):
 
     def news(self, news: News) -> None:
         """Hits, sightings and event lines of some worker."""
+
+    def exhibit(self, exhibit: Exhibit) -> None:
+        """A flow that some worker has kept as evidence."""
 
     def ended(self, end: Ended) -> None:
         """The source has come to its end; the worker stays."""
@@ -61,12 +65,18 @@ class Member:
         self.supervisor = Supervisor(self, self._begin, follows=crew.holders, command=command)
         self._number, self._crew, self._make_job = number, crew, make_job
         self._dropped = [0, 0]  # event lines: of workers before this one, of this one
+        self._dropped_exhibits = [0, 0]  # the same
         self._offered: dict[int, asyncio.Future[str]] = {}
 
     @property
     def dropped_events(self) -> int:
         """Event lines that found no room in the worker."""
         return sum(self._dropped)
+
+    @property
+    def dropped_exhibits(self) -> int:
+        """Exhibits that found no room in the worker."""
+        return sum(self._dropped_exhibits)
 
     def _begin(self) -> tuple[Job, Sequence[socket.socket]]:
         self.generation = self._crew.rules.generation
@@ -82,12 +92,17 @@ class Member:
         """Hits, sightings and event lines."""
         self._crew.listener.news(news)
 
+    def exhibit(self, exhibit: Exhibit) -> None:
+        """A flow that is evidence."""
+        self._crew.listener.exhibit(exhibit)
+
     def snapshot(self, snapshot: Snapshot) -> None:
         """Take the worker's books."""
         self.heard = time.monotonic()
         self.books.update(snapshot.totals)
         self.up.update(snapshot.up)
         self._dropped[1] = snapshot.dropped_events
+        self._dropped_exhibits[1] = snapshot.dropped_exhibits
         if snapshot.fault and snapshot.fault != self.fault:
             logger().error(
                 "the self-test failed: this sensor does not see mining",
@@ -145,6 +160,7 @@ class Member:
         self.lost.clear()  # its successor opens everything anew
         self.books.begin()
         self._dropped = [self.dropped_events, 0]
+        self._dropped_exhibits = [self.dropped_exhibits, 0]
         for offered in self._offered.values():  # its successor catches up
             if not offered.done():
                 offered.set_result("")
@@ -327,6 +343,11 @@ class Crew:
     def dropped_events(self) -> int:
         """Event lines that found no room in a worker."""
         return sum(member.dropped_events for member in self.members)
+
+    @property
+    def dropped_exhibits(self) -> int:
+        """Exhibits that found no room in a worker."""
+        return sum(member.dropped_exhibits for member in self.members)
 
     def interfaces(self) -> dict[str, bool]:
         """Whether each interface is up, as far as it was told."""

@@ -41,6 +41,8 @@ from sniffer.control.table import HostTable
 from sniffer.control.webconfig import load_web
 from sniffer.counts import HostCounts
 from sniffer.errors import EXIT_OK, SnifferError, printable
+from sniffer.evidence.recorder import make_bounds, make_recorder
+from sniffer.evidence.sensor import sensor_state
 from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
 from sniffer.paths import rule_folders
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from sniffer.control.records import Ended, Finished, News
     from sniffer.control.words import Words
     from sniffer.counts import Sighting
+    from sniffer.evidence.exhibit import Exhibit
     from sniffer.totals import Totals
 
 TICK: Final = 0.5
@@ -127,6 +130,7 @@ class Daemon:
         privacy = Privacy(self._key, leave_out=config.events.personal_data == "leave_out")
         self.holders = Holders(config.ownership, privacy.hide)
         self.holders.load()
+        self.recorder = make_recorder(config)
         self._take(loaded)
         self.notifier = Notifier()
         self.outlets = Outlets(config)
@@ -234,6 +238,8 @@ class Daemon:
             await asyncio.to_thread(
                 self.chronicle.close, self.crew.packet_time, lambda: self.totals, FLUSH_SECONDS
             )
+        if self.recorder is not None:
+            await asyncio.to_thread(self.recorder.close, FLUSH_SECONDS)
         if self.textfile is not None:
             await asyncio.to_thread(self.textfile.close, self._metrics(), FLUSH_SECONDS / 2)
         suppressed = sum(self.crew.totals.suppressed.values())
@@ -330,6 +336,7 @@ class Daemon:
             cpu=cpu_of(number) if workers > 1 else None,
             shares=workers > 1,
             paranoid=options.paranoid,
+            evidence=make_bounds(config),
         )
         return job, sockets
 
@@ -366,6 +373,20 @@ class Daemon:
                 hit.count,
                 hit.last,
             )
+
+    def exhibit(self, exhibit: Exhibit) -> None:
+        """Have a flow kept as evidence."""
+        if self.recorder is not None:
+            self.recorder.record(exhibit, self._sensor_state)
+
+    def _sensor_state(self) -> dict[str, Any]:
+        """What this sensor is like just now, for a bundle."""
+        return sensor_state(
+            self._current_health(),
+            self.totals,
+            sensor=self.config.sensor.name,
+            source=", ".join(self.options.interfaces) or "replay",
+        )
 
     def _count(self, sighting: Sighting, now: float) -> None:
         """Count a sighting by host; it, and others that waited for it, may be hits."""
@@ -424,6 +445,8 @@ class Daemon:
         self._suppressions.use(loaded.suppressions)
         health.rules.update((row.id, None) for row in loaded.rules)
         health.rules_loaded, health.rules_version = len(loaded.rules), loaded.version
+        if self.recorder is not None:
+            self.recorder.use_rules(loaded.version, loaded.dump)
         health.generation, health.reload_success, health.last_reload = (
             health.generation + 1,
             True,
@@ -489,7 +512,9 @@ class Daemon:
             **self.outlets.health(self.crew.dropped_events),
             "history": self.chronicle.health if self.chronicle is not None else SinkHealth(),
             "textfile": self.textfile.health if self.textfile is not None else SinkHealth(),
+            "evidence": self.recorder.health(self.crew.dropped_exhibits) if self.recorder else SinkHealth(),
         }
+        health.evidence_bytes = self.recorder.held if self.recorder else 0
         health.http_rejected = self.endpoint.rejected
         self.holders.enter(health)
         health.mapping_lines["untold"] = self.crew.untold
@@ -584,6 +609,8 @@ async def _run(config: Config, options: Options, loaded: Loaded, directories: Se
     with contextlib.ExitStack() as stack:
         # For the ways out that do not lead through the end.
         stack.callback(daemon.outlets.close, FLUSH_SECONDS)
+        if daemon.recorder is not None:
+            stack.callback(daemon.recorder.close, FLUSH_SECONDS)
         return await daemon.run()
 
 

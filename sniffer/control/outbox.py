@@ -1,6 +1,6 @@
 """A worker's news on their way to the parent: merged while they wait, bounded always.
 
-In: detections, sightings, lines, tallies, records.  Out: frames written to a non-blocking socket.
+In: detections, sightings, lines, tallies, exhibits, records.  Out: frames written to a non-blocking socket.
 Never: a wait for the parent; a capture does not stop because a pipe is full.
 
 While the parent does not read, hits of the same (host, rule, confidence, tenant) add up in one row, so that none is lost;
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sniffer.control.records import FromWorker
     from sniffer.counts import Sighting
+    from sniffer.evidence.exhibit import Exhibit
     from sniffer.model import Detection
     from sniffer.size.work import Tally, Work
 
@@ -30,6 +31,8 @@ NEWS_SIGHTINGS: Final = 5_000
 MAX_SIGHTINGS: Final = 10_000
 NEWS_TALLIES: Final = 2_000
 MAX_TALLIES: Final = 200_000
+MAX_EXHIBITS: Final = 64
+MAX_EXHIBIT_BYTES: Final = 16 << 20
 
 
 class Outbox:
@@ -53,6 +56,9 @@ class Outbox:
         self._pending = bytearray()
         self.dropped_hits = 0
         self.dropped_events = 0
+        self._exhibits: deque[Exhibit] = deque()
+        self._exhibit_bytes = 0
+        self.dropped_exhibits = 0
         self.closed = False  # the parent has gone
 
     def hit(self, detection: Detection) -> None:
@@ -92,10 +98,19 @@ class Outbox:
             return
         self._lines.append(line)
 
+    def exhibit(self, exhibit: Exhibit) -> None:
+        """Queue an exhibit."""
+        size = exhibit.size
+        if len(self._exhibits) >= MAX_EXHIBITS or self._exhibit_bytes + size > MAX_EXHIBIT_BYTES:
+            self.dropped_exhibits += 1
+            return
+        self._exhibits.append(exhibit)
+        self._exhibit_bytes += size
+
     @property
     def has_news(self) -> bool:
-        """Whether hits, lines, sightings or work wait to be put into a record."""
-        return bool(self._hits or self._lines or self._sightings or self._tallies)
+        """Whether hits, lines, sightings, work or exhibits wait to be put into a record."""
+        return bool(self._hits or self._lines or self._sightings or self._tallies or self._exhibits)
 
     @property
     def is_clear(self) -> bool:
@@ -109,6 +124,10 @@ class Outbox:
 
     def put_news(self) -> None:
         """Put what waits into a record, as much as one takes, if the way is free."""
+        while self._exhibits and not self._pending:
+            exhibit = self._exhibits.popleft()
+            self._exhibit_bytes -= exhibit.size
+            self.put(exhibit)
         if self._pending or not self.has_news:
             return
         keys = list(self._hits)[:NEWS_ROWS]

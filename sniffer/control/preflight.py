@@ -17,6 +17,7 @@ from sniffer.config import parse_listen, privacy_key, read_config
 from sniffer.control import outlets
 from sniffer.control.webconfig import load_web
 from sniffer.errors import ConfigError, Fault, printable
+from sniffer.evidence import recorder as evidence_recorder
 from sniffer.history import recorder
 from sniffer.paths import rule_folders
 from sniffer.sinks import textfile
@@ -123,6 +124,14 @@ def _history(config: Config) -> Iterator[str | Fault]:
         yield f"history in {printable(config.history.file)}"
 
 
+def _evidence(config: Config) -> Iterator[str | Fault]:
+    faults = list(evidence_recorder.faults(config))
+    yield from faults
+    if config.evidence.directory is not None and not faults:
+        signed = ", signed" if config.evidence.signing_key_file is not None else ""
+        yield f"evidence to {printable(config.evidence.directory)}{signed}"
+
+
 def _web(config: Config) -> Iterator[str]:
     load_web(config.http.web_config_file)
     if config.http.web_config_file is not None:
@@ -137,5 +146,6 @@ PARTS: Final[tuple[Callable[[Config], Iterable[str | Fault]], ...]] = (
     _web,
     _textfile,
     _history,
+    _evidence,
 )
 """What is checked, in this order: a new part of the daemon that can be configured wrongly has a function here."""

@@ -1,7 +1,7 @@
 """What parent and worker tell each other, and how it is framed on their socket.
 
     parent ── Job, NewRules, Mapped, NewSocket, Learned, Stop ──▶ worker
-    worker ── Ready, News, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
+    worker ── Ready, News, Exhibit, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
 
 In: records.  Out: frames (a length of four bytes, then msgpack), and records from frames.
 Never: a frame beyond its limit, code on either side.
@@ -16,6 +16,7 @@ import msgspec
 
 from sniffer.capture.packet_socket import Position, RingSettings
 from sniffer.counts import Sighting  # noqa: TC001  # as below
+from sniffer.evidence.exhibit import Bounds, Exhibit  # as below
 from sniffer.owners.table import Owners
 from sniffer.owners.timeline import Change  # noqa: TC001  # as below
 from sniffer.size.work import Work  # noqa: TC001
@@ -63,6 +64,7 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     cpu: int | None = None  # processor to stay on; None: any
     shares: bool = False  # there are other workers: tell what was learned
     paranoid: bool = False  # each answer of the rules is found twice, and compared
+    evidence: Bounds | None = None  # what is kept as evidence; None: nothing
 
 
 class NewRules(msgspec.Struct, tag="rules", frozen=True):
@@ -139,6 +141,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     fault: str = ""  # what the last self-test found wrong
     positions: tuple[Position, ...] = ()  # how far each ring has been read, by these books
     differing: tuple[str, ...] = ()  # rules about which both matchers disagreed
+    dropped_exhibits: int = 0  # that found no room
 
 
 class RulesInUse(msgspec.Struct, tag="rules-in-use", frozen=True):
@@ -169,7 +172,7 @@ class Finished(msgspec.Struct, tag="finished", frozen=True):
     stopped: bool = False  # by Stop, as opposed to the end of the source
 
 
-FromWorker: TypeAlias = Ready | News | Learned | RulesInUse | Lost | Ended | Finished
+FromWorker: TypeAlias = Ready | News | Exhibit | Learned | RulesInUse | Lost | Ended | Finished
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────
 

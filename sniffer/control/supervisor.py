@@ -39,6 +39,7 @@ from sniffer.control.records import (
     from_worker,
 )
 from sniffer.errors import WorkerError
+from sniffer.evidence.exhibit import Exhibit
 from sniffer.log import logger
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Listener(Protocol):
 
     def news(self, news: News) -> None:
         """Hits, sightings and event lines."""
+
+    def exhibit(self, exhibit: Exhibit) -> None:
+        """A flow that is evidence."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Books, as they stand on the board."""
@@ -248,6 +252,8 @@ class Supervisor:
         match record:
             case News():
                 listener.news(record)
+            case Exhibit():
+                listener.exhibit(record)
             case Ready():
                 self._is_ready = self.up = True
                 self._silent = 0  # the checks of its start

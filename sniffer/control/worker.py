@@ -46,6 +46,7 @@ from sniffer.control.records import (
 )
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import SnifferError, WorkerError
+from sniffer.evidence.witness import Witness
 from sniffer.garbage import share_one_heap
 from sniffer.gate import gate
 from sniffer.learned import Lesson
@@ -161,6 +162,7 @@ class Worker:
         self._next_news = 0.0
         self._next_selftest = 0.0
         self._fault = ""
+        self._witness: Witness | None = None
         self._engine = self._new_engine()
 
     def _new_engine(self) -> Engine:
@@ -169,17 +171,40 @@ class Worker:
             repeat_interval=self.job.repeat_interval,
             paranoid=self.job.paranoid,
         )
-        return Engine(
+        if self.job.evidence is not None:
+            self._witness = Witness(
+                self.job.evidence,
+                give=self.outbox.exhibit,
+                line=self._line,
+                privacy=self._privacy,
+                filename=self._filename,
+            )
+        engine = Engine(
             self._rules,
             interfaces=self.source.interfaces,
             settings=settings,
-            hit=self.outbox.hit,
+            hit=self.outbox.hit if self._witness is None else self._hit,
             event=self._event,
             learned=self._share if self.job.shares else None,
             sighting=self._sighting,
             ownership=self._ownership,
             tallies=Tallies(self.outbox.tally, self._privacy.hide),
         )
+        if self._witness is not None:
+            engine.show(self._witness)
+        return engine
+
+    def _hit(self, detection: Detection) -> None:
+        """Count a hit; it may make its flow evidence."""
+        self.outbox.hit(detection)
+        if self._witness is not None:
+            self._witness.hit(detection)
+
+    def _finish(self) -> None:
+        """No more packets will come to this engine."""
+        self._engine.finish()
+        if self._witness is not None:
+            self._witness.finish()
 
     def _share(self, lesson: Lesson) -> None:
         """Tell the parent of a learned address, if the way is free: it is of use at once or hardly at all."""
@@ -219,7 +244,7 @@ class Worker:
             self._read()
         except SnifferError as error:
             lines, status = tuple(error.lines()), error.exit_status
-        self._engine.finish()
+        self._finish()
         in_vain = status and not self.snapshot().totals.packets
         if self.job.replay is not None and self.job.replay.linger and not in_vain:
             self._linger(Ended(lines, status))
@@ -280,7 +305,7 @@ class Worker:
     def _begin_again(self) -> None:
         """A new pass over a file: the same connections once more, so everything starts afresh."""
         self._restarts = getattr(self.source, "restarts", 0)
-        self._engine.finish()
+        self._finish()
         self._past = continued(self._past, self._engine.totals())
         self._engine = self._new_engine()
 
@@ -373,6 +398,7 @@ class Worker:
             self._fault,
             self._live.positions if self._live else (),
             tuple(self._engine.differing)[:MAX_DIFFERING],
+            self.outbox.dropped_exhibits,
         )
 
     def take_leave(self, last: Finished, patience: float = LAST_WORDS) -> None:

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_FLOWS = 1 << 21  # a million flows fill less than half of it, so that hardly a bucket overflows
-ARRIVAL = ["time", "interface", "length", "link", "offset", "captured"]  # of a frame, what a packet keeps
+ARRIVAL = ["time", "interface", "length", "link", "offset", "captured", "vlan", "vlan_protocol"]
+"""Of a frame, what a packet keeps."""
+ETHERNET = 1
+ADDRESSES = 12  # bytes of an Ethernet header in front of its first tag
 
 
 class Gate:
@@ -145,7 +148,7 @@ class Gate:
         memories = (batch_data, self._area.data)
         frames = batch.frames[found["frame"]]
         arrivals = frames[ARRIVAL].tolist()
-        for row, (time, interface, length, link, offset, captured) in zip(
+        for row, (time, interface, length, link, offset, captured, vlan, vlan_protocol) in zip(
             found.tolist(), arrivals, strict=True
         ):
             (
@@ -178,6 +181,12 @@ class Gate:
             ) = row
             data = memories[memory]
             width = 4 if family == 4 else 16
+            frame = batch_data[offset : offset + captured].tobytes()
+            if (
+                vlan_protocol and link == ETHERNET
+            ):  # the kernel took the tag out: it goes back to where it was
+                tag = vlan_protocol.to_bytes(2, "big") + vlan.to_bytes(2, "big")
+                frame = frame[:ADDRESSES] + tag + frame[ADDRESSES:]
             yield Packet(
                 time,
                 data[source : source + width].tobytes(),
@@ -200,7 +209,7 @@ class Gate:
                 reason,
                 now,
                 opener - 1,
-                batch_data[offset : offset + captured].tobytes(),
+                frame,
                 link,
             )
 

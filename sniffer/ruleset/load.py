@@ -40,7 +40,7 @@ from sniffer.ruleset.suppression import (
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sniffer.model import Endpoint
@@ -123,9 +123,23 @@ def load_with_documents(
         raise ConfigError(problems)
     packed = [msgspec.Raw(msgspec.msgpack.encode(document.data)) for document in documents]
     version = hashlib.blake2s(msgspec.msgpack.encode(packed), digest_size=5).hexdigest()
-    dump = Dump(version, [document.file for document in documents], packed)
-    ruleset = RuleSet(rules, lists, version, msgspec.msgpack.encode(dump), builder.suppressions())
+    dump = pack(version, documents)
+    ruleset = RuleSet(rules, lists, version, dump, builder.suppressions())
     return ruleset, documents
+
+
+def pack(version: str, documents: Iterable[Document]) -> bytes:
+    """A set as :func:`restore` takes it, out of what its files say."""
+    held = list(documents)
+    packed = [msgspec.Raw(msgspec.msgpack.encode(document.data)) for document in held]
+    return msgspec.msgpack.encode(Dump(version, [document.file for document in held], packed))
+
+
+def unpack(dump: bytes) -> Iterator[Document]:
+    """What the files of a set say, one after another."""
+    found = _dumps.decode(dump)
+    for file, data in zip(found.files, found.documents, strict=True):
+        yield Document(file, msgspec.msgpack.decode(data))
 
 
 class Dump(msgspec.Struct, array_like=True):
@@ -150,16 +164,11 @@ def rule_files(directory: Path) -> list[Path]:
 @not_collected()
 def restore(dump: bytes) -> RuleSet:
     """Build a set again from :meth:`RuleSet.dump`; it was checked when it was first loaded."""
-    found = _dumps.decode(dump)
     problems: list[Problem] = []
-    documents = (
-        Document(file, msgspec.msgpack.decode(data))
-        for file, data in zip(found.files, found.documents, strict=True)
-    )
-    builder, rules, lists = _build(documents, problems)
+    builder, rules, lists = _build(unpack(dump), problems)
     if problems:
         raise ConfigError(problems)
-    return RuleSet(rules, lists, found.version, dump, builder.suppressions())
+    return RuleSet(rules, lists, _dumps.decode(dump).version, dump, builder.suppressions())
 
 
 def _build(documents: Iterable[Document], problems: list[Problem]) -> tuple[_Builder, list[Rule], Lists]:

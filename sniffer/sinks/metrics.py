@@ -117,6 +117,7 @@ class Health:
     mapping_lines: dict[str, int] = field(default_factory=dict)  # of their logs, by what became of them
     mapping_bytes_behind: int = 0
     mapping_files_unreadable: int = 0
+    evidence_bytes: int = 0  # of bundles on the disk
 
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -369,6 +370,9 @@ class DaemonCollector(Collector):
             "0 while a sink cannot write: its last try went wrong.",
             "sink",
             {name: float(one.up) for name, one in sinks.items()},
+        )
+        yield _gauge(
+            "evidence_bytes", "Bytes of evidence on the disk; 0: none is kept.", self.health.evidence_bytes
         )
         yield _gauges(
             "worker_up",

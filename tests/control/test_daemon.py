@@ -24,6 +24,9 @@ import jsonschema
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
 
+from sniffer.evidence.replay import replay
+from sniffer.evidence.store import bundle_names
+from sniffer.evidence.verify import verify_folder
 from sniffer.sinks.schema import event_schema
 
 if TYPE_CHECKING:
@@ -761,3 +764,45 @@ def test_what_keeps_it_from_starting(
     text = (tmp_path / "log").read_text()
     assert words in text
     assert "Traceback" not in text
+
+
+def test_a_miner_becomes_evidence(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """A replay through the whole daemon leaves a bundle whose verdict comes out again; it is in the metrics and in the log."""
+    daemon = start(
+        "--replay", miner, config=f"evidence: {{directory: {tmp_path}/evidence, free_percent: 5}}\n"
+    )
+    daemon.until(lambda: daemon.said("evidence_recorded"), "a bundle")
+    (name,) = bundle_names(tmp_path / "evidence")
+    (told,) = [line for line in daemon.log() if line["event"] == "evidence_recorded"]
+    assert told["bundle"] == name
+    written, held = daemon.metrics(r'sniffer_sink_written_total\{sink="evidence"\}', "sniffer_evidence_bytes")
+    assert (written, held > 10_000) == (1, True)
+    assert daemon.stop()[0] == 0
+    assert verify_folder(tmp_path / "evidence").findings == ()
+    assert replay(tmp_path / "evidence" / name).is_reproduced
+    sensor = json.loads((tmp_path / "evidence" / name / "sensor.json").read_bytes())
+    assert (sensor["source"], sensor["rules"]["generation"], sensor["selftest_ok"]) == ("replay", 1, True)
+    assert sensor["since_start"]["packets"] == 9
+
+
+def test_evidence_is_off_by_default(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """Without a folder nothing is kept, and the metrics say 0."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    assert daemon.metrics(r'sniffer_sink_written_total\{sink="evidence"\}', "sniffer_evidence_bytes") == [
+        0,
+        0,
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "events.json",
+        "log",
+        "miner.pcap",
+        "sniffer.yaml",
+    ]
+
+
+def test_a_folder_that_cannot_be_used(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """It is told at the start, with the status of output, not found out at the first hit."""
+    daemon = start("--replay", miner, config=f"evidence: {{directory: {tmp_path}/absent/e}}\n")
+    assert daemon.process.wait(60) == 74
+    assert "evidence.directory" in (tmp_path / "log").read_text()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sniffer.control.outbox import NEWS_SIGHTINGS, Outbox
+from sniffer.control.outbox import MAX_EXHIBIT_BYTES, MAX_EXHIBITS, NEWS_SIGHTINGS, Outbox
 from sniffer.control.records import News, Unframer, from_worker
 from sniffer.counts import Sighting
+from sniffer.evidence.exhibit import Exhibit, Frame
 from sniffer.model import Confidence, Severity
 
 if TYPE_CHECKING:
@@ -159,3 +160,32 @@ def test_a_parent_that_has_gone(pair: tuple[socket.socket, socket.socket]) -> No
     outbox.hit(detection(1))
     outbox.put_news()
     assert outbox.closed
+
+
+def exhibit(size: int) -> Exhibit:
+    """One that weighs at least so much."""
+    return Exhibit("v", b"host", ("i",), (Frame(1, 1, 0, size, bytes(size)),), (), ())
+
+
+def test_exhibits_are_bounded_and_whole(pair: tuple[socket.socket, socket.socket]) -> None:
+    """While the parent does not read, so many exhibits wait, of so many bytes; others are counted, and each arrives whole."""
+    ours, theirs = pair
+    box = Outbox(ours)
+    for _ in range(200):
+        box.exhibit(exhibit(1_000))
+    assert box.dropped_exhibits == 200 - MAX_EXHIBITS
+    assert box.has_news
+    got = 0
+    unframer = Unframer()
+    theirs.setblocking(False)
+    while got < MAX_EXHIBITS:
+        box.put_news()
+        box.flush()
+        for body in unframer.feed(theirs.recv(1 << 20)):
+            assert from_worker.decode(body) == exhibit(1_000)
+            got += 1
+    assert not box.has_news
+    large = Outbox(ours)
+    for _ in range(10):
+        large.exhibit(exhibit(5 << 20))
+    assert large.dropped_exhibits == 10 - MAX_EXHIBIT_BYTES // (5 << 20)

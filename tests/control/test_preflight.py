@@ -134,3 +134,18 @@ def test_what_the_service_may_not_do() -> None:
         assert f"{closed}/events.json may not be written" in err
     first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
     assert ("port 80 may not be opened" in err) == (first > 80)
+
+
+def test_evidence_is_part_of_it(tmp_path: Path) -> None:
+    """A folder that can be made is named and not made; one that cannot, and a key that is none, are faults with a place."""
+    file = write(tmp_path, f"evidence: {{directory: {tmp_path}/e}}\nhttp: {{listen: '127.0.0.1:0'}}\n")
+    status, out, err = check(file)
+    assert (status, err, out.rstrip().endswith(f"evidence to {tmp_path}/e")) == (0, "", True)
+    assert not (tmp_path / "e").exists()
+    (tmp_path / "key").write_bytes(b"k")
+    file = write(tmp_path, f"evidence: {{directory: {tmp_path}/absent/e}}\n")
+    status, _, err = check(file)
+    assert (status, "evidence.directory: there is no folder" in err) == (78, True)
+    file = write(tmp_path, f"evidence: {{signing_key_file: {tmp_path}/key}}\n")
+    status, _, err = check(file)
+    assert (status, "openssl genpkey" in err) == (78, True)

@@ -40,6 +40,7 @@ from sniffer.control.records import (
 from sniffer.control.reload import load
 from sniffer.control.supervisor import COMMAND
 from sniffer.control.worker import Link, Worker
+from sniffer.evidence.exhibit import Bounds, Exhibit
 from sniffer.ruleset import load_rules
 
 if TYPE_CHECKING:
@@ -193,6 +194,19 @@ def test_lines_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path) ->
     """Without a taker no event line is made."""
     parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0, linger=False)))
     assert all(not record.events for record in parent.rest() if isinstance(record, News))
+
+
+def test_evidence_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """A flow that triggers is handed over whole, before the end; the worker writes no file; without bounds nothing is kept."""
+    job = Job(shipped.dump, replay=ReplayJob(str(miner), 0, linger=False))
+    parent.send(msgspec.structs.replace(job, evidence=Bounds()))
+    heard = parent.rest()
+    (one,) = [record for record in heard if isinstance(record, Exhibit)]
+    assert [verdict.rule for verdict in one.verdicts] == ["stratum-v1-submit"]
+    assert (one.filename, one.rules_version) == ("miner.pcap", shipped.version)
+    assert b"mining.submit" in one.frames[0].data
+    assert parent.books.dropped_exhibits == 0
+    assert isinstance(heard[-1], Finished)
 
 
 def test_it_stays_after_a_replay(parent: Parent, shipped: Loaded, miner: Path) -> None:

@@ -62,6 +62,19 @@ def test_the_filter_has_no_more_than_it_names() -> None:
     }
 
 
+@needs_systemd
+def test_the_filter_has_what_evidence_takes() -> None:
+    """Locks, renames, folders, questions about free space: a bundle can be written under the filter."""
+    assert {"flock", "rename", "mkdir", "rmdir", "unlink", "fsync", "ftruncate", "statfs"} <= allowed_calls()
+
+
+def test_evidence_has_a_place() -> None:
+    """The folder that the example configuration names lies below what the service may write."""
+    example = (UNIT.parents[1] / "sniffer.yaml").read_text(encoding="utf-8")
+    (state,) = settings("StateDirectory")
+    assert f"# directory: /var/lib/{state}/evidence" in example
+
+
 def test_it_checks_before_it_starts() -> None:
     """The configuration that is checked first is the one that the daemon runs with, by the same program."""
     (check,), (run,) = settings("ExecStartPre"), settings("ExecStart")

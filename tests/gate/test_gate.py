@@ -50,6 +50,18 @@ def test_a_packet_says_everything_about_its_frame() -> None:
     ]
 
 
+def test_a_tag_beside_the_frame_goes_back_into_it() -> None:
+    """What the kernel took out of an Ethernet frame stands in the packet's frame as it stood on the wire."""
+    one = Connection()
+    batch = wire.batch([*one.handshake(), one.up(b'{"id":1,"method":"mining.submit"}')])
+    batch.frames["vlan"], batch.frames["vlan_protocol"] = 0x2042, 0x88A8
+    (packet,) = Gate(flows=8).inspect(batch)
+    row = batch.frames[-1]
+    frame = batch.data[row["offset"] : row["offset"] + row["captured"]].tobytes()
+    assert packet.frame == frame[:12] + bytes.fromhex("88a82042") + frame[12:]
+    assert packet.vlans == (0x42,)
+
+
 def test_an_answer_of_dns_ends_a_pass() -> None:
     """What is learned from an answer holds for the next frame of the same batch already."""
     gate = Gate(LISTED, flows=8)
