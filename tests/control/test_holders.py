@@ -175,7 +175,7 @@ def test_a_worker_that_dies_is_followed_by_one_that_knows(
     capture: Path,
     tmp_path: Path,
 ) -> None:
-    """Mappings that came while the first worker lived are known to the next.  Each lap of a replay is later than the last."""
+    """Mappings that came while the first worker lived are known to the next; each lap of a replay is later than the last."""
     config = mapped(tmp_path)
     log = (tmp_path / "radius.csv").read_text().splitlines(keepends=True)
     (tmp_path / "radius.csv").write_text(log[0])
