@@ -262,7 +262,7 @@ class Engine:
             followed = flow.state = self._follow(flow, packet.opener)
         followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
         if self.ownership is not None and self.ownership.wants_labels and packet.layers:
-            _read_labels(flow, followed, packet)
+            self._read_labels(flow, followed, packet)
         if self._witness is not None:
             self._witness.packet(flow, packet, followed.known_as)
         self._read(flow, followed, chunks)
@@ -531,6 +531,22 @@ class Engine:
                     counted = True
         return counted
 
+    def _read_labels(self, flow: Flow, followed: Followed, packet: Packet) -> None:
+        """Note the labels of access sessions around a packet: once for each side of a flow.
+
+        Each direction may have labels of its own, so hits that wait for the peer's answer are owned by both sides' labels.
+        """
+        side = int((packet.source, packet.source_port) != flow.ends[0])
+        if followed.labelled[side] or ACCESS_LAYERS.isdisjoint(packet.layers):
+            return
+        followed.labelled[side] = True
+        followed.labels = followed.labels.merged(read_labels(packet.frame, packet.link))
+        for one in followed.reports.waiting:
+            detection = one.detection
+            party = next(end for end in flow.ends if end[0] == detection.host)
+            time, vlans = detection.facts.time, detection.place.vlans
+            detection.owned = self.owner_of(party, time, vlans, followed.labels)
+
     def owner_of(self, party: Party, time: int, vlans: tuple[int, ...], labels: Labels) -> Owned | None:
         """Whose one end of a flow was at a time; None where no tenants are known."""
         if self.ownership is None:
@@ -642,14 +658,6 @@ class Engine:
             suppressed_by=dict(self._suppressor.by_entry),
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
-
-
-def _read_labels(flow: Flow, followed: Followed, packet: Packet) -> None:
-    """Note the labels of access sessions around a packet: once for each side of a flow."""
-    side = int((packet.source, packet.source_port) != flow.ends[0])
-    if not followed.labelled[side] and not ACCESS_LAYERS.isdisjoint(packet.layers):
-        followed.labelled[side] = True
-        followed.labels = followed.labels.merged(read_labels(packet.frame, packet.link))
 
 
 def is_dns(facts: Facts) -> bool:

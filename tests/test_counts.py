@@ -279,6 +279,18 @@ def test_a_network_counts_together() -> None:
     assert [len(hits) for hits in found] == [0, 0, 1]
 
 
+def test_holders_of_one_address_count_apart() -> None:
+    """What an address sent for one tenant makes no hit of another's."""
+    book: HostCounts[None] = HostCounts(repeat_interval=SECOND)
+    for number, tenant in enumerate(("a", "b", "a", "b")):
+        one = sighting(b"host", number)
+        one.tenant = tenant
+        assert not book.add(one, None)
+    one = sighting(b"host", 5)
+    one.tenant = "a"
+    assert len(book.add(one, None)) == 1
+
+
 def test_a_lap_begins_anew() -> None:
     """The same capture played again is no continuation of itself."""
     book: HostCounts[None] = HostCounts(repeat_interval=SECOND)

@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from enginerun import NOTIFY, SECOND, SUBMIT, SUBSCRIBE, Run
 from loadscript import script
+from tenants import owners
 
 from sniffer.model import Confidence
+from sniffer.owners.table import Owner, Owners, Ownership
 from sniffer.prepared import prepare
 from sniffer.ruleset import RuleSet, load_rules
 
@@ -457,3 +459,40 @@ def nameless_hello() -> bytes:
 
 NAMELESS = nameless_hello()
 SERVER_HELLO = server_flight("203.0.113.9")
+
+
+def labelled(frame: bytes, label: int) -> bytes:
+    """The same frame with an MPLS label."""
+    return frame[:12] + b"\x88\x47" + (label << 12 | 0x1FF).to_bytes(4, "big") + frame[14:]
+
+
+@pytest.mark.parametrize("label", [17, 16_001])
+def test_labels_of_both_directions_tell_the_tenant(ruleset: RuleSet, label: int) -> None:
+    """Each direction has labels of its own; either may be what a tenant is known by, once it has been seen."""
+    talk = build.Conversation().open()
+    for _ in range(3):
+        talk.send(0, SUBMIT)
+    client = ipaddress.ip_address(talk.client[0]).packed
+    frames = [
+        (time, labelled(frame, 17 if frame[26:30] == client else 16_001)) for time, frame in talk.frames
+    ]
+    run = Run(ruleset, owners=Owners((Owner("park"),), mpls=((label, 0),)))
+    run.engine.process(build.batch(frames))
+    run.engine.finish()
+    assert {(hit.tenant, hit.owned.why) for hit in run.hits} == {("park", f"mpls {label}")}
+    assert len(run.hits) == 3
+    nobody = Run(ruleset, owners=Owners((Owner("park"),), mpls=((label + 1, 0),)))
+    nobody.engine.process(build.batch(frames))
+    assert {hit.tenant for hit in nobody.hits} == {""}
+
+
+def test_an_owner_may_change_within_a_flow(ruleset: RuleSet) -> None:
+    """Each message is owned by whoever held the address when it was sent; the table may be replaced between two batches."""
+    talk = build.Conversation().open()
+    run = Run(ruleset, owners=owners(("a", "10.0.0.0/24")))
+    run.feed(talk.send(0, SUBMIT))
+    talk.frames.clear()
+    run.engine.ownership = Ownership(owners(("b", "10.0.0.0/8")))
+    run.feed(talk.send(0, SUBMIT))
+    run.engine.finish()
+    assert [hit.tenant for hit in run.hits] == ["a", "b"]

@@ -93,7 +93,9 @@ def test_the_manual_page_says_the_same(tmp_path: Path) -> None:
         told = manual.split(f".SS \\fB{words}\\fR ")[1].split(".SS ")[0].split(".SH ")[0]
         for names, default in re.findall(r"^\| `([^`]+)` \|.*\| (\S*) ?\|$", section, re.MULTILINE):
             (one,) = [
-                item for item in told.split(".TP ") if f"\\fB{re.findall(r'--[a-z-]+', names)[0]}\\fR" in item
+                item
+                for item in told.split(".TP ")
+                if f"\\fB{re.findall(r'--[a-z0-9-]+', names)[0]}\\fR" in item
             ]
             assert ("Required." in one) == (default == "required")
             assert default in {"", "required"} or f"Default: {default.strip('`')}." in one

@@ -150,6 +150,26 @@ def test_rules_that_count(mining: Path, tmp_path: Path) -> None:
         assert lines(done)[-1]["stats"]["hits"] == hits
 
 
+def test_tenants_and_mappings(mining: Path, tmp_path: Path) -> None:
+    """A capture is read with the tenants and logs of the configuration: events say whose the address was then."""
+    (tmp_path / "tenants.csv").write_text("tenant,kind\nacme,campus\n")
+    (tmp_path / "log.csv").write_text(
+        "ip,from,until,user,tenant\n10.0.0.7,1600000000,1800000000,li,acme\nbad\n"
+    )
+    config = tmp_path / "sniffer.yaml"
+    config.write_text(f"ownership: {{files: [{tmp_path}/tenants.csv], mappings: [{tmp_path}/log.csv]}}\n")
+    done = sniffer("scan", "--json", "--config", config, mining)
+    assert done.returncode == 0
+    *events, _ = lines(done)
+    assert [event["tenant"] for event in events] == [
+        {"name": "acme", "kind": "campus", "subscriber": "li"}
+    ] * 3
+    assert b"log.csv: 1 lines are of no use" in done.stderr
+    twice = sniffer("scan", "--json", "--private", "--jobs", "2", "--config", config, mining, mining)
+    *events, _ = lines(twice)
+    assert {event["tenant"]["subscriber"][:2] for event in events} == {"h:"}
+
+
 def test_table(mining: Path) -> None:
     """By default a table with address, confidence and hits."""
     done = sniffer("scan", mining)

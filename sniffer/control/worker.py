@@ -47,7 +47,7 @@ from sniffer.control.records import (
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import SnifferError, WorkerError
 from sniffer.evidence.witness import Witness
-from sniffer.garbage import share_one_heap
+from sniffer.garbage import not_collected, share_one_heap
 from sniffer.gate import gate
 from sniffer.learned import Lesson
 from sniffer.owners.table import Ownership
@@ -362,7 +362,8 @@ class Worker:
             if made.prepared is not None:
                 self._rules = made.prepared
                 self._engine.set_rules(made.prepared)
-                self._ownership = self._engine.ownership = Ownership(owners, self._timeline)
+                with not_collected():
+                    self._ownership = self._engine.ownership = Ownership(owners, self._timeline)
                 self._fault = ""  # they were tried
             self.outbox.put(RulesInUse(made.generation, made.fault))
 

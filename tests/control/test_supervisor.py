@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sniffer.control import supervisor
-from sniffer.control.records import Ended, Finished, Job, Learned, NewRules, News, RulesInUse, Snapshot
-from sniffer.control.supervisor import Supervisor, describe
+from sniffer.control.records import (
+    Ended,
+    Finished,
+    Job,
+    Learned,
+    Mapped,
+    NewRules,
+    News,
+    RulesInUse,
+    Snapshot,
+)
+from sniffer.control.supervisor import MAX_QUEUED, Supervisor, describe
 from sniffer.errors import AccessError, WorkerError
+from sniffer.owners.timeline import OPEN, Change
 
 if TYPE_CHECKING:
     import socket
@@ -278,3 +289,57 @@ def test_a_job_that_cannot_be_made() -> None:
 def test_reasons_in_words(status: int, words: str) -> None:
     """Why a process ended can be read."""
     assert describe(status) == words
+
+
+def test_what_follows_a_job_comes_first(tmp_path: Path) -> None:
+    """Every worker gets what is known when it has its Job, then what is queued meanwhile, in order; a queue has a bound."""
+    script = """
+def numbers():
+    out = []
+    while len(out) < 6:
+        for body in unframer.feed(sock.recv(1 << 20)):
+            out.append(to_worker.decode(body).changes[0].start)
+    return out
+say(Ready())
+say(Learned(b"", str(numbers()), 0.0))
+if lives == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+say(Finished())
+"""
+
+    def mapped(number: int) -> Mapped:
+        return Mapped((Change("hold", b"\x0a\0\0\7", 32, number, OPEN),))
+
+    listener = Listener()
+    keeper = make(tmp_path, script, listener)
+    keeper._follows = lambda: [mapped(1), mapped(2), mapped(3)]
+    assert keeper.queue(mapped(9))  # there is no worker: the next is told what is known then
+
+    async def go() -> None:
+        running = asyncio.create_task(keeper.run())
+        for _ in range(2):
+            await listener.reading.wait()
+            listener.reading.clear()
+            for number in (4, 5, 6):
+                assert keeper.queue(mapped(number))
+        await asyncio.wait_for(running, 60)
+
+    asyncio.run(go())
+    assert listener.told.count("learned [1, 2, 3, 4, 5, 6]") == 2
+
+
+def test_a_queue_has_a_bound(tmp_path: Path) -> None:
+    """A worker that reads nothing is not sent more without end: what finds no room is refused, and nobody waits."""
+    big = Mapped(tuple(Change("hold", b"\x0a\0\0\7", 32, n, OPEN) for n in range(2_000)))
+    listener = Listener()
+    keeper = make(tmp_path, "say(Ready()); time.sleep(60)", listener, check_every=5.0)
+
+    async def go() -> int:
+        running = asyncio.create_task(keeper.run())
+        await listener.reading.wait()
+        refused = sum(not keeper.queue(big) for _ in range(MAX_QUEUED + 100))
+        keeper.stop_now()
+        await asyncio.wait_for(running, 60)
+        return refused
+
+    assert asyncio.run(go()) == 100

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sniffer.errors import UsageError
 from sniffer.model import Confidence, Severity
-from sniffer.sinks.hosts import RECENT, SERIES_CEILING, HostBook
+from sniffer.sinks.hosts import MAX_TENANTS, RECENT, SERIES_CEILING, HostBook
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND
@@ -70,6 +70,25 @@ def test_counts_by_host_rule_severity_and_tenant() -> None:
     }
     assert samples(book, "tenant_hits_total")["lab", "high"] == 1
     assert samples(book, "tenant_hits_total")["lab", "low"] == 3
+
+
+def test_tenants_change_with_a_reload() -> None:
+    """New ones begin at 0; one that is no more keeps its counter if it has hits, within a bound."""
+    book = HostBook(tenants=["a", "b"])
+    hit(book, numbered(1), tenant="a")
+    book.declare_tenants(["b", "c"])
+    hit(book, numbered(1), tenant="a")
+    low = {
+        tenant: count
+        for (tenant, severity), count in samples(book, "tenant_hits_total").items()
+        if severity == "low"
+    }
+    assert low == {"b": 0, "c": 0, "a": 2}
+    for number in range(30):
+        book.declare_tenants([f"{number}-{n}" for n in range(MAX_TENANTS // 10)])
+        for n in range(MAX_TENANTS // 10):
+            book._by_tenant[f"{number}-{n}", Severity.LOW] = 1
+    assert len(book._by_tenant) == MAX_TENANTS * len(Severity)
 
 
 def test_a_flood_of_addresses_stays_within_the_limit() -> None:
