@@ -251,9 +251,11 @@ class Work:
             return None
         hashes = self.hashes
         low, value, high = (joules / KILOWATT_HOUR for joules in self.joules)
+        value = max(value, low)  # the low bound is known of more time than the central figure
+        high = max(high, value)
         if hashes.value > 0:
             low, high = low * hashes.low / hashes.value, high * hashes.high / hashes.value
-        return model.Band(low=min(low, value), value=value, high=max(high, value))
+        return model.Band(low=low, value=value, high=high)
 
 
 Works: TypeAlias = dict[str, Work]

@@ -71,10 +71,7 @@ def rate_band(algorithm: str, band: Band) -> str:
 
 def rounded(value: float) -> str:
     """Three significant digits: what an estimate is good for."""
-    if not math.isfinite(value) or value == 0:
-        return digits(value)
-    power = math.floor(math.log10(abs(value))) - 2
-    return digits(round(value / 10.0**power) * 10.0**power)
+    return digits(float(f"{value:.3g}"))
 
 
 def span(low: float, high: float) -> str:
