@@ -324,7 +324,7 @@ class _Article:
         bar = share_bar(one.energy.kwh_per_day, highest) if one.energy else None
         cells: list[Cell] = [
             ("n", str(one.rank)),
-            ("t", joined(name, element("small", place) if place else None)),
+            ("t", joined(name, _below(place))),
             ("n", count(one.addresses)),
             ("n", count(one.machines)),
             ("n", count(one.shares)),
@@ -353,7 +353,7 @@ class _Article:
             ("n", str(one.rank)),
             ("k", one.host),
             ("t", one.tenant or NOTHING),
-            ("t", joined(pools or NOTHING, element("small", coins) if coins else None)),
+            ("t", joined(pools or NOTHING, _below(coins))),
             ("n", count(one.machines)),
             ("n", count(one.shares)),
             ("n", _rates(one.rates, self.words)),
@@ -405,11 +405,12 @@ class _Article:
             ("t", _some(one.pools, words.listed) or NOTHING),
         ]
         if one.change == "moved":
-            certainty = f"{one.score}{THIN}%" if one.score else ""
+            certainty = f"{one.score}{THIN}%" if one.score else None
+            told = words.listed.join(_reason(reason, words) for reason in one.reasons)
             cells += [
-                ("t", joined(one.other_host or NOTHING, element("small", one.other_tenant) if one.other_tenant else None)),
-                ("t", joined(words.listed.join(one.reasons) or NOTHING, element("small", certainty) if certainty else None)),
-            ]  # fmt: skip
+                ("t", joined(one.other_host or NOTHING, _below(one.other_tenant))),
+                ("t", joined(told or NOTHING, _below(certainty))),
+            ]
         elif one.change != "new":
             cells.append(("k", shown(one.opened)))
         return cells
@@ -497,7 +498,21 @@ def _rates(rates: Sequence[Rate], words: Words) -> Markup | str:
         for one in rates[:SHOWN_RATES]
     ]
     more = f"+{len(rates) - SHOWN_RATES}" if len(rates) > SHOWN_RATES else None
-    return joined(*parts, element("small", more) if more else None)
+    return joined(*parts, _below(more))
+
+
+def _reason(told: str, words: Words) -> str:
+    """What two cases have in common, in words; what we do not know as it is."""
+    name, _, value = told.partition(" ")
+    sentence = words.reasons.get(name, told)
+    if name in {"gap", "overlap"} and value.isdigit():
+        value = hours(int(value))
+    return sentence.replace("{value}", value)
+
+
+def _below(text: str | None) -> Markup | None:
+    """A second line of a cell, if there is anything to say."""
+    return element("small", text) if text else None
 
 
 def _energy(energy: Energy | None) -> Markup | str:

@@ -32,7 +32,7 @@ class Words:
     kinds: dict[str, str]
     changes: dict[str, str]
     change_leads: dict[str, str]
-    confidences: dict[str, str]
+    reasons: dict[str, str]  # of a move, as the history names them; {value} where they have one
     charts: dict[str, str]
     blind: dict[str, str]
     holes: dict[str, str]
@@ -165,7 +165,20 @@ ENGLISH: Final = Words(
         "relapsed": "Mining again after having stopped.",
         "moved": "A new address that probably continues another one.",
     },
-    confidences={"confirmed": "confirmed", "probable": "probable", "suspected": "suspected"},
+    reasons={
+        "account-private": "an account that nobody else used",
+        "account-shared": "an account that {value} others used too",
+        "pattern": "names of workers alike",
+        "gap": "began {value} later",
+        "overlap": "side by side for {value}",
+        "agent": "same program",
+        "pool": "same pool",
+        "rate": "rate {value} times the former",
+        "rate-differs": "but rate {value} times the former",
+        "algorithm-differs": "but another algorithm",
+        "tenant": "same tenant",
+        "tenant-differs": "but another tenant",
+    },
     charts={"rate": "Hashrate, {algorithm}", "energy": "Energy per day"},
     blind={
         "down": "No sensor ran",
@@ -357,7 +370,20 @@ CHINESE: Final = Words(
         "relapsed": "停止之后再次挖矿。",
         "moved": "新地址很可能是另一地址的延续。",
     },
-    confidences={"confirmed": "已确认", "probable": "很可能", "suspected": "疑似"},
+    reasons={
+        "account-private": "账户仅其使用",
+        "account-shared": "账户另有 {value} 个地址使用",
+        "pattern": "矿工名相似",
+        "gap": "间隔 {value}",
+        "overlap": "并行 {value}",
+        "agent": "客户端相同",
+        "pool": "矿池相同",
+        "rate": "算力为原先的 {value} 倍",
+        "rate-differs": "但算力为原先的 {value} 倍",
+        "algorithm-differs": "但算法不同",
+        "tenant": "租户相同",
+        "tenant-differs": "但租户不同",
+    },
     charts={"rate": "算力（{algorithm}）", "energy": "日耗电量"},
     blind={
         "down": "没有传感器运行",

@@ -187,24 +187,26 @@ class Campaign:
 
     def _live(self, miner: Miner, chance: random.Random) -> None:
         """Give a miner its stretches: most stay, some relapse, some move, some hide."""
+        scale = self.plan.days / 30
+        spare = max(2 * DAY * scale, 10 * HOUR)
         tenant = chance.choice(self.tenants).name if chance.random() < 0.97 else ""
         host = _address(miner.number)
-        begin = self._whole(self.begin + chance.random() ** 1.5 * self.plan.days * DAY * 0.9)
-        end = self._whole(begin + max(chance.expovariate(1 / (4.5 * DAY)), 4 * HOUR))
+        begin = self._whole(self.begin + chance.random() * self.plan.days * DAY * 0.97)
+        end = self._whole(begin + max(chance.expovariate(1 / (4.5 * DAY * max(scale, 0.15))), 4 * HOUR))
         miner.phases.append(Phase(host, tenant, begin, min(end, self.end)))
         fate = chance.random()
         pause = int(self.plan.stop_after)
-        if end < self.end - 2 * DAY and fate < 0.25:
-            again = self._whole(end + pause + chance.uniform(4, 40) * HOUR)
+        if end < self.end - spare and fate < 0.25:
+            again = self._whole(end + pause + chance.uniform(2, 2 + 38 * scale) * HOUR)
             until = self._whole(again + chance.uniform(6, 48) * HOUR)
             miner.phases.append(Phase(host, tenant, again, min(until, self.end)))
-        elif end < self.end - 2 * DAY and fate < 0.45 and end - begin > 8 * HOUR:
+        elif end < self.end - spare and fate < 0.45 and end - begin > 8 * HOUR:
             # The new address begins soon, and goes on at the same rate.
             again = self._whole(end + chance.uniform(0.2, 5) * HOUR)
             until = self._whole(again + chance.uniform(12, 72) * HOUR)
             moved = _address(miner.number + self.plan.miners)
             miner.phases.append(Phase(moved, tenant, again, min(until, self.end)))
-        elif fate > 0.9 and end - begin > 2 * DAY:
+        elif fate > 0.9 and end - begin > DAY:
             hides = self._whole(begin + 12 * HOUR)
             miner.hidden.append((hides, hides + int(chance.uniform(1, 4)) * HOUR))
         miner.phases = [one for one in miner.phases if one.end - one.begin >= HOUR]

@@ -150,7 +150,11 @@ def test_cases_are_those_of_the_period(report: Report) -> None:
         ("relapsed", "10.0.0.2"), ("new", "10.0.0.1"), ("moved", "10.0.1.1"), ("stopped", "10.0.0.1"),
     ]  # fmt: skip
     moved = report.cases[2]
-    assert (moved.other_host, moved.score, moved.reasons) == ("10.0.0.1", 85, ("same account", "same agent"))
+    assert (moved.other_host, moved.score, moved.reasons) == (
+        "10.0.0.1",
+        85,
+        ("account-private", "gap 5400", "rate 1.02"),
+    )
     counts = report.case_counts
     assert (counts.new, counts.stopped, counts.relapsed, counts.moved, counts.open_at_end) == (1, 1, 1, 1, 2)
 

@@ -157,6 +157,12 @@ class Told:
             for point in self._points([one], since, until, self._key(one, by))
         ]
 
+    def period(self) -> tuple[int, int] | None:
+        """From the first miner's beginning to the last one's end."""
+        if not self.miners:
+            return None
+        return min(one.begin for one in self.miners), max(one.end for one in self.miners)
+
     def cases(self, since: int, until: int) -> list[Case]:
         """All that were told."""
         del since, until
@@ -206,7 +212,7 @@ def case(
             at * SECOND, what,
             came_from if what == "moved" else None,
             85 if what == "moved" else 0,
-            ("same account", "same agent") if what == "moved" else (),
+            ("account-private", "gap 5400", "rate 1.02") if what == "moved" else (),
         )
         for at, what in events
     )  # fmt: skip
@@ -216,7 +222,7 @@ def case(
         id=number, host=host, tenant=tenant, state="open" if open_ else "stopped", confidence="confirmed",
         opened=told[0].at, last=told[-1].at, stopped=stopped[-1] if stopped and not open_ else None,
         relapses=sum(event.what == "relapsed" for event in told), moved_from=came_from, moved_to=None,
-        score=85 if came_from else 0, reasons=("same account", "same agent") if came_from else (),
+        score=85 if came_from else 0, reasons=("account-private", "gap 5400", "rate 1.02") if came_from else (),
         protocols=("stratum-v1",), pools=("f2pool",), agents=("bmminer",), accounts=("h:0123456789abcdef",),
         events=told,
     )  # fmt: skip
