@@ -338,6 +338,42 @@ class Events(Section):
         return int(self.repeat_interval * 1_000_000_000)
 
 
+class History(Section):
+    """Sessions, detections, work and cases of weeks, in an SQLite file."""
+
+    file: Path | None = Field(default=None, description="the file; unset: no history")
+    keep: Duration = Field(
+        default=30 * 86_400.0, ge=86_400, le=3_660 * 86_400, description="rows older than this are removed"
+    )
+    detail: Duration = Field(
+        default=2 * 86_400.0,
+        ge=3_600,
+        le=366 * 86_400,
+        description="five-minute rows older than this become rows of an hour",
+    )
+    max_size: Size = Field(
+        default=1 << 30,
+        ge=16 << 20,
+        le=1 << 40,
+        description="the file and its log stay below: the oldest detail goes first, then the oldest rows",
+    )
+    interval: Duration = Field(default=60.0, ge=1, le=3_600, description="rows are written every so often")
+
+
+class Cases(Section):
+    """When a host that mines counts as stopped or moved; cases are kept in the history."""
+
+    stop_after: Duration = Field(
+        default=86_400.0, ge=3_600, le=366 * 86_400, description="silent for so long: it has stopped"
+    )
+    moved_within: Duration = Field(
+        default=14 * 86_400.0,
+        ge=3_600,
+        le=366 * 86_400,
+        description="a new address may take an old one's place within so long of its silence",
+    )
+
+
 class Syslog(Section):
     """Event lines to a syslog server (RFC 5424 messages, counted by octets)."""
 
@@ -435,6 +471,8 @@ class Config(Section):
     tenants: tuple[Tenant, ...] = Field(default=(), max_length=10_000)
     events: Events = Field(default_factory=Events)
     syslog: Syslog = Field(default_factory=Syslog)
+    history: History = Field(default_factory=History)
+    cases: Cases = Field(default_factory=Cases)
     http: Http = Field(default_factory=Http)
     metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)
