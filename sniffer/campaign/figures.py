@@ -31,9 +31,11 @@ BY: Final[tuple[By, ...]] = get_args(By)
 MAX_ROWS: Final = 100_000
 """Most rows of a table; how many more there are is counted."""
 
+BUCKET: Final = 300
 HOUR: Final = 3_600
 DAY: Final = 86_400
 SECOND: Final = 1_000_000_000
+MOST_HOLES: Final = 100
 LEAST_WATCHED: Final = (
     HOUR / 2
 )  # of an hour that may be the peak: less is too small a piece to speak for an hour
@@ -148,7 +150,7 @@ def build(
         case_counts=_counts(cases, changes, until),
         cases=tuple(changes[:MAX_ROWS]),
         cases_more=max(len(changes) - MAX_ROWS, 0),
-        days=_days(history, days, question, watch),
+        days=_days(days, question, watch),
         blind=watch.blind(question.zone),
     )
 
@@ -167,46 +169,67 @@ class Watch:
     """
 
     def __init__(self, coverage: Coverage, health: list[Health], since: int, until: int) -> None:
-        self._coverage, self._health, self._length = coverage, health, until - since
-        self.known = coverage.seconds > 0
+        self._coverage, self._length = coverage, until - since
+        self._since, self._until = since, until
+        self.known = bool(health)
         self.hours: dict[int, float] = defaultdict(float)  # watched seconds of hours since `since`
+        self._days: dict[int, float] = defaultdict(float)
+        self._states: dict[int, str] = {}  # by bucket, what there was: "" packets, or why none
+        self._silent = 0.0
         for one in health:
-            if one.packets:
+            watched = one.up and one.packets > 0
+            self._states[one.start] = "" if watched else "silent" if one.up else "down"
+            if watched:
                 self.hours[(one.start - since) // HOUR] += one.seconds
+                self._days[(one.start - since) // DAY] += one.seconds
+            elif one.up:
+                self._silent += one.seconds
 
     @property
     def seconds(self) -> float | None:
         """Watched seconds of the period; None: nobody wrote them down."""
-        return self._coverage.seconds if self.known else None
+        return min(sum(self._days.values()), float(self._length)) if self.known else None
 
     @property
     def divisor(self) -> float:
         """What hashes are divided by for an average."""
-        return self._coverage.seconds if self.known else float(self._length)
+        return self.seconds or float(self._length)
+
+    def of_day(self, number: int, length: float) -> float:
+        """Watched seconds of a day of the period."""
+        return self._days[number] if self.known else length
 
     def blind(self, zone: timezone) -> model.Blind | None:
         """What was not seen; None: nobody wrote it down."""
-        if not self._health and not self.known:
+        if not self.known:
             return None
         told = self._coverage
-        silent = sum(one.seconds for one in self._health if not one.packets)
-        holes = sorted(told.gaps)
+        longest = sorted(self._holes(), key=lambda hole: hole[0] - hole[1])[:MOST_HOLES]
         return model.Blind(
-            down_seconds=max(told.expected - told.seconds - silent, 0.0),
-            silent_seconds=silent,
+            down_seconds=max(self._length - self.divisor - self._silent, 0.0),
+            silent_seconds=self._silent,
             packets=told.packets,
             dropped=told.dropped,
             one_sided=told.one_sided,
             hidden_tls=told.hidden_tls,
             holes=tuple(
-                model.Hole(start=iso(begin, zone), end=iso(end, zone), reason=self._reason(begin, end))
-                for begin, end in holes
+                model.Hole(start=iso(begin, zone), end=iso(end, zone), reason=reason)
+                for begin, end, reason in sorted(longest)
             ),
         )
 
-    def _reason(self, begin: int, end: int) -> str:
-        ran = sum(one.seconds for one in self._health if begin <= one.start < end and not one.packets)
-        return "silent" if ran > (end - begin) / 2 else "down"
+    def _holes(self) -> list[tuple[int, int, str]]:
+        """Stretches of whole buckets in which nothing was seen, for one reason each."""
+        out: list[tuple[int, int, str]] = []
+        for start in range(self._since - self._since % BUCKET, self._until, BUCKET):
+            reason = self._states.get(start, "down")
+            if not reason:
+                continue
+            begin = max(start, self._since)
+            if out and out[-1][1:] == (begin, reason):
+                begin = out.pop()[0]
+            out.append((begin, min(start + BUCKET, self._until), reason))
+        return out
 
 
 # ── work: hashes and joules ──────────────────────────────────────────────────────────────────────────────
@@ -338,9 +361,7 @@ def _peaks(points: Iterable[Point], watch: Watch, question: Question) -> dict[st
     return best
 
 
-def _days(
-    history: History, points: Iterable[Point], question: Question, watch: Watch
-) -> tuple[model.Day, ...]:
+def _days(points: Iterable[Point], question: Question, watch: Watch) -> tuple[model.Day, ...]:
     """Every day of the period, also one in which nothing was."""
     works: dict[int, Works] = defaultdict(lambda: defaultdict(Work))
     for point in points:
@@ -348,7 +369,7 @@ def _days(
     out = []
     for number, start in enumerate(range(question.since, question.until, DAY)):
         end = min(start + DAY, question.until)
-        seconds = history.coverage(start, end).seconds if watch.known else float(end - start)
+        seconds = watch.of_day(number, float(end - start))
         found = works.get(number, {})
         out.append(
             model.Day(

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     from sniffer.campaign.model import Band, Report
 
-SMALL = Plan(days=3, tenants=20, miners=100, stop_after=3 * HOUR, down=((1.5, 0.05),), silent=((2.25, 0.08),))
+SMALL = Plan(
+    days=3,
+    tenants=20,
+    miners=100,
+    stop_after=3 * HOUR,
+    down=((1.5, 0.05),),
+    silent=((2.25, 0.08),),
+    page_seconds=1_800,
+)
 
 
 @pytest.fixture(scope="module")
