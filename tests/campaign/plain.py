@@ -80,13 +80,13 @@ class Sums:
 class Plain:
     """A history in memory."""
 
-    def __init__(self, pages: Iterable[Page], cases: Iterable[Case] = ()) -> None:
+    def __init__(self, pages: Iterable[Page]) -> None:
         self._sessions: dict[Key, Session] = {}
         self._work: dict[tuple[Key, int], Sums] = defaultdict(Sums)
         self._health: list[Health] = []
         self._tenants: dict[str, Tenant] = {}
         self._traffic: dict[tuple[str, str, int], tuple[int, int]] = {}
-        self._cases = list(cases)
+        self.told: list[Case] = []  # cases, which are not its own work
         for page in pages:
             self._take(page)
 
@@ -184,7 +184,7 @@ class Plain:
     def cases(self, since: int, until: int) -> list[Case]:
         """As they were given."""
         del since, until
-        return self._cases
+        return self.told
 
     def health(self, since: int, until: int) -> list[Health]:
         """Buckets."""

@@ -314,6 +314,7 @@ class Adapter:
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign
         self._sessions: dict[tuple[int, str, int], list[int]] = {}  # first, last, submitted, unknown
+        self._octets: dict[tuple[str, str, int], int] = {}
         self._begun = campaign.begin * SECOND
 
     def page(self, done: list[Done], start: int, end: int) -> Page | None:
@@ -329,7 +330,10 @@ class Adapter:
             Health(bucket, float(BUCKET), *((0, 0) if _within(bucket, campaign.silent) else (PACKETS, 90)), 0.1, 40, up=True)
             for bucket in buckets
         )  # fmt: skip
-        samples, alive, octets = [], {}, {}
+        samples, alive = [], {}
+        octets = self._octets = {
+            place: size for place, size in self._octets.items() if place[2] >= start - HOUR
+        }  # a row is of its hour so far
         for one in done:
             begun = self._begun if one.start * SECOND >= self._begun else campaign.begin * SECOND
             key = one.miner.number, one.phase.host, begun

@@ -98,7 +98,7 @@ def test_renders(report: Report, tmp_path: Path, code: str) -> None:
         picture = opened.picture(PICTURE_HEIGHT)
         assert opened.requests == [page.as_uri()]
         assert opened.faults == []
-    assert told["styled"] == "26.25px"
+    assert told["styled"] == "28px"
     assert len(told["charts"]) == 5
     assert all(height > 100 for height in told["charts"])
     assert not told["wide"]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from keeping import history_of
+from plain import Plain
 from simulator import HOUR, Campaign, Plan
 
-from sniffer.campaign.figures import Question, build
+from sniffer.campaign.figures import BY, Question, build
+from sniffer.campaign.model import Band
 from sniffer.campaign.units import iso
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sniffer.campaign.model import Band, Report
+    from sniffer.campaign.model import Report
 
 SMALL = Plan(
     days=3,
@@ -68,25 +72,36 @@ def figures(campaign: Campaign, report: Report) -> None:
 
 
 def bands(campaign: Campaign, report: Report) -> None:
-    """Hashrates by algorithm and energy lie within what is stated; by tenant in 19 of 20 cases; no total is beyond the truth."""
+    """What was so lies within what is stated, as often as is stated: of 20 bands about one does not hold its figure.
+
+    So of the few totals one may miss its band, none may by as much again; of the many rates of tenants, 95 in 100 hold.
+    """
     truth, watched = campaign.truth, campaign.watched()
-    by_algorithm: dict[str, float] = {}
+    by_algorithm: dict[str, float] = defaultdict(float)
     for (_, algorithm), hashes in truth.hashes.items():
-        by_algorithm[algorithm] = by_algorithm.get(algorithm, 0.0) + hashes / watched
+        by_algorithm[algorithm] += hashes / watched
     told = {one.algorithm: one.average for one in report.totals.rates}
     assert set(told) == set(by_algorithm)
+    assert sum(not holds(told[algorithm], rate) for algorithm, rate in by_algorithm.items()) <= 1
     for algorithm, rate in by_algorithm.items():
-        assert holds(told[algorithm], rate), (algorithm, told[algorithm], rate)
+        assert holds(twice(told[algorithm]), rate), (algorithm, told[algorithm], rate)
         assert told[algorithm].low * watched <= truth.all_hashes[algorithm]
     within = [
         holds(rate.average, truth.hashes[group.name, rate.algorithm] / watched)
         for group in report.ranking
         for rate in group.rates
+        if not rate.stated_share
     ]
-    assert sum(within) >= 0.9 * len(within)
+    # 95 %, give or take three standard deviations of such a count.
+    spread = 3 * (0.95 * 0.05 / len(within)) ** 0.5
+    assert 0.95 - spread <= sum(within) / len(within) <= 0.95 + spread
     assert report.totals.energy is not None
-    energy = report.totals.energy.kwh
-    assert holds(energy, truth.joules / 3.6e6)
+    assert holds(report.totals.energy.kwh, truth.joules / 3.6e6)
+
+
+def twice(band: Band) -> Band:
+    """A band that reaches twice as far on both sides."""
+    return Band(low=2 * band.low - band.value, value=band.value, high=2 * band.high - band.value)
 
 
 def holds(band: Band, value: float) -> bool:
@@ -126,6 +141,41 @@ def cases(campaign: Campaign, report: Report) -> None:
 def test_a_small_campaign(small: tuple[Campaign, Report]) -> None:
     """Three days, 20 tenants, 100 miners that start, stop, relapse, move and hide; the sensor was away twice."""
     check(*small)
+
+
+def test_the_history_answers_as_its_plain_twin(tmp_path: Path) -> None:
+    """The same report from SQL and from a few lines of Python that keep every row in memory."""
+    plain = Plain(Campaign(SMALL).pages())
+    campaign = Campaign(SMALL)
+    with history_of(campaign, tmp_path) as reader:
+        plain.told = reader.cases(campaign.begin, campaign.end)
+        for by in BY:
+            question = Question(campaign.begin, campaign.end, UTC, by)
+            one, other = (told_of(build(history, question)) for history in (reader, plain))
+            assert set(one) == set(other)
+            for place, value in one.items():
+                wanted = pytest.approx(other[place], rel=1e-9) if isinstance(value, float) else other[place]
+                assert value == wanted, (by, place)
+
+
+def told_of(report: Report) -> dict[str, object]:
+    """Every figure and text of a report by its place; names in an order of their own are sorted."""
+    out: dict[str, object] = {}
+
+    def walk(place: str, value: object) -> None:
+        if isinstance(value, dict):
+            for name, each in value.items():
+                walk(f"{place}.{name}", each)
+        elif isinstance(value, list) and value and isinstance(value[0], str):
+            out[place] = sorted(value)
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                walk(f"{place}.{number}", each)
+        else:
+            out[place] = value
+
+    walk("", msgspec.to_builtins(report))
+    return out
 
 
 @pytest.mark.slow
