@@ -108,9 +108,9 @@ def build(
     host_work = _work(history.series(since, until, until - since, "host"))
     advance(6, STEPS)
     tenants = {one.name: one for one in history.tenants()}
-    groups = _ranking(history, question, tenants, watch)
-    advance(7, STEPS)
     mining = [one for one in hosts if one.sessions]
+    groups = _ranking(history, question, tenants, mining, watch)
+    advance(7, STEPS)
     cases = history.cases(since, until)
     changes = _changes(cases, question)
     work = _work(days).get("", {})
@@ -396,7 +396,7 @@ def _shares(total: Total) -> int:
 
 
 def _ranking(
-    history: History, question: Question, tenants: dict[str, Tenant], watch: Watch
+    history: History, question: Question, tenants: dict[str, Tenant], mining: list[Total], watch: Watch
 ) -> list[model.Group]:
     """Most energy first; where there is none, most shares."""
     since, until = question.since, question.until
@@ -407,6 +407,8 @@ def _ranking(
         if total.sessions
     ]
     rows.sort(key=lambda row: (-_kwh(row[1]), -_shares(row[0]), row[0].key))
+    # A total counts hosts with hits alone as well, where hits have a key.
+    hosts = _hosts_by(question.by, mining, tenants)
     out = []
     for rank, (total, energy) in enumerate(rows, 1):
         owner = tenants.get(total.key) if question.by == "tenant" else None
@@ -417,7 +419,7 @@ def _ranking(
                 site=owner.site if owner else "",
                 district=owner.district if owner else "",
                 kind=owner.kind if owner else "",
-                addresses=total.hosts,
+                addresses=total.hosts if hosts is None else hosts[total.key],
                 sessions=total.sessions,
                 machines=total.devices,
                 shares=_shares(total),
@@ -427,6 +429,18 @@ def _ranking(
                 rates=_rates(work[total.key], watch.divisor),
             )
         )
+    return out
+
+
+def _hosts_by(by: By, mining: list[Total], tenants: dict[str, Tenant]) -> Counter[str] | None:
+    """How many mining addresses each key has; None: the history's own count is of these alone."""
+    if by in {"pool", "coin"}:
+        return None
+    out: Counter[str] = Counter()
+    for total in mining:
+        names = total.tenants or ("",)
+        keys = names if by == "tenant" else [str(getattr(tenants.get(name), by, "")) for name in names]
+        out.update(set(keys))
     return out
 
 

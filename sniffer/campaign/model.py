@@ -101,7 +101,9 @@ class Totals(Part, frozen=True, kw_only=True):
 
     addresses: Annotated[int, Meta(description="With a mining session in the period.")]
     tenants: Annotated[int, Meta(description="To whom these belong.")]
-    sessions: Annotated[int, Meta(description="Host, server, account: whatever connections they took.")]
+    sessions: Annotated[
+        int, Meta(description="Host, server, account, whatever connections they took; a restart begins anew.")
+    ]
     machines: Annotated[int, Meta(description="Estimate of machines behind the addresses.")]
     shares: Annotated[int, Meta(description="Counted in the period, of known worth or not.")]
     hits: Annotated[int, Meta(description="Of rules, by hour.")]

@@ -206,7 +206,7 @@ ENGLISH: Final = Words(
     method=(
         (
             "What counts",
-            "Mining is recognised by the messages that miners and pools exchange. An address counts here once such a session was read. A session is one address, one server, one account, whatever connections it took.",
+            "Mining is recognised by the messages that miners and pools exchange. An address counts here once such a session was read. A session is one address, one server, one account, whatever connections it took; where the sensor's program began anew, so did its sessions.",
         ),
         (
             "Hashrate",
@@ -411,7 +411,7 @@ CHINESE: Final = Words(
     method=(
         (
             "统计对象",
-            "依据矿机与矿池之间的通信内容识别挖矿。读取到此类会话的地址才计入。会话指同一地址、同一服务器、同一账户，与建立了多少连接无关。",
+            "依据矿机与矿池之间的通信内容识别挖矿。读取到此类会话的地址才计入。会话指同一地址、同一服务器、同一账户，与建立了多少连接无关；监测程序重新启动后，会话重新计数。",
         ),
         (
             "算力",

@@ -170,7 +170,7 @@ class Plain:
             machines[one.host, one.account] = max(machines[one.host, one.account], one.devices)
         return Total(
             name, *(tuple(sorted({getattr(one, kind) for one in sessions if getattr(one, kind)}))[:8] for kind in ("tenant", "pool", "coin")),
-            len({one.host for one in sessions}), len({key[:6] for key in keys}), sum(machines.values()),
+            len({one.host for one in sessions}), len(keys), sum(machines.values()),
             min((one.first for one in sessions), default=0), max((one.last for one in sessions), default=0),
             0, 0, 0, 0, 0, *(whole.bound(number) for number in range(3)), whole.powered,
             tuple(

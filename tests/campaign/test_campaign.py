@@ -174,7 +174,7 @@ def told_of(report: Report) -> dict[str, object]:
         else:
             out[place] = value
 
-    walk("", msgspec.to_builtins(report))
+    walk("", msgspec.json.decode(msgspec.json.encode(report)))
     return out
 
 

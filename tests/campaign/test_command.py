@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from keeping import history_of
+from simulator import Campaign, Plan
 from told import HOUR, Miner, Told
 
 from sniffer.campaign import command
@@ -129,3 +133,26 @@ def test_no_progress_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> N
     with command.progress() as advance:
         advance(1, 2)
     assert capsys.readouterr().err == ""
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    """A written history, a page; what is wrong is one line with what to do."""
+    with history_of(Campaign(Plan(days=1, tenants=3, miners=9, down=(), silent=())), tmp_path):
+        pass
+    history = str(tmp_path / "history.sqlite")
+    done = shell("report", "--history", history, "--output", str(tmp_path / "r.html"), "--by", "district")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Ranking by district" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    done = shell("report")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no history to report of; name one with --history FILE")
+    done = shell("report", "--history", str(tmp_path / "none"))
+    assert done.returncode == 66
+    assert done.stderr.count("\n") == 1
+    assert json.loads(shell("schema", "report").stdout)["title"] == "sniffer report"
+
+
+def shell(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the program."""
+    command = [sys.executable, "-c", "from sniffer.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
