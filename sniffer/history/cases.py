@@ -139,6 +139,7 @@ class CaseBook:
         find: an entry that is not in memory.
         next_id: the first number that is free.
         heard: ns of the last page before this start; 0: there was none.
+        resumed: ns since when the sensor had been watching by then.
     """
 
     def __init__(
@@ -151,9 +152,10 @@ class CaseBook:
         find: Callable[[str, str], Entry | None] = lambda _host, _tenant: None,
         next_id: int = 1,
         heard: int = 0,
+        resumed: int = 0,
     ) -> None:
         self.evicted = 0
-        self.heard = self._resumed = heard
+        self.heard, self.resumed = heard, resumed
         self.next_id = next_id
         self._stop_after, self._moved_within = int(stop_after * SECOND), int(moved_within * SECOND)
         self._most, self._find = most, find
@@ -210,9 +212,9 @@ class CaseBook:
         if page.now < self.heard - BESIDE:  # a clock was put back: nothing can be younger than now
             for entry in self._entries.values():
                 entry.last = min(entry.last, page.now)
-            self._resumed, self._soonest = page.now, 0
+            self.resumed, self._soonest = page.now, 0
         elif page.now - self.heard > self._stop_after // 2:
-            self._resumed = page.now
+            self.resumed = page.now
         self.heard = page.now
         return True
 
@@ -250,7 +252,7 @@ class CaseBook:
         at = min(
             sign.first if sign.first > entry.last else sign.last for sign in signs if sign.last > entry.last
         )
-        if entry.is_alive and at - max(entry.last, min(self._resumed, at)) >= self._stop_after:
+        if entry.is_alive and at - max(entry.last, min(self.resumed, at)) >= self._stop_after:
             self._stop(entry)
         if entry.is_alive:
             return
@@ -309,7 +311,7 @@ class CaseBook:
     def _listen(self, now: int) -> list[Entry]:
         """Those that have been silent for long enough."""
         limit = now - self._stop_after
-        if max(self._soonest, self._resumed) > limit:
+        if max(self._soonest, self.resumed) > limit:
             return []
         stopped = [entry for entry in self._entries.values() if entry.is_alive and entry.last <= limit]
         for entry in stopped:

@@ -297,7 +297,7 @@ class Reader:
             done = {
                 row[0]: row[1:]
                 for row in self._all(
-                    f"SELECT session, {sums} FROM samples WHERE span IN (300, 3600, 86400) AND start >= ? AND start < ?"  # noqa: S608
+                    f"SELECT session, {sums} FROM samples WHERE span IN (300, 3600, 86400) AND start >= ? AND start < ?"
                     " GROUP BY session",
                     since,
                     until,
@@ -328,7 +328,7 @@ class Reader:
         owners = {one.name: one for one in self.tenants()}
         points: dict[tuple[int, str, str], list[Any]] = {}
         for at, word, algorithm, hosts, *values in self._all(
-            f"SELECT at, word.word, algorithm.word, hosts, {', '.join(schema.SUMS)} FROM ("  # noqa: S608
+            f"SELECT at, word.word, algorithm.word, hosts, {', '.join(schema.SUMS)} FROM ("
             f"SELECT (start - ?1) / ?3 AS at, {column} AS word, algorithm, count(DISTINCT host) AS hosts,"
             f" {', '.join(f'{one} AS {name}' for one, name in zip(sums.split(', '), schema.SUMS, strict=True))}"
             " FROM samples JOIN sessions ON sessions.id = session"

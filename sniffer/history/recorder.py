@@ -77,6 +77,35 @@ def make_history(config: Config) -> History | None:
     return History(config) if config.history.file is not None else None
 
 
+def load_book(store: Store, stop_after: float, moved_within: float) -> CaseBook:
+    """The case book as it was when the last page was written."""
+    return CaseBook(
+        stop_after,
+        moved_within,
+        entries=store.load_cases(),
+        find=store.find_case,
+        next_id=store.next_case(),
+        heard=store.note("heard"),
+        resumed=store.note("resumed"),
+    )
+
+
+def write_page(store: Store, book: CaseBook, page: Page) -> None:
+    """Put a page, and what the case book makes of it, on the disk at once.
+
+    Raises:
+        Exception: what :meth:`Store.write` raises; the book has to be loaded anew then.
+    """
+
+    def decide(page: Page) -> Decision:
+        decision = book.feed(page)
+        for name, value in (("heard", book.heard), ("resumed", book.resumed), ("next_case", book.next_id)):
+            store.put_note(name, value)
+        return decision
+
+    store.write(page, decide)
+
+
 def weigh(page: Page) -> int:
     """Bytes that a page takes in memory, about."""
     rows = (page.sessions, page.samples, page.detections, page.tenants, page.health, page.traffic)
@@ -229,26 +258,11 @@ class History:
             self._book = None
         if self._book is None:
             self._book = self._load(self._store)
-        store, book = self._store, self._book
-
-        def decide(page: Page) -> Decision:
-            decision = book.feed(page)
-            store.put_note("heard", book.heard)
-            store.put_note("next_case", book.next_id)
-            return decision
-
-        store.write(page, decide)
+        write_page(self._store, self._book, page)
 
     def _load(self, store: Store) -> CaseBook:
         cases = self._config.cases
-        return CaseBook(
-            cases.stop_after,
-            cases.moved_within,
-            entries=store.load_cases(),
-            find=store.find_case,
-            next_id=store.next_case(),
-            heard=store.note("heard"),
-        )
+        return load_book(store, cases.stop_after, cases.moved_within)
 
     def _mend(self, fault: Exception, page: Page) -> None:
         """Do about a fault what can be done; the page is tried again."""

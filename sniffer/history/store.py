@@ -41,10 +41,13 @@ HOURS_KEPT: Final = 35 * DAY  # a month and some days; older hours become days
 MAX_WORDS: Final = 65_536  # numbers of words that are remembered
 MAX_NUMBERS: Final = 200_000  # numbers of sessions that are remembered
 MAX_ASIDE: Final = 3
-ROOM: Final = 0.75  # of max_size, for the tables; the rest is for the log
+LOG_ROOM: Final = 0.25  # of max_size; the rest is for the tables
+ROOM: Final = (
+    0.70  # of max_size: what pages may fill; what is left over is for putting rows together when that is full
+)
 FULL: Final = 0.95  # of the room: from here on the oldest goes
 TRIMMED: Final = 0.90  # of the room: until here
-STEADY: Final = 3  # pages whose earliest time is believed
+STEADY: Final = 3  # pages whose earliest time is believed: one with a wild clock shall remove nothing
 LOOK_ROWS: Final = 2_000  # rows between two looks at the size of the log
 BUSY_SECONDS: Final = 5.0
 VACUUM_PAGES: Final = 2_048  # given back at once: 8 MiB
@@ -319,21 +322,24 @@ class Store:
         except UnusableError as fault:
             set_aside(path, str(fault))
             self._base = connect(path)
+        self._identity = _identity(path)
         prune_aside(path, bounds.keep)
         self._words = Words(self._base)
         self._numbers: dict[int, int] = {}  # of sessions, by the hash of what makes them one (64 bit, keyed)
         self._nows: list[int] = []
         self._next_merge = self._next_purge = float("-inf")
         self._page_size = self._value("PRAGMA page_size")
-        self._room = int(bounds.max_size * ROOM)
-        self._log_room = bounds.max_size - self._room
-        self._base.execute(f"PRAGMA max_page_count = {self._room // self._page_size}")
+        self._room, self._log_room = int(bounds.max_size * ROOM), int(bounds.max_size * LOG_ROOM)
+        self._limit(self._room)
         self._base.execute(f"PRAGMA cache_size = -{min(16 << 20, self._log_room // 8) >> 10}")
         self._base.execute(f"PRAGMA journal_size_limit = {min(16 << 20, self._log_room // 2)}")
 
     def close(self) -> None:
         """Let go of the file; what is in the log goes into the tables."""
         self._base.close()
+
+    def _limit(self, size: int) -> None:
+        self._base.execute(f"PRAGMA max_page_count = {size // self._page_size}")
 
     def _value(self, question: str, *values: object) -> int:
         found = self._base.execute(question, values).fetchone()
@@ -366,6 +372,8 @@ class Store:
             sqlite3.Error, OSError: it could not be written.
             OverflowError, ValueError: a value is none that can be kept.
         """
+        if _identity(self.path) != self._identity:
+            raise FileNotFoundError(f"{self.path} was removed or replaced")
         self._make_room_in_the_log()
         late = self.counts.late
         try:
@@ -397,7 +405,11 @@ class Store:
                 "INSERT OR REPLACE INTO tenants VALUES (?, ?, ?, ?, ?)",
                 (one.name, one.site, one.district, one.kind, one.contact),
             )
-        merged = self.steady(page.now) - self.bounds.detail
+        merged = max(self._merged_before("samples", HOUR), self._merged_before("samples", DAY))
+        hits_merged, traffic_merged = (
+            self._merged_before("detections", DAY),
+            self._merged_before("traffic", DAY),
+        )
         self._many(_UPDATE, self._sessions(page.sessions))
         self._many(_SAMPLE, self._samples(page.samples, merged))
         self._many(
@@ -408,7 +420,7 @@ class Store:
                     hit.begun, hit.hits, hit.first, hit.last,
                 )
                 for hit in page.detections
-                if not self._is_late("detections", hit.hour, merged, hit.host, hit.tenant)
+                if not self._is_late("detections", hit.hour, hits_merged, hit.host, hit.tenant)
             ),
         )  # fmt: skip
         self._many(
@@ -416,7 +428,7 @@ class Store:
             (
                 (flow.hour, words[flow.host], words[flow.tenant], self.run, flow.bytes, flow.mining_bytes)
                 for flow in page.traffic
-                if not self._is_late("traffic", flow.hour, merged, flow.host, flow.tenant)
+                if not self._is_late("traffic", flow.hour, traffic_merged, flow.host, flow.tenant)
             ),
         )
         self._many(
@@ -449,7 +461,7 @@ class Store:
                 words[one.agent], words[one.hardware], one.bytes_up, one.bytes_down, number,
             )  # fmt: skip
 
-    def _samples(self, samples: Iterable[Sample], merged: float) -> Iterator[tuple[object, ...]]:
+    def _samples(self, samples: Iterable[Sample], merged: int) -> Iterator[tuple[object, ...]]:
         for one in samples:
             number = self._number(one)
             if one.start < merged and self._is_merged(one.start, number):
@@ -477,6 +489,11 @@ class Store:
         number = self._numbers[key] = int(found[0])
         return number
 
+    def _merged_before(self, table: str, span: int) -> int:
+        """No row that begins from here on (s) has been put together to rows of such a span."""
+        latest = self._base.execute(f"SELECT max(start) FROM {table} WHERE span = ?", (span,)).fetchone()[0]
+        return 0 if latest is None else int(latest) + span
+
     def _is_merged(self, start: int, session: int) -> bool:
         return bool(
             self._value(
@@ -488,11 +505,11 @@ class Store:
             )
         )
 
-    def _is_late(self, table: str, hour: int, merged: float, host: str, tenant: str) -> bool:
+    def _is_late(self, table: str, hour: int, merged: int, host: str, tenant: str) -> bool:
         """Whether a host's day has been put together already: then this hour is in it."""
         late = hour < merged and bool(
             self._value(
-                f"SELECT EXISTS (SELECT 1 FROM {table} WHERE span = 86400 AND start = ? AND host = ? AND tenant = ?)",  # noqa: S608
+                f"SELECT EXISTS (SELECT 1 FROM {table} WHERE span = 86400 AND start = ? AND host = ? AND tenant = ?)",
                 hour - hour % DAY,
                 self._words[host],
                 self._words[tenant],
@@ -533,7 +550,7 @@ class Store:
             ("detections JOIN words ON words.id = confidence", "word IN ('probable', 'confirmed')"),
         ):
             for host, tenant, last in self._base.execute(
-                f"SELECT host, tenant, max(last) FROM {table} WHERE {which} GROUP BY host, tenant"  # noqa: S608
+                f"SELECT host, tenant, max(last) FROM {table} WHERE {which} GROUP BY host, tenant"
             ):
                 signs[host, tenant] = max(last, signs.get((host, tenant), 0))
         rows = self._base.execute(f"{_CASES} ORDER BY cases.last DESC LIMIT ?", (most,)).fetchall()
@@ -561,10 +578,6 @@ class Store:
 
     # ── age ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def steady(self, now: int) -> float:
-        """Seconds that the time is believed to be at least: one page with a wild clock shall remove nothing."""
-        return min([*self._nows[-STEADY + 1 :], now]) / SECOND
-
     def tidy(self, now: int) -> int:
         """After a page: make rows longer and remove old ones where that is due, keep the file within its bound.
 
@@ -576,10 +589,21 @@ class Store:
         """
         self._nows = [*self._nows[-STEADY + 1 :], now]
         gone = self.counts.expired + self.counts.trimmed
-        if len(self._nows) < STEADY:
-            self.trim(now / SECOND)
-            return 0
         seconds = min(self._nows) / SECOND
+        self._limit(self.bounds.max_size - self._log_room)
+        try:
+            self.trim(seconds)
+            if len(self._nows) >= STEADY:
+                self._age(seconds)
+        finally:
+            self._limit(self._room)
+        self._give_back()
+        if self.counts.expired + self.counts.trimmed == gone:
+            return 0
+        oldest = self._base.execute("SELECT min(last) FROM cases").fetchone()[0]
+        return int(oldest) if oldest is not None else now
+
+    def _age(self, seconds: float) -> None:
         if not self._next_merge - DAY < seconds < self._next_merge:  # also after a clock was put back
             self.merge(seconds)
             self._next_merge = seconds - seconds % HOUR + HOUR
@@ -587,12 +611,6 @@ class Store:
             self.purge(seconds - self.bounds.keep)
             prune_aside(self.path, self.bounds.keep)
             self._next_purge = seconds + min(DAY, max(self.bounds.keep / 10, HOUR))
-        self.trim(seconds)
-        self._give_back()
-        if self.counts.expired + self.counts.trimmed == gone:
-            return 0
-        oldest = self._base.execute("SELECT min(last) FROM cases").fetchone()[0]
-        return int(oldest) if oldest is not None else now
 
     def merge(self, seconds: float) -> None:
         """Put samples older than ``detail`` together to hours, hours older than 35 d to days; hits and traffic to days.
@@ -614,7 +632,7 @@ class Store:
             for column in schema.SUMS
         )
         self._base.execute(
-            f"INSERT INTO samples SELECT ?, start - start % ?, session, {sums} FROM samples WHERE span = ? AND start < ?"  # noqa: S608
+            f"INSERT INTO samples SELECT ?, start - start % ?, session, {sums} FROM samples WHERE span = ? AND start < ?"
             f" GROUP BY start - start % ?, session ON CONFLICT DO UPDATE SET {add}",
             (long, long, short, before, long),
         )
@@ -638,7 +656,7 @@ class Store:
             (before,),
         )
         return sum(
-            self._base.execute(f"DELETE FROM {table} WHERE span = 3600 AND start < ?", (before,)).rowcount  # noqa: S608
+            self._base.execute(f"DELETE FROM {table} WHERE span = 3600 AND start < ?", (before,)).rowcount
             for table in ("detections", "traffic")
         )
 
@@ -658,7 +676,7 @@ class Store:
         for table in ("samples", "detections", "traffic"):
             for span in (BUCKET, HOUR, DAY):
                 removed += execute(
-                    f"DELETE FROM {table} WHERE span = ? AND start + span <= ? AND start < ?",  # noqa: S608
+                    f"DELETE FROM {table} WHERE span = ? AND start + span <= ? AND start < ?",
                     (span, before, before),
                 ).rowcount
         removed += execute("DELETE FROM health WHERE start < ?", (before - BUCKET,)).rowcount
@@ -684,11 +702,9 @@ class Store:
             ("cases", "host tenant"),
         )
         named = " UNION ".join(
-            f"SELECT {column} FROM {table}"  # noqa: S608
-            for table, columns in users
-            for column in columns.split()
+            f"SELECT {column} FROM {table}" for table, columns in users for column in columns.split()
         )
-        self._base.execute(f"DELETE FROM words WHERE id > 0 AND id NOT IN ({named})")  # noqa: S608
+        self._base.execute(f"DELETE FROM words WHERE id > 0 AND id NOT IN ({named})")
         self._forget_numbers()
 
     def _forget_numbers(self) -> None:
@@ -711,8 +727,13 @@ class Store:
         before, trimmed = self.used, 0
         for step in (self._coarser, self._older, self._fewer):
             while self.used > enough:
-                with self._transaction():
-                    gone = step(seconds)
+                try:
+                    with self._transaction():
+                        gone = step(seconds)
+                except sqlite3.OperationalError as fault:
+                    if not is_full(fault) or step == self._fewer:
+                        raise
+                    break  # no room to put rows together; the next step takes none
                 if not gone:
                     break
                 trimmed += gone
@@ -735,7 +756,7 @@ class Store:
             (HOUR, DAY, "samples"),
         ):
             oldest = self._base.execute(
-                f"SELECT min(start) FROM {table} WHERE span = ?",  # noqa: S608
+                f"SELECT min(start) FROM {table} WHERE span = ?",
                 (short,),
             ).fetchone()[0]
             now = int(seconds - seconds % long)
@@ -758,7 +779,7 @@ class Store:
                         "SELECT min(last) / 1000000000 FROM cases",
                         "SELECT min(start) FROM health",
                         *(
-                            f"SELECT min(start) FROM {table} WHERE span = {span}"  # noqa: S608
+                            f"SELECT min(start) FROM {table} WHERE span = {span}"
                             for table in ("samples", "detections", "traffic")
                             for span in (BUCKET, HOUR, DAY)
                         ),
@@ -786,9 +807,9 @@ class Store:
             ("traffic", "span, start, host, tenant, run", "start"),
         ):
             tenth = (
-                f"SELECT {key} FROM {table} ORDER BY {order} LIMIT (SELECT (count(*) + 9) / 10 FROM {table})"  # noqa: S608
+                f"SELECT {key} FROM {table} ORDER BY {order} LIMIT (SELECT (count(*) + 9) / 10 FROM {table})"
             )
-            removed += execute(f"DELETE FROM {table} WHERE ({key}) IN ({tenth})").rowcount  # noqa: S608
+            removed += execute(f"DELETE FROM {table} WHERE ({key}) IN ({tenth})").rowcount
         removed += execute("DELETE FROM samples WHERE session NOT IN (SELECT id FROM sessions)").rowcount
         removed += execute("DELETE FROM case_events WHERE case_id NOT IN (SELECT id FROM cases)").rowcount
         if removed:
@@ -799,7 +820,11 @@ class Store:
         """Return empty pages to the file system, some at a time."""
         pages, free = self._value("PRAGMA page_count"), self._value("PRAGMA freelist_count")
         if free > max(pages * FREE, 64):
-            self._base.execute(f"PRAGMA incremental_vacuum({min(free, VACUUM_PAGES)})").fetchall()
+            self._vacuum(min(free, VACUUM_PAGES))
+
+    def _vacuum(self, pages: int) -> None:
+        # As a script: of a statement without columns Python takes the first step only, which is one page.
+        self._base.executescript(f"PRAGMA incremental_vacuum({pages})")
 
     def _make_room_in_the_log(self) -> None:
         """Bring the log into the tables if it has grown, as it does while somebody reads for long.
@@ -840,11 +865,17 @@ class Store:
                 "traffic WHERE host = ?",
                 "cases WHERE host = ?",
             ):
-                removed += self._base.execute(f"DELETE FROM {what}", found).rowcount  # noqa: S608
+                removed += self._base.execute(f"DELETE FROM {what}", found).rowcount
             self._drop_words()
-        self._base.execute("PRAGMA incremental_vacuum").fetchall()
+        self._vacuum(self._value("PRAGMA freelist_count"))
         self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return removed
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file a path names: SQLite would go on with one that has no name any more."""
+    state = path.stat()
+    return state.st_dev, state.st_ino
 
 
 def _sample(session: int, one: Sample) -> tuple[object, ...]:
