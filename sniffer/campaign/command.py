@@ -36,7 +36,6 @@ Language: TypeAlias = Literal["en", "zh", "both"]
 
 USUAL_DAYS: Final = 30  # up to the newest row, where no period is named
 MOST_DAYS: Final = 3_660
-HOURS_KEPT: Final = 34 * DAY  # younger rows are of an hour at most (docs/history.md), with a day to spare
 
 
 class Kept(History, Protocol):
@@ -44,6 +43,9 @@ class Kept(History, Protocol):
 
     def period(self) -> tuple[int, int] | None:
         """Seconds of the first and behind the last row."""
+
+    def hours_since(self) -> int:
+        """Second from which on no row of work is longer than an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def ask(history: Kept, options: Options, *, now: int, sensor: str = "", rules: s
         sensor=sensor,
         rules=rules,
         made=now,
-        hours_since=newest - HOURS_KEPT,
+        hours_since=history.hours_since(),
     )
 
 

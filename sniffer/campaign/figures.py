@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timezone
 
     from sniffer.history.query import By as HistoryBy
-    from sniffer.history.query import Case, Coverage, Point, Total
+    from sniffer.history.query import Case, Point, Total
     from sniffer.history.rows import Health, Tenant
 
 By: TypeAlias = Literal["tenant", "site", "district", "kind", "pool", "coin"]
@@ -60,11 +60,8 @@ class History(Protocol):
     def cases(self, since: int, until: int) -> list[Case]:
         """Cases of the period."""
 
-    def coverage(self, since: int, until: int) -> Coverage:
-        """What the sensor saw."""
-
     def health(self, since: int, until: int) -> list[Health]:
-        """The same in buckets."""
+        """What the sensor saw, in buckets."""
 
     def tenants(self) -> list[Tenant]:
         """Owners."""
@@ -97,7 +94,7 @@ def build(
     since, until = question.since, question.until
     everything = history.total(since, until)
     advance(1, STEPS)
-    watch = Watch(history.coverage(since, until), history.health(since, until), since, until)
+    watch = Watch(history.health(since, until), since, until)
     advance(2, STEPS)
     hosts = history.totals(since, until, "host")
     advance(3, STEPS)
@@ -162,14 +159,13 @@ class Watch:
     """When packets came in.
 
     Args:
-        coverage: of the period.
-        health: its buckets.
+        health: buckets of the period.
         since: s.
         until: s.
     """
 
-    def __init__(self, coverage: Coverage, health: list[Health], since: int, until: int) -> None:
-        self._coverage, self._length = coverage, until - since
+    def __init__(self, health: list[Health], since: int, until: int) -> None:
+        self._health, self._length = health, until - since
         self._since, self._until = since, until
         self.known = bool(health)
         self.hours: dict[int, float] = defaultdict(float)  # watched seconds of hours since `since`
@@ -203,15 +199,15 @@ class Watch:
         """What was not seen; None: nobody wrote it down."""
         if not self.known:
             return None
-        told = self._coverage
+        packets = sum(one.packets for one in self._health)
         longest = sorted(self._holes(), key=lambda hole: hole[0] - hole[1])[:MOST_HOLES]
         return model.Blind(
             down_seconds=max(self._length - self.divisor - self._silent, 0.0),
             silent_seconds=self._silent,
-            packets=told.packets,
-            dropped=told.dropped,
-            one_sided=told.one_sided,
-            hidden_tls=told.hidden_tls,
+            packets=packets,
+            dropped=sum(one.dropped for one in self._health),
+            one_sided=sum(one.one_sided * one.packets for one in self._health) / max(packets, 1),
+            hidden_tls=sum(one.hidden_tls for one in self._health),
             holes=tuple(
                 model.Hole(start=iso(begin, zone), end=iso(end, zone), reason=reason)
                 for begin, end, reason in sorted(longest)

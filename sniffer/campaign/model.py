@@ -205,7 +205,7 @@ class Blind(Part, frozen=True, kw_only=True):
     silent_seconds: Annotated[float, Meta(description="It ran, and no packet came.")]
     packets: int
     dropped: Annotated[int, Meta(description="Of packets and dropped together, lost by the kernel.")]
-    one_sided: Annotated[float, Meta(description="Share of flows seen from one side, weighed by time.")]
+    one_sided: Annotated[float, Meta(description="Share of flows seen from one side, weighed by packets.")]
     hidden_tls: Annotated[int, Meta(description="TLS and QUIC sessions that showed no name.")]
     holes: Annotated[tuple[Hole, ...], Meta(description="The longest 100, in order of time.")]
 

@@ -97,7 +97,7 @@ def _flat(place: str, told: Any) -> Iterator[tuple[Cell, Cell]]:
     if isinstance(told, dict):
         for name, value in told.items():
             yield from _flat(f"{place}.{name}", value)
-    elif not isinstance(told, list):  # lists have tables of their own
+    elif not isinstance(told, tuple):  # lists have tables of their own
         yield place, told
 
 

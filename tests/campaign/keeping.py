@@ -26,7 +26,7 @@ def settings(campaign: Campaign, folder: Path) -> Config:
     """A configuration that keeps all of a campaign."""
     return Config.model_validate(
         {
-            "history": {"file": str(folder / "history.sqlite"), "max_size": "4GiB"},
+            "history": {"file": str(folder / "history.sqlite"), "max_size": "4GiB", "keep": "400d"},
             "cases": {"stop_after": campaign.plan.stop_after},
         }
     )

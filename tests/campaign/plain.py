@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sniffer.history.query import Coverage, Part, Point, Total
+from sniffer.history.query import Part, Point, Total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -189,21 +189,6 @@ class Plain:
     def health(self, since: int, until: int) -> list[Health]:
         """Buckets."""
         return [one for one in self._health if since <= one.start < until]
-
-    def coverage(self, since: int, until: int) -> Coverage:
-        """What was watched."""
-        watched = [one for one in self.health(since, until) if one.packets]
-        starts = {one.start for one in watched}
-        holes: list[tuple[int, int]] = []
-        for start in range(since, until, 300):
-            if start not in starts:
-                begin = holes.pop()[0] if holes and holes[-1][1] == start else start
-                holes.append((begin, start + 300))
-        return Coverage(
-            until - since, sum(one.seconds for one in watched), sum(one.packets for one in watched),
-            sum(one.dropped for one in watched), sum(one.one_sided for one in watched) / max(len(watched), 1),
-            sum(one.hidden_tls for one in watched), tuple(holes[:100]),
-        )  # fmt: skip
 
     def tenants(self) -> list[Tenant]:
         """Owners."""

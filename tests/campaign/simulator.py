@@ -327,9 +327,11 @@ class Adapter:
             if start < until <= end:  # it runs again, and counts from nothing
                 self._begun = until * SECOND
         health = tuple(
-            Health(bucket, float(BUCKET), *((0, 0) if _within(bucket, campaign.silent) else (PACKETS, 90)), 0.1, 40, up=True)
+            Health(bucket, float(BUCKET), 0, 0, 0.0, 0, up=True)
+            if _within(bucket, campaign.silent)
+            else Health(bucket, float(BUCKET), PACKETS, 90, 0.1, 40, up=True)
             for bucket in buckets
-        )  # fmt: skip
+        )
         samples, alive = [], {}
         octets = self._octets = {
             place: size for place, size in self._octets.items() if place[2] >= start - HOUR

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from keeping import history_of
-from simulator import Campaign, Plan
+from simulator import ALGORITHMS, Campaign, Plan
 from told import HOUR, Miner, Told
 
 from sniffer.campaign import command
 from sniffer.campaign.command import Options, ask, check, make
+from sniffer.campaign.figures import build
 from sniffer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -77,10 +78,19 @@ def test_what_is_no_period(since: str, until: str, says: str) -> None:
     assert told.value.remedy
 
 
-def test_rows_by_day_are_known() -> None:
-    """A history of a hundred days has hours of the last ones."""
-    question = ask(kept(100), Options(since="2026-11-01"), now=NOW)
-    assert BEGIN + 60 * 86_400 < question.hours_since < BEGIN + 70 * 86_400
+def test_rows_by_day_are_known(tmp_path: Path) -> None:
+    """From when on there are hours is asked of the history: a row of a day would be an hour that never was."""
+    campaign = Campaign(Plan(days=38, tenants=2, miners=12, down=(), silent=()))
+    with history_of(campaign, tmp_path) as history:
+        question = ask(history, Options(since="2026-11-01", until="2026-12-09"), now=NOW)
+        report = build(history, question)
+    assert campaign.begin < question.hours_since < campaign.begin + 4 * 86_400
+    most = {
+        one.name: sum(each.rate for each in campaign.miners if each.algorithm is one) for one in ALGORITHMS
+    }
+    for rate in report.totals.rates:
+        assert rate.peak is not None
+        assert rate.peak.low < most[rate.algorithm]
 
 
 def test_tables_need_a_folder_and_a_page_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sniffer.history.query import Case, Coverage, Event, Part, Point, Total
+from sniffer.history.query import Case, Event, Part, Point, Total
 from sniffer.history.rows import Health, Tenant
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Told:
     silent: list[tuple[int, int]] = field(default_factory=list)
     watched: bool = True  # whether anybody wrote down health
     bytes_an_hour: int = 100_000
-    asked: list[str] = field(default_factory=list)
+    fine_since: int = 0
 
     def _key(self, miner: Miner, by: str | None) -> str:
         owner = next((one for one in self.owners if one.name == miner.tenant), None)
@@ -140,7 +140,6 @@ class Told:
 
     def totals(self, since: int, until: int, by: str) -> list[Total]:
         """Sums by key."""
-        self.asked.append(by)
         alive = self._alive(since, until)
         keys = sorted({self._key(one, by) for one in alive})
         return [
@@ -163,28 +162,14 @@ class Told:
             return None
         return min(one.begin for one in self.miners), max(one.end for one in self.miners)
 
+    def hours_since(self) -> int:
+        """All rows are of hours."""
+        return self.fine_since
+
     def cases(self, since: int, until: int) -> list[Case]:
         """All that were told."""
         del since, until
         return self.told_cases
-
-    def coverage(self, since: int, until: int) -> Coverage:
-        """What was watched."""
-        watched = [one for one in self.health(since, until) if one.packets]
-        holes = [
-            (max(begin, since), min(end, until))
-            for begin, end in [*self.down, *self.silent]
-            if begin < until and end > since
-        ]
-        return Coverage(
-            expected=until - since,
-            seconds=sum(one.seconds for one in watched),
-            packets=sum(one.packets for one in watched),
-            dropped=sum(one.dropped for one in watched),
-            one_sided=0.12 if watched else 0.0,
-            hidden_tls=sum(one.hidden_tls for one in watched),
-            gaps=tuple(holes),
-        )
 
     def health(self, since: int, until: int) -> list[Health]:
         """Buckets of 300 s."""
