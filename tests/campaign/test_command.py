@@ -80,7 +80,7 @@ def test_what_is_no_period(since: str, until: str, says: str) -> None:
 
 def test_rows_by_day_are_known(tmp_path: Path) -> None:
     """From when on there are hours is asked of the history: a row of a day would be an hour that never was."""
-    campaign = Campaign(Plan(days=38, tenants=2, miners=12, down=(), silent=()))
+    campaign = Campaign(Plan(days=38, tenants=2, miners=60, down=(), silent=()))
     with history_of(campaign, tmp_path) as history:
         question = ask(history, Options(since="2026-11-01", until="2026-12-09"), now=NOW)
         report = build(history, question)
@@ -90,7 +90,7 @@ def test_rows_by_day_are_known(tmp_path: Path) -> None:
     }
     for rate in report.totals.rates:
         assert rate.peak is not None
-        assert rate.peak.low < most[rate.algorithm]
+        assert rate.peak.value < 3 * most[rate.algorithm]  # a day would be up to 24 times as much
 
 
 def test_tables_need_a_folder_and_a_page_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
