@@ -332,6 +332,12 @@ def report(
         Path | None,
         typer.Option("--history", metavar="FILE", help="History to ask. Default: by the configuration."),
     ] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--events", metavar="FILE", help="Event lines in its place, of many sensors; repeatable."
+        ),
+    ] = None,
     config: ConfigOption = None,
     since: Annotated[
         str, typer.Option("--from", metavar="TIME", help="Date or ISO time. Default: 30 days before the end.")
@@ -361,14 +367,22 @@ def report(
 ) -> int:
     """Say how much was mined in a period, by whom, and what the sensor could not see."""
     from sniffer.campaign.command import Options, check, history_file, make
+    from sniffer.campaign.events import Events
     from sniffer.config import load_config
     from sniffer.history.query import Reader
 
     options = Options(since, until, by, form, language, output, top)
     check(options)
     settings = load_config(config)
+    if events and history:
+        raise UsageError("--events and --history exclude each other", remedy="choose one")
+    rules = load_ruleset(None, settings).version
+    if events:
+        with Events(events) as lines:
+            make(lines, options, rules=rules)
+        return EXIT_OK
     with Reader(history or history_file(settings)) as reader:
-        make(reader, options, sensor=settings.sensor.name, rules=load_ruleset(None, settings).version)
+        make(reader, options, sensor=settings.sensor.name, rules=rules)
     return EXIT_OK
 
 
