@@ -42,6 +42,10 @@ config_app = typer.Typer(
 )
 app.add_typer(rules_app, name="rules")
 app.add_typer(config_app, name="config")
+tenants_app = typer.Typer(
+    help="Check tenants; say whose an address is.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(tenants_app, name="tenants")
 
 OUTPUT_FAULTS = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 """What writing to standard output may fail with; other files have their own words for it."""
@@ -116,10 +120,11 @@ def _give_up_output() -> None:
 
 def load_ruleset(rules: list[Path] | None, config: Config | None = None) -> RuleSet:
     """The rules that the command line, the configuration or the package names."""
+    from sniffer.owners.files import read_sources
     from sniffer.paths import rule_folders
     from sniffer.ruleset import load_rules
 
-    tenants = config.tenant_names if config else []
+    tenants = read_sources(config.sources).owners.names if config else []
     return load_rules(rule_folders(rules, config.rules.directories if config else None), tenants or None)
 
 
@@ -153,6 +158,8 @@ def scan(
         from sniffer import report
         from sniffer.capture.savefile import find_captures
         from sniffer.config import load_config
+        from sniffer.owners.asking import load_holders
+        from sniffer.owners.files import read_sources
         from sniffer.scan import ScanSettings, exit_status, scan_files, stats, warm_up
         from sniffer.sinks.event import encode
         from sniffer.sinks.privacy import Privacy
@@ -163,15 +170,20 @@ def scan(
         with report.compiling(quiet=as_json and sys.stdout.isatty()) as tell:
             warm_up(tell)
     gc.freeze()  # all this stays: a look for waste need not go through it
+    privacy = Privacy(os.urandom(32) if private else None)
+    holders, _, told = load_holders(settings.ownership, privacy.hide)
     scan_settings = ScanSettings(
         engine=settings.engine(paranoid=paranoid),
         sensor=settings.sensor.name,
-        privacy=Privacy(os.urandom(32) if private else None),
+        privacy=privacy,
         json=as_json,
         continuous=continuous,
         jobs=jobs,
-        tenants=tuple((tenant.name, tenant.networks) for tenant in settings.tenants),
+        owners=read_sources(settings.sources).owners,
+        holders=holders,
     )
+    for line in told:
+        print(f"warning: {line}", file=sys.stderr)
     for entry in ruleset.suppressions.expired(datetime.now(UTC).date()):
         print(f"warning: {entry.where}: has expired on {entry.until}", file=sys.stderr)
 
@@ -562,6 +574,54 @@ def config_show(file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] =
         yaml.safe_dump(load_config(file).model_dump(mode="json"), sort_keys=False, allow_unicode=False),
         end="",
     )
+    return EXIT_OK
+
+
+@tenants_app.command("check")
+def tenants_check(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE…]", help="Files of tenants. Default: those of the configuration."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one object.")] = False,
+) -> int:
+    """Read tenants and logs of mappings: faults, and which networks, VLANs and sessions overlap, and who has them then."""
+    from sniffer.config import load_config
+    from sniffer.owners import report
+
+    settings = load_config(config)
+    outcome = report.check(settings, files or None, str(config or "tenants"))
+    print(json.dumps(outcome.as_dict(), indent=2) if as_json else "\n".join(outcome.lines()))
+    return outcome.exit_status
+
+
+@tenants_app.command("of")
+def tenants_of(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of the host that mines.")],
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at", metavar="TIME", help="2026-11-23T08:00:00Z, or seconds since 1970. Default: now."
+        ),
+    ] = "",
+    vlan: Annotated[str, typer.Option("--vlan", metavar="S.C", help="VLANs it was seen in.")] = "",
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Its port, behind a NAT.")] = 0,
+    pppoe: Annotated[str, typer.Option("--pppoe", metavar="ID", help="PPPoE session it was seen in.")] = "",
+    l2tp: Annotated[str, typer.Option("--l2tp", metavar="T.S", help="L2TP session it was seen in.")] = "",
+    mpls: Annotated[str, typer.Option("--mpls", metavar="LABEL", help="MPLS label it was seen with.")] = "",
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one object.")] = False,
+) -> int:
+    """Say whose an address is, or was at a time, and why."""
+    from sniffer.config import load_config
+    from sniffer.owners import report
+
+    seen = report.read_seen(address, at, port, vlan=vlan, pppoe=pppoe, l2tp=l2tp, mpls=mpls)
+    answer = report.ask(load_config(config), seen)
+    for line in answer.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    print(json.dumps(answer.as_dict(), indent=2) if as_json else "\n".join(answer.lines()))
     return EXIT_OK
 
 

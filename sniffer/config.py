@@ -27,10 +27,12 @@ from pydantic import (
 )
 
 from sniffer.errors import ConfigError, Problem, printable
+from sniffer.owners.keys import BEHIND_NAT, Kind
 from sniffer.strictyaml import Document, load_file, validate
 
 if TYPE_CHECKING:
     from sniffer.engine import EngineSettings
+    from sniffer.owners.files import Sources
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -276,12 +278,56 @@ class Hosts(Section):
     )
 
 
+class Sizes(Section):
+    """What is made of shares: hashrate, power, energy."""
+
+    overhead: float = Field(
+        default=1.0,
+        ge=1.0,
+        le=3.0,
+        description="watts at the meter for a watt in a machine: cooling, supplies (1.03 to 1.10 is usual)",
+    )
+
+
 class Tenant(Section):
     """A customer, by networks."""
 
     name: Name = Field(description="label value of the tenant")
     networks: NetworkList = Field(min_length=1, description="networks of the tenant; the longest prefix wins")
     contact: str = Field(default="", max_length=256, description="whom to tell; goes into events")
+    site: str = Field(default="", max_length=64, description="where it is")
+    district: str = Field(default="", max_length=64, description="by which reports rank")
+    kind: Kind | None = Field(default=None, description="what it is")
+
+
+class Ownership(Section):
+    """Whose an address is, beside tenants: files of tenants, and logs of who held which address when."""
+
+    files: tuple[Path, ...] = Field(
+        default=(), max_length=64, description="files of tenants, *.csv or *.yaml; read again with the rules"
+    )
+    mappings: tuple[Path, ...] = Field(
+        default=(),
+        max_length=16,
+        description="logs of RADIUS accounting, DHCP, NAT: JSON or CSV lines; read, then followed",
+    )
+    nat: NetworkList = Field(
+        default=(),
+        max_length=4_096,
+        description="outside addresses of our own NAT: whom no mapping explains is unknown",
+    )
+    max_mappings: int = Field(
+        default=100_000,
+        ge=1,
+        le=1_000_000,
+        description="entries of mappings kept, in each process; the oldest make room",
+    )
+    read_back: Size = Field(
+        default=64 << 20,
+        ge=0,
+        le=1 << 40,
+        description="at the start so much is read of the end of each log; 0: all of it",
+    )
 
 
 class Events(Section):
@@ -468,7 +514,9 @@ class Config(Section):
     networks: Networks = Field(default_factory=Networks)
     rules: Rules = Field(default_factory=Rules)
     hosts: Hosts = Field(default_factory=Hosts)
+    size: Sizes = Field(default_factory=Sizes)
     tenants: tuple[Tenant, ...] = Field(default=(), max_length=10_000)
+    ownership: Ownership = Field(default_factory=Ownership)
     events: Events = Field(default_factory=Events)
     syslog: Syslog = Field(default_factory=Syslog)
     history: History = Field(default_factory=History)
@@ -488,9 +536,25 @@ class Config(Section):
         )
 
     @property
-    def tenant_names(self) -> list[str]:
-        """Tenants that rules may name."""
-        return [tenant.name for tenant in self.tenants]
+    def sources(self) -> Sources:
+        """Where tenants come from."""
+        from sniffer.owners.files import InlineTenant, Sources  # noqa: PLC0415  # which needs this module
+        from sniffer.owners.table import Owner  # noqa: PLC0415
+
+        def texts(networks: tuple[Network, ...] | None) -> tuple[str, ...]:
+            return tuple(map(str, networks or ()))
+
+        return Sources(
+            inline=tuple(
+                InlineTenant(
+                    Owner(one.name, one.site, one.district, one.kind or "", one.contact), texts(one.networks)
+                )
+                for one in self.tenants
+            ),
+            files=tuple(map(str, self.ownership.files)),
+            nat=texts(self.ownership.nat),
+            inside=texts(self.networks.inside),
+        )
 
     @field_validator("tenants")
     @classmethod
@@ -498,6 +562,8 @@ class Config(Section):
         names: set[str] = set()
         owner: dict[Network, str] = {}
         for tenant in tenants:
+            if tenant.name == BEHIND_NAT:
+                raise ValueError(f"{BEHIND_NAT!r} is what addresses of our NAT are called")
             if tenant.name in names:
                 raise ValueError(f"tenant {tenant.name!r} is named twice")
             names.add(tenant.name)

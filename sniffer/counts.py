@@ -1,7 +1,7 @@
 """Hits of rules that count by host: whose window a message is in, and what has been told of its flow.
 
 In: sightings, messages that such a rule asks for.  Out: those that are hits, each once, and whether a line about it is due.
-Never: a packet, I/O; a sighting that counts for two hosts.
+Never: a packet, I/O; a sighting that counts for two hosts, or for two tenants who had the same address.
 
 A host's messages are spread over its flows, and its flows over the workers.  So a worker tells of each, and the parent
 counts; ``scan`` counts in the engine itself.
@@ -42,6 +42,7 @@ class Sighting(msgspec.Struct, array_like=True):
     flow: int  # lines are told by flow
     lap: int = 0  # of a capture that is replayed again and again
     line: bytes = b""  # about it, if lines are wanted; the running count in it is not yet known
+    tenant: str = ""  # whose the host was at the time
 
 
 class Reported(msgspec.Struct):
@@ -111,7 +112,7 @@ class HostCounts(Generic[T]):
         if one.lap != self._lap:  # the same packets once more: nothing of before belongs to them
             self._lap = one.lap
             self.windows.clear()
-        key = (one.rule, one.asks, one.at_least, self._network_of(one.host))
+        key = (one.rule, one.asks, one.at_least, self._network_of(one.host), one.tenant)
         hits = self.windows.add(key, one.at_least, one.within, one.time, (one, item))
         return [self._told(*hit) for hit in hits]
 

@@ -22,9 +22,12 @@ from sniffer.gate import reasons, rows
 from sniffer.gate.gate import DEFAULT_FLOWS, Gate
 from sniffer.gate.headers import TCP
 from sniffer.learned import Addresses, Lesson
-from sniffer.model import Confidence, Data, Detection, Facts, Place, Role
+from sniffer.model import Alternative, Confidence, Data, Detection, Facts, Place, Role
 from sniffer.oddities import Oddities
 from sniffer.openings import OpeningReader
+from sniffer.owners.keys import NO_LABELS
+from sniffer.owners.labels import read_labels
+from sniffer.owners.table import ACCESS_LAYERS, Seen
 from sniffer.prepared import Prepared, prepare
 from sniffer.protocols import dns, management, payload, tls
 from sniffer.protocols.conversation import Conversation, Verdict
@@ -41,9 +44,12 @@ if TYPE_CHECKING:
     from sniffer.counts import Sighting
     from sniffer.flows.table import Flow
     from sniffer.model import Batch, Chunk, Packet
+    from sniffer.owners.keys import Labels
+    from sniffer.owners.table import Owned, Ownership
     from sniffer.prepared import Party
     from sniffer.ruleset import RuleSet
     from sniffer.ruleset.matcher import Answers
+    from sniffer.size.work import Tallies, Tally
 
 SECOND: Final = 1_000_000_000
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
@@ -78,8 +84,11 @@ class Followed:
     server: Server | None = None  # where one end is known by its address
     told_server: bool = False
     reports: Reports = field(default_factory=Reports)
+    tally: Tally | None = None  # of shares, once it mines
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
+    labels: Labels = NO_LABELS  # of the packets of both sides
+    labelled: list[bool] = field(default_factory=lambda: [False, False])  # sides whose labels were read
     opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
 
     @property
@@ -99,7 +108,7 @@ class Server(NamedTuple):
 class Engine:
     """Runs batches through gate, flows, protocols and rules."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a way out of its own
         self,
         rules: RuleSet | Prepared,
         *,
@@ -109,7 +118,8 @@ class Engine:
         event: Callable[[Detection], None],
         learned: Callable[[Lesson], None] | None = None,
         sighting: Callable[[Sighting, Detection], None] | None = None,
-        tenant_of: Callable[[bytes], str] = lambda _host: "",
+        ownership: Ownership | None = None,
+        tallies: Tallies | None = None,
     ) -> None:
         """Start with empty tables.
 
@@ -121,7 +131,8 @@ class Engine:
             event: called when a line about a (flow, rule) is due.
             learned: called for each address that DNS gave to a listed name; other engines can :meth:`learn` it.
             sighting: called for each message that a rule counts by host; None: this engine sees all of them, and counts.
-            tenant_of: tells the tenant of an address, packed, "" if none; suppressions and thresholds may be by tenant.
+            ownership: tells whose an address is; suppressions and thresholds may be by tenant.
+            tallies: begins the account of shares of a flow that mines; None: nobody asks how big.
         """
         prepared = rules if isinstance(rules, Prepared) else prepare(rules)
         self.interfaces = interfaces
@@ -134,7 +145,9 @@ class Engine:
         )
         self._addresses = Addresses(self.oddities)
         self._learned = learned
-        self._suppressor = Suppressor(tenant_of)
+        self._suppressor = Suppressor()
+        self.ownership = ownership  # may be replaced between two batches
+        self._tallies = tallies
         self._reporter = Reporter(
             answer_wait=settings.answer_wait,
             repeat_interval=settings.repeat_interval,
@@ -143,7 +156,6 @@ class Engine:
             event=event,
             suppresses=self._suppressor.suppresses,
             sighting=sighting,
-            tenant_of=tenant_of,
         )
         self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
         self._facts = dict.fromkeys(FACTS, 0)
@@ -233,7 +245,11 @@ class Engine:
         if followed is None:
             followed = flow.state = self._follow(flow, packet.opener)
         followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
+        if self.ownership is not None and self.ownership.wants_labels and packet.layers:
+            _read_labels(flow, followed, packet)
         self._read(flow, followed, chunks)
+        if followed.tally:
+            followed.tally.bytes[(packet.source, packet.source_port) == flow.ends[1]] += packet.frame_length
         if followed.reports.waiting:
             self._reporter.release(followed.reports)
         self._give_verdict(flow, followed, packet)
@@ -284,6 +300,8 @@ class Engine:
             hit = False
             for facts in found:
                 hit = self._match_flow(flow, followed, facts, told=hit and facts.again)
+                if facts.mining and self._tallies and not isinstance(chunk, Alternative):
+                    self._tally(flow, followed, facts, self._tallies)
             for resolution in conversation.take_resolutions():
                 self._note_resolution(resolution, flow.ends[chunk.side], flow.ends[1 - chunk.side])
             if followed.server and isinstance(chunk, Data):
@@ -291,6 +309,34 @@ class Engine:
         held = conversation.held
         if held != flow.more:
             self.flows.weigh(flow, held)
+
+    def _tally(self, flow: Flow, followed: Followed, facts: Facts, tallies: Tallies) -> None:
+        """Enter a mining message into the account of its flow."""
+        tally = followed.tally
+        if tally is None:
+            side = facts.side if facts.sender is Role.CLIENT else 1 - facts.side
+            domain = self._server_name(followed)
+            tally = followed.tally = tallies.begin(
+                flow,
+                side,
+                tenant_at=lambda time: self._tenant_at(flow, followed, side, time),
+                domain=domain,
+                pool=self.ruleset.pool_of(domain) if domain else "",
+                coins=self.ruleset.coins_of(domain) if domain else (),
+            )
+        tally.note(facts, followed.conversation.session)
+
+    def _tenant_at(self, flow: Flow, followed: Followed, side: int, time: int) -> str:
+        """Whose the side of a flow that mines was at a time, "" if nobody's."""
+        owned = self.owner_of(flow.ends[side], time, flow.vlans, followed.labels)
+        return owned.tenant if owned else ""
+
+    @staticmethod
+    def _server_name(followed: Followed) -> str:
+        """Name of the server, as a proxy was asked for it, or as DNS answered; "" unknown."""
+        by_address = followed.server
+        known = by_address.name if by_address and by_address.fact == "address.name" else ""
+        return followed.conversation.target or known
 
     def _tell_opening(self, flow: Flow, facts: Facts) -> None:
         followed = flow.state
@@ -424,11 +470,9 @@ class Engine:
 
     def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
         """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
-        conversation = followed.conversation
-        by_address = followed.server
-        known = by_address.name if by_address and by_address.fact == "address.name" else ""
-        if conversation.target or known or not facts.mining:
-            self._add_names(facts, conversation.target or known)
+        name = self._server_name(followed)
+        if name or not facts.mining:
+            self._add_names(facts, name)
         sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
         client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
         matches = self._match(facts, client, server, "tcp")
@@ -436,7 +480,8 @@ class Engine:
             return told
         counted = False
         place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
-        has_server, session = not is_dns(facts), conversation.session
+        has_server, session = not is_dns(facts), followed.conversation.session
+        owned = self.owner_of(client, facts.time, flow.vlans, followed.labels)
         for rule, match in matches:
             detection = Detection(
                 rule=rule,
@@ -450,6 +495,7 @@ class Engine:
                 server_port=server[1] if has_server else 0,
                 seen=seen_of(flow, facts),
                 session=session.told,
+                owned=owned,
             )
             hits = self._reporter.counted(flow.id, detection)
             counted = counted or not hits  # it counts towards one
@@ -460,6 +506,12 @@ class Engine:
                 elif self._reporter.report(followed.reports, hit):
                     counted = True
         return counted
+
+    def owner_of(self, party: Party, time: int, vlans: tuple[int, ...], labels: Labels) -> Owned | None:
+        """Whose one end of a flow was at a time; None where no tenants are known."""
+        if self.ownership is None:
+            return None
+        return self.ownership.of(Seen(*party, time, vlans, labels))
 
     def _add_names(self, facts: Facts, server_name: str) -> None:
         """Add what is known of the host that facts are about: its name, and whether it is a resolver."""
@@ -483,6 +535,9 @@ class Engine:
         counted = False
         place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
         has_server, is_opening = not is_dns(facts), facts.protocol == payload.FAMILY
+        reads = self.ownership is not None and self.ownership.wants_labels and packet.layers
+        labels = read_labels(packet.frame, packet.link) if reads else NO_LABELS
+        owned = self.owner_of(client, facts.time, packet.vlans, labels)
         for rule, match in matches:
             detection = Detection(
                 rule=rule,
@@ -496,6 +551,7 @@ class Engine:
                 server=server[0] if has_server else None,
                 server_port=server[1] if has_server else 0,
                 seen="client" if facts.sender is Role.CLIENT else "server",
+                owned=owned,
             )
             # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
             belongs = (client[0], server[0], match.endpoint.domain if match.endpoint else "")
@@ -561,6 +617,14 @@ class Engine:
             suppressed_by=dict(self._suppressor.by_entry),
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
+
+
+def _read_labels(flow: Flow, followed: Followed, packet: Packet) -> None:
+    """Note the labels of access sessions around a packet: once for each side of a flow."""
+    side = int((packet.source, packet.source_port) != flow.ends[0])
+    if not followed.labelled[side] and not ACCESS_LAYERS.isdisjoint(packet.layers):
+        followed.labelled[side] = True
+        followed.labels = followed.labels.merged(read_labels(packet.frame, packet.link))
 
 
 def is_dns(facts: Facts) -> bool:

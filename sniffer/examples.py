@@ -94,7 +94,7 @@ def rules_that_hit(example: Example, ruleset: RuleSet) -> set[str]:
             if count is None:
                 found.add(rule.id)
             else:
-                at_least = count.limit(HOST, lambda _: "")
+                at_least = count.limit(HOST, "")
                 found.update(windows.add(rule.id, at_least, count.within, facts.time, rule.id))
     return found
 

@@ -189,6 +189,7 @@ class Facts(msgspec.Struct):
     mining: bool = False  # a mining message was read, as opposed to a name or a hint
     again: bool = False  # another name in the message of the facts before: they are one hit together
     told: Mapping[str, Value] | None = None  # by the flow so far, this message included
+    shares: int = 0  # that the message hands in, or, where it has a verdict, that this is about
 
 
 # ── Detection: made by ruleset/ and engine, read by sinks/ ───────────────────────────────────────────────
@@ -295,3 +296,9 @@ class Detection(msgspec.Struct):
     session: Mapping[str, Value] = msgspec.field(
         default_factory=dict
     )  # what earlier messages of the flow told
+    owned: Any = None  # owners.Owned at the time of the packet; None: no tenants are known
+
+    @property
+    def tenant(self) -> str:
+        """Whose the host was at the time, "" if nobody's."""
+        return self.owned.tenant if self.owned is not None else ""

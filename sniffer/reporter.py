@@ -75,7 +75,6 @@ class Reporter:
         event: Callable[[Detection], None],
         suppresses: Callable[[Detection], bool],
         sighting: Callable[[Sighting, Detection], None] | None = None,
-        tenant_of: Callable[[bytes], str] = lambda _host: "",
     ) -> None:
         """Start with nothing told.
 
@@ -87,11 +86,10 @@ class Reporter:
             event: called when a line about a (flow, rule) is due.
             suppresses: asked once for each hit, and for each sighting, whether it goes no further.
             sighting: called for each message that a rule counts by host; None: they are counted here.
-            tenant_of: tells the tenant of an address, "" if none.
         """
         self.hits = 0
         self.sightings = 0  # messages that rules with a count asked for
-        self._sighting, self._tenant_of = sighting, tenant_of
+        self._sighting = sighting
         self._flow_windows: Windows[Detection] = Windows()
         self._hosts: HostCounts[Detection] = HostCounts(repeat_interval=repeat_interval)
         self._answer_wait, self._repeat_interval, self._one_sided = answer_wait, repeat_interval, one_sided
@@ -226,10 +224,11 @@ class Reporter:
             asks=rule.count.digest,
             severity=int(rule.severity),
             confidence=int(detection.confidence),
-            at_least=rule.count.limit(detection.host, self._tenant_of),
+            at_least=rule.count.limit(detection.host, detection.tenant),
             within=rule.count.within,
             time=detection.facts.time,
             flow=flow,
+            tenant=detection.tenant,
         )
         if self._sighting is not None:
             self._sighting(sighting, detection)

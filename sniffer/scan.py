@@ -21,10 +21,11 @@ from sniffer.errors import EXIT_HITS, EXIT_OK, InputError
 from sniffer.gate import gate
 from sniffer.gate.compiler import watched
 from sniffer.model import Confidence, Severity
+from sniffer.owners.asking import make_ownership
+from sniffer.owners.table import Owners
 from sniffer.prepared import Prepared, prepare
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
-from sniffer.sinks.networks import HostNames
 from sniffer.sinks.privacy import Privacy
 from sniffer.sinks.stats import make_stats
 from sniffer.totals import Totals, continued
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sniffer.model import Detection
-    from sniffer.prefixes import Network
+    from sniffer.owners.timeline import Change
 
 MAX_HOSTS: Final = 100_000
 MAX_SERVERS: Final = 64
@@ -51,7 +52,8 @@ class ScanSettings:
     json: bool = False
     continuous: bool = False
     jobs: int = 1
-    tenants: tuple[tuple[str, tuple[Network, ...]], ...] = ()  # of suppressions and thresholds
+    owners: Owners = field(default_factory=Owners)
+    holders: tuple[Change, ...] = ()  # who held which address when
 
 
 @dataclass(slots=True)
@@ -163,7 +165,7 @@ class Scanner:
         self._settings = settings
         self._write = write or self.result.events.append
         self._file = ""
-        self._tenant_of = HostNames(tenants=settings.tenants).tenant
+        self._ownership = make_ownership(settings.owners, settings.holders)
         self._engine: Engine | None = None
         self._interfaces: list[str] = []
 
@@ -182,7 +184,7 @@ class Scanner:
                 settings=self._settings.engine,
                 hit=self._hit,
                 event=self._event,
-                tenant_of=self._tenant_of,
+                ownership=self._ownership,
             )
         first = len(self._interfaces)
         try:
@@ -228,6 +230,7 @@ class Scanner:
                 interfaces=self._interfaces,
                 privacy=settings.privacy,
                 filename=self._file,
+                tenant=detection.owned.as_event() if detection.owned is not None else None,
             )
             self._write(encode(event))
 

@@ -13,8 +13,6 @@ from sniffer.ruleset.domains import name_seen
 from sniffer.ruleset.suppression import Hit, Suppressions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sniffer.model import Detection
 
 MAX_COUNTS: Final = 1_000
@@ -25,12 +23,11 @@ OVERFLOW: Final = "_overflow"
 class Suppressor:
     """Knows the suppressions in use."""
 
-    def __init__(self, tenant_of: Callable[[bytes], str]) -> None:
-        """Begin without suppressions; ``tenant_of`` tells whose an address is, "" if nobody's."""
+    def __init__(self) -> None:
+        """Begin without suppressions."""
         self.suppressions = Suppressions()
         self.by_rule: dict[str, int] = {}
         self.by_entry: dict[str, int] = {}  # by Suppression.key
-        self._tenant_of = tenant_of
 
     def suppresses(self, detection: Detection) -> bool:
         """Whether a hit is suppressed; then it is counted here, and nowhere else."""
@@ -39,7 +36,7 @@ class Suppressor:
             return False
         rule, host = detection.rule.id, detection.host
         domain = name_seen(detection.facts.values, detection.match.endpoint)
-        hit = Hit(rule, host, detection.server, self._tenant_of(host), domain)
+        hit = Hit(rule, host, detection.server, detection.tenant, domain)
         found = suppressions.find(hit, detection.facts.time)
         if found is None:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sniffer.engine import Engine, EngineSettings
+from sniffer.owners.table import Ownership
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from sniffer.counts import Sighting
     from sniffer.model import Confidence, Detection
+    from sniffer.owners.table import Owners
     from sniffer.prepared import Prepared
     from sniffer.ruleset import RuleSet
 
@@ -29,7 +31,7 @@ class Run:
         self,
         ruleset: RuleSet | Prepared,
         *,
-        tenant_of: Callable[[bytes], str] = lambda _: "",
+        owners: Owners | None = None,
         sighting: Callable[[Sighting, Detection], None] | None = None,
         **settings: object,
     ) -> None:
@@ -42,7 +44,7 @@ class Run:
             settings=EngineSettings(**{"gate_flows": 1 << 12, **settings}),  # type: ignore[arg-type]
             hit=self._hit,
             event=lambda d: self.events.append((d.rule.id, d.confidence, d.count)),
-            tenant_of=tenant_of,
+            ownership=Ownership(owners) if owners is not None else None,
             sighting=sighting,
         )
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sizerun import SizeRun
 
+from sniffer.addresses import address_text
 from sniffer.capture.savefile import Savefile
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import InputError
@@ -94,3 +96,40 @@ def test_other_captures(kind: str, ruleset: RuleSet) -> None:
         accused += [(name, hit.rule.id) for hit in hits if hit.confidence >= Confidence.PROBABLE]
     if kind != "hostile":
         assert not accused
+
+
+SHARES = ("mining.submit", "submit", "eth_submitWork")
+LOGINS = ("mining.authorize", "login", "eth_submitLogin")
+TAKEN = ("result-true", "cn-status")
+
+
+def counted(text: str, names: tuple[str, ...]) -> int:
+    """How many messages of some names a cell of the ground truth has, such as ``submit:18 login:1``."""
+    counts = (part.rpartition(":") for part in text.split())
+    return sum(int(number) for name, _, number in counts if name in names)
+
+
+@pytest.mark.parametrize("name", files("mining"))
+def test_shares_and_verdicts(name: str, ruleset: RuleSet) -> None:
+    """Shares and verdicts of each mining flow are those of the ground truth, retransmissions removed: no more, no fewer."""
+    source = Savefile(str(CAPTURES / name))
+    run = SizeRun(ruleset, interfaces=source.interfaces).feed(source.batches())
+    run.finish()
+    source.close()
+    found: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for session in run.sessions:
+        key = address_text(session.host), address_text(session.server), session.port
+        for place, count in enumerate((session.submitted, session.accepted, session.rejected)):
+            found[key][place] += count
+    wanted: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in rows("mining_flows.csv"):
+        if row["file"] != name or row["dialect"] not in FAMILIES:
+            continue
+        shares = counted(row["client_messages"], SHARES)
+        taken = counted(row["server_messages"], TAKEN) - counted(row["client_messages"], LOGINS)
+        key = row["client_ip"], row["server_ip"], int(row["server_port"])
+        for place, count in enumerate((shares, max(taken, 0), shares - max(taken, 0))):
+            wanted[key][place] += count
+    assert {key: counts for key, counts in found.items() if any(counts)} == {
+        key: counts for key, counts in wanted.items() if any(counts)
+    }

@@ -11,6 +11,7 @@ import frames as build
 import pytest
 import rulefolder
 from enginerun import SECOND, SUBMIT, SUBSCRIBE, Run
+from tenants import owners
 
 from sniffer import counts
 from sniffer.counts import HostCounts, Sighting
@@ -137,7 +138,7 @@ def test_thresholds_by_network_and_tenant(tmp_path: Path) -> None:
     more = ", thresholds: [{network: 10.0.0.8/32, at_least: 1}, {tenant: acme, at_least: 4}]"
     run = Run(
         counting(tmp_path, 3, "10s", "host", more),
-        tenant_of=lambda host: "acme" if host[-1] == 9 else "",
+        owners=owners(("acme", "10.0.0.9/32")),
     )
     talks = [shares(range(5), host=f"10.0.0.{n}") for n in (7, 8, 9)]
     run.engine.process(build.batch(sorted(frame for talk in talks for frame in talk.frames)))

@@ -13,6 +13,7 @@ import frames as build
 import pytest
 import rulefolder
 from enginerun import SECOND, SUBMIT, Run
+from tenants import owners
 
 from sniffer.model import Confidence, Match
 from sniffer.prepared import prepare
@@ -97,7 +98,7 @@ def test_hits_and_suppressed_ones_make_all(tmp_path: Path) -> None:
 
 def test_by_tenant(tmp_path: Path) -> None:
     """Whose an address is decides."""
-    run = Run(rules(tmp_path, "tenant: lab"), tenant_of=lambda host: "lab" if host[3] == 7 else "")
+    run = Run(rules(tmp_path, "tenant: lab"), owners=owners(("lab", "10.0.0.7/32")))
     run.feed(shares(3)).feed(shares(2, "10.0.0.8"))
     assert (told(run), run.engine.totals().suppressed) == ({"submits": 2}, {"submits": 3})
 
@@ -196,7 +197,7 @@ def test_new_entries_count_from_the_next_packet_on(tmp_path: Path) -> None:
 
 def test_a_flood_of_names_is_counted_together(tmp_path: Path) -> None:
     """However many rules reloads bring, so many are counted by name and the others together; the sum is exact."""
-    suppressor = Suppressor(lambda _: "")
+    suppressor = Suppressor()
     suppressor.suppressions = rules(tmp_path, "address: 10.0.0.7").suppressions
     for number in range(MAX_COUNTS + 500):
         hit: Any = SimpleNamespace(
@@ -204,6 +205,7 @@ def test_a_flood_of_names_is_counted_together(tmp_path: Path) -> None:
             facts=SimpleNamespace(values={}, time=SECOND),
             host=bytes([10, 0, 0, 7]),
             server=None,
+            tenant="",
             match=Match(True),
         )
         assert suppressor.suppresses(hit)

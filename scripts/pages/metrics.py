@@ -14,6 +14,8 @@ from sniffer.model import Confidence, Severity
 from sniffer.oddities import ODDITIES
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, SinkHealth, WorkerHealth, render
+from sniffer.size.hosts import BOUNDS, VERDICTS, SizeBook
+from sniffer.size.work import Work
 from sniffer.totals import Totals
 
 if TYPE_CHECKING:
@@ -33,10 +35,30 @@ def families() -> list[Metric]:
         reopens={"eth1": 0},
         sinks={name: SinkHealth() for name in SINKS},
     )
-    book = HostBook(tenants=[("a-tenant", ["10.0.0.0/8"])])
+    book = HostBook(tenants=["a-tenant"])
     book.declare([("a-rule", Severity.HIGH, Confidence.CONFIRMED)])
-    book.hit(b"\x0a\0\0\1", "a-rule", Severity.HIGH, Confidence.CONFIRMED, 1, 1, NOW)
-    text = render(health, Totals(), book, now=NOW).decode()
+    book.hit(b"\x0a\0\0\1", "a-rule", Severity.HIGH, Confidence.CONFIRMED, 1, 1, NOW, "a-tenant")
+    sizes = SizeBook(book.names)
+    sizes.add(
+        Work(
+            host=b"\x0a\0\0\1",
+            server=bytes(4),
+            server_port=3333,
+            protocol="stratum-v1",
+            account="",
+            tenant="a-tenant",
+            flow=1,
+            first=1,
+            last=1,
+            counted=1,
+            hashes=1e15,
+            squares=1e30,
+            known_since=1,
+            algorithm="sha256d",
+        )
+    )
+    sizes.turn(10**10, everything=True)
+    text = render(health, Totals(), book, sizes, now=NOW).decode()
     return [one for one in text_string_to_metric_families(text) if one.name.startswith("sniffer_")]
 
 
@@ -55,7 +77,9 @@ def lines() -> Iterator[str]:
     yield "  `_outside` for hits whose miner is in no network of `networks.inside`."
     yield f"- `severity`: {', '.join(f'`{one.label}`' for one in Severity)}."
     yield f"- `confidence`: {', '.join(f'`{one.label}`' for one in Confidence)}."
-    yield "- `rule`: the id of a rule ([rules-reference.md](rules-reference.md)); `tenant`: a name of the configuration, or empty."
+    yield "- `rule`: the id of a rule ([rules-reference.md](rules-reference.md)); `tenant`: a name of the configuration or its files, `unknown behind NAT`, or empty."
+    yield f"- `verdict`: {', '.join(f'`{one}`' for one in VERDICTS)}; `direction`: `up` from the side that mines, `down` to it."
+    yield f"- `bound`: {', '.join(f'`{one}`' for one in BOUNDS)}; `algorithm`: [size.md](size.md), `unknown` where nothing tells it."
     yield f"- `sink`: {', '.join(f'`{one}`' for one in SINKS)} ([events.md](events.md))."
     yield "- `fact`: [facts.md](facts.md) has the list."
     yield f"- `layer` of `sniffer_undecoded_packets_total`: {', '.join(f'`{one}`' for one in LAYERS)}."

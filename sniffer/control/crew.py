@@ -22,9 +22,9 @@ from sniffer.totals import Totals, together
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from sniffer.control.records import Ended, Finished, Job, Learned, News, RulesInUse, Snapshot
+    from sniffer.control.records import Ended, Finished, Job, Learned, Mapped, News, RulesInUse, Snapshot
 
 MakeJob: TypeAlias = "Callable[[int], tuple[Job, Sequence[socket.socket]]]"
 ANSWER_WITHIN: Final = (
@@ -58,7 +58,7 @@ class Member:
         self.fault = ""  # what the worker's last self-test found wrong
         self.differing: set[str] = set()  # rules about which its matchers disagreed
         self.generation = 0  # of the rules that its worker has
-        self.supervisor = Supervisor(self, self._begin, command=command)
+        self.supervisor = Supervisor(self, self._begin, follows=crew.holders, command=command)
         self._number, self._crew, self._make_job = number, crew, make_job
         self._dropped = [0, 0]  # event lines: of workers before this one, of this one
         self._offered: dict[int, asyncio.Future[str]] = {}
@@ -179,6 +179,7 @@ class Crew:
         count: int,
         *,
         rules: NewRules = NewRules(1, b""),  # noqa: B008  # nobody can change it
+        holders: Callable[[], Iterable[Mapped]] = tuple,
         command: Sequence[str] = COMMAND,
     ) -> None:
         """Prepare; :meth:`run` starts.
@@ -189,10 +190,13 @@ class Crew:
                 sockets that go with it.
             count: how many work at a time.
             rules: those in use.
+            holders: called for each worker that starts: who holds which address, as far as it is known.
             command: what a worker runs.
         """
         self.listener = listener
         self.rules = rules
+        self.holders = holders
+        self.untold = 0  # changes of holders that some worker had no room for
         self._late: set[asyncio.Task[None]] = set()  # workers that catch up
         self.members = [Member(number, self, make_job, command) for number in range(count)]
         self._is_ready = False
@@ -238,6 +242,12 @@ class Crew:
         for member in self.members:
             if member is not teacher:
                 member.supervisor.tell(learned)
+
+    def tell_holders(self, mapped: Mapped) -> None:
+        """Tell every worker who holds an address now."""
+        for member in self.members:
+            if not member.supervisor.queue(mapped):
+                self.untold += len(mapped.changes)
 
     async def take_rules(self, rules: NewRules) -> str:
         """Hand rules to every worker; return what speaks against them, "" for nothing.
@@ -298,6 +308,14 @@ class Crew:
             most = max(self._filtered.get(name, 0), books.received - books.accepted)
             self._filtered[name] = books.filtered = most
         return totals
+
+    @property
+    def packet_time(self) -> int:
+        """Time of the last packet, nanoseconds since 1970, as far as the books that were looked at last tell; 0 before the first."""
+        return max(
+            (one.last_packet for member in self.members for one in member.books.totals.interfaces.values()),
+            default=0,
+        )
 
     @property
     def silent_seconds(self) -> float:

@@ -4,7 +4,7 @@ In: a configuration, options of the command line, signals.  Out: metrics over HT
 Never: a packet; those are the worker's.
 
     TERM, INT   finish what has arrived, exit 0; a second one ends at once
-    HUP         load the rules again, open the event file again
+    HUP         load rules and tenants again, open the event file again
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from sniffer.config import privacy_key
 from sniffer.control.confine import seal_parent
 from sniffer.control.crew import Crew
 from sniffer.control.guard import Guard
+from sniffer.control.holders import Holders
 from sniffer.control.http import Endpoint
 from sniffer.control.notify import Notifier
 from sniffer.control.outlets import Outlets
 from sniffer.control.page import overview
-from sniffer.control.records import Job, NewRules, ReplayJob, TenantRow
+from sniffer.control.records import Job, NewRules, ReplayJob
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
 from sniffer.control.renewal import Renewal
 from sniffer.control.rings import Rings
@@ -45,8 +46,10 @@ from sniffer.paths import rule_folders
 from sniffer.sinks.event import encode, recounted
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, SinkHealth, render
+from sniffer.sinks.privacy import Privacy
 from sniffer.sinks.stats import make_stats
 from sniffer.sinks.textfile import TextFile
+from sniffer.size.hosts import SizeBook
 
 if TYPE_CHECKING:
     import socket
@@ -100,10 +103,15 @@ class Daemon:
         self.book = HostBook(
             limit=hosts.series_limit,
             inside=config.networks.inside or (),
-            tenants=[(tenant.name, tenant.networks) for tenant in config.tenants],
             ipv6_prefix=hosts.ipv6_prefix,
             expire_after=hosts.expire_after,
             hold_seconds=hosts.hold_seconds,
+        )
+        self.sizes = SizeBook(
+            self.book.names,
+            limit=hosts.series_limit,
+            overhead=config.size.overhead,
+            expire_after=hosts.expire_after,
         )
         self.counts: HostCounts[None] = HostCounts(
             repeat_interval=config.events.repeat_nanoseconds,
@@ -113,14 +121,18 @@ class Daemon:
         self.health.reopens = dict.fromkeys(options.interfaces, 0)
         self.health.one_sided = config.sensor.one_sided
         self._suppressions = SuppressionLog()
+        privacy = Privacy(self._key, leave_out=config.events.personal_data == "leave_out")
+        self.holders = Holders(config.ownership, privacy.hide)
+        self.holders.load()
         self._take(loaded)
         self.notifier = Notifier()
         self.outlets = Outlets(config)
         self.reloader = Reloader(self._reload)
         alone = options.replay is not None or not has_packet_sockets()
         self.rings = Rings(config.capture, options.interfaces)
-        rules = NewRules(self._offers, loaded.dump)
-        self.crew = Crew(self, self._make_job, 1 if alone else config.capture.workers, rules=rules)
+        rules = NewRules(self._offers, loaded.dump, loaded.owners)
+        workers = 1 if alone else config.capture.workers
+        self.crew = Crew(self, self._make_job, workers, rules=rules, holders=self.holders.known)
         self.endpoint = Endpoint(
             options.listen,
             make_routes(
@@ -206,6 +218,7 @@ class Daemon:
 
     async def _close(self) -> None:
         await self.reloader.close()
+        self.holders.close()
         self.rings.close()
         self._write_stats()
         self._suppressions.look(self.crew.totals.suppressed_by, time.monotonic(), time.time())
@@ -245,6 +258,7 @@ class Daemon:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             self.book.expire(now)
+            self.sizes.turn(self.crew.packet_time)
             if now - begun > patience and not self._reading.is_set():
                 patience = float("inf")
                 logger().info("compiling the packet gate for this machine, once; this takes some 15 seconds")
@@ -263,6 +277,7 @@ class Daemon:
                 next_text = now + self.config.metrics.interval
                 self.textfile.offer(self._metrics())
             await self._reopen()
+            await self.holders.turn(self.crew.tell_holders)
 
     def _makes_progress(self) -> bool:
         """Whether the service manager asks for signs of life, and every worker has given one within its time.
@@ -299,10 +314,8 @@ class Daemon:
             key=self._key,
             leave_out=self.config.events.personal_data == "leave_out",
             events=bool(self.outlets),
-            tenants=tuple(
-                TenantRow(tenant.name, tenant.contact, tuple(str(network) for network in tenant.networks))
-                for tenant in config.tenants
-            ),
+            owners=self.crew.rules.owners,
+            max_mappings=self.holders.limit,
             one_sided=config.sensor.one_sided,
             repeat_interval=config.events.repeat_nanoseconds,
             cpu=cpu_of(number) if workers > 1 else None,
@@ -323,18 +336,20 @@ class Daemon:
         now = time.monotonic()
         for hit in news.hits:
             severity, confidence = Severity(hit.severity), Confidence(hit.confidence)
-            self.book.hit(hit.host, hit.rule, severity, confidence, hit.count, hit.last, now)
+            self.book.hit(hit.host, hit.rule, severity, confidence, hit.count, hit.last, now, hit.tenant)
         for line in news.events:
             self.outlets.write(line)
         for sighting in news.sightings:
             self._count(sighting, now)
+        for work in news.works:
+            self.sizes.add(work)
 
     def _count(self, sighting: Sighting, now: float) -> None:
         """Count a sighting by host; it, and others that waited for it, may be hits."""
         for hit in self.counts.add(sighting, None):
             one = hit.sighting
             severity, confidence = Severity(one.severity), Confidence(one.confidence)
-            self.book.hit(one.host, one.rule, severity, confidence, 1, one.time, now)
+            self.book.hit(one.host, one.rule, severity, confidence, 1, one.time, now, one.tenant)
             if hit.is_due and one.line and self.outlets:
                 self.outlets.write(recounted(one.line, hit.told))
 
@@ -393,7 +408,10 @@ class Daemon:
         self.book.declare(
             (row.id, Severity(row.severity), Confidence(row.confidence)) for row in loaded.rules
         )
-        for tenant in sorted(set(loaded.tenants) - set(self.config.tenant_names)):
+        self.book.declare_tenants(loaded.owners.names)
+        self.sizes.declare_tenants(loaded.owners.names)
+        health.tenants = len(loaded.owners.tenants)
+        for tenant in sorted(set(loaded.tenants) - set(loaded.owners.names)):
             logger().warning("a rule has a threshold for a tenant that is not configured", tenant=tenant)
 
     async def _reload(self) -> tuple[bool, str]:
@@ -419,13 +437,13 @@ class Daemon:
     async def _load_again(self) -> tuple[str, ...]:
         """Load the rules and have every worker take them; return what speaks against them."""
         try:
-            found = await load_in_child(self._directories, self.config.tenant_names)
+            found = await load_in_child(self._directories, (), self.config.sources)
         except OSError as error:  # no process, no memory
             return (f"error: rules: cannot be loaded now: {printable(error.strerror)}",)
         if isinstance(found, Refused):
             return found.lines
         self._offers += 1  # a number of its own even after a refusal, whose answers may still come
-        fault = await self.crew.take_rules(NewRules(self._offers, found.dump))
+        fault = await self.crew.take_rules(NewRules(self._offers, found.dump, found.owners))
         if fault:
             return (fault,)
         self._take(found)
@@ -446,10 +464,12 @@ class Daemon:
             "textfile": self.textfile.health if self.textfile is not None else SinkHealth(),
         }
         health.http_rejected = self.endpoint.rejected
+        self.holders.enter(health)
+        health.mapping_lines["untold"] = self.crew.untold
         return health
 
     def _metrics(self) -> bytes:
-        return render(self._current_health(), self.totals, self.book)
+        return render(self._current_health(), self.totals, self.book, self.sizes)
 
     def _overview(self, words: Words) -> dict[str, Any]:
         return overview(
@@ -527,7 +547,7 @@ def run_daemon(config: Config, options: Options) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure(config.log.format, config.log.level)
     directories = rule_folders(options.rules, config.rules.directories)
-    loaded = load(directories, config.tenant_names)
+    loaded = load(directories, (), config.sources)
     seal_parent()
     return asyncio.run(_run(config, options, loaded, directories))
 

@@ -1,9 +1,9 @@
 """A worker's news on their way to the parent: merged while they wait, bounded always.
 
-In: detections, sightings, lines, records.  Out: frames written to a non-blocking socket.
+In: detections, sightings, lines, tallies, records.  Out: frames written to a non-blocking socket.
 Never: a wait for the parent; a capture does not stop because a pipe is full.
 
-While the parent does not read, hits of the same (host, rule, confidence) add up in one row, so that none is lost;
+While the parent does not read, hits of the same (host, rule, confidence, tenant) add up in one row, so that none is lost;
 beyond the limits, what finds no room is counted.
 """
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sniffer.control.records import FromWorker
     from sniffer.counts import Sighting
     from sniffer.model import Detection
+    from sniffer.size.work import Tally, Work
 
 MAX_ROWS: Final = 200_000
 MAX_LINES: Final = 10_000
@@ -27,10 +28,12 @@ NEWS_LINES: Final = 2_000  # in one record
 NEWS_ROWS: Final = 20_000
 NEWS_SIGHTINGS: Final = 5_000
 MAX_SIGHTINGS: Final = 10_000
+NEWS_TALLIES: Final = 2_000
+MAX_TALLIES: Final = 200_000
 
 
 class Outbox:
-    """Hits, sightings and lines that the parent has not got yet."""
+    """Hits, sightings, lines and work that the parent has not got yet."""
 
     def __init__(
         self,
@@ -44,8 +47,9 @@ class Outbox:
         self._sock = sock
         self._max_rows, self._max_lines, self._max_sightings = rows, lines, sightings
         self._sightings: deque[Sighting] = deque()
-        self._hits: dict[tuple[bytes, str, int, int], tuple[int, int]] = {}
+        self._hits: dict[tuple[bytes, str, int, int, str], tuple[int, int]] = {}
         self._lines: deque[bytes] = deque()
+        self._tallies: deque[Tally] = deque()
         self._pending = bytearray()
         self.dropped_hits = 0
         self.dropped_events = 0
@@ -54,7 +58,13 @@ class Outbox:
     def hit(self, detection: Detection) -> None:
         """Count a hit."""
         rule = detection.rule
-        key = (detection.host, rule.id, int(rule.severity), int(detection.confidence))
+        key = (
+            detection.host,
+            rule.id,
+            int(rule.severity),
+            int(detection.confidence),
+            detection.tenant,
+        )
         count, last = self._hits.get(key, (0, 0))
         if not count and len(self._hits) >= self._max_rows:
             self.dropped_hits += 1
@@ -68,6 +78,13 @@ class Outbox:
             return
         self._sightings.append(sighting)
 
+    def tally(self, tally: Tally) -> None:
+        """Fetch the work of a flow with the next record; until then it adds up there."""
+        if len(self._tallies) >= MAX_TALLIES:
+            self._tallies.popleft()
+            self.dropped_hits += 1
+        self._tallies.append(tally)
+
     def line(self, line: bytes) -> None:
         """Queue an event line."""
         if len(self._lines) >= self._max_lines:
@@ -77,8 +94,8 @@ class Outbox:
 
     @property
     def has_news(self) -> bool:
-        """Whether hits, lines or sightings wait to be put into a record."""
-        return bool(self._hits or self._lines or self._sightings)
+        """Whether hits, lines, sightings or work wait to be put into a record."""
+        return bool(self._hits or self._lines or self._sightings or self._tallies)
 
     @property
     def is_clear(self) -> bool:
@@ -95,11 +112,14 @@ class Outbox:
         if self._pending or not self.has_news:
             return
         keys = list(self._hits)[:NEWS_ROWS]
-        hits = tuple(HitDelta(*key, *self._hits.pop(key)) for key in keys)
+        hits = tuple(HitDelta(*key[:4], *self._hits.pop(key), key[4]) for key in keys)
         lines = tuple(self._lines.popleft() for _ in range(min(NEWS_LINES, len(self._lines))))
         seen = self._sightings
         sightings = tuple(seen.popleft() for _ in range(min(NEWS_SIGHTINGS, len(seen))))
-        self.put(News(hits, lines, sightings))
+        works: list[Work] = []
+        for _ in range(min(NEWS_TALLIES, len(self._tallies))):
+            works += self._tallies.popleft().take()
+        self.put(News(hits, lines, sightings, tuple(works)))
 
     def flush(self) -> None:
         """Write what the socket takes."""

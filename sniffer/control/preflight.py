@@ -58,8 +58,10 @@ def check(file: Path | None) -> str:
 def _rules(config: Config) -> Iterator[str]:
     from sniffer.control.reload import load  # noqa: PLC0415  # readers and rules: a second
 
-    loaded = load(rule_folders(None, config.rules.directories), config.tenant_names)
+    loaded = load(rule_folders(None, config.rules.directories), (), config.sources)
     yield f"{len(loaded.rules)} rules ({loaded.version})"
+    if loaded.owners.tenants:
+        yield f"{len(loaded.owners.tenants)} tenants"
     if config.capture.interfaces:
         yield f"interfaces {', '.join(config.capture.interfaces)}"
 

@@ -1,6 +1,6 @@
 """What parent and worker tell each other, and how it is framed on their socket.
 
-    parent ── Job, NewRules, NewSocket, Learned, Stop ──▶ worker
+    parent ── Job, NewRules, Mapped, NewSocket, Learned, Stop ──▶ worker
     worker ── Ready, News, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
 
 In: records.  Out: frames (a length of four bytes, then msgpack), and records from frames.
@@ -16,6 +16,9 @@ import msgspec
 
 from sniffer.capture.packet_socket import Position, RingSettings
 from sniffer.counts import Sighting  # noqa: TC001  # as below
+from sniffer.owners.table import Owners
+from sniffer.owners.timeline import Change  # noqa: TC001  # as below
+from sniffer.size.work import Work  # noqa: TC001
 from sniffer.totals import Totals  # noqa: TC001  # msgspec reads annotations at run time
 
 if TYPE_CHECKING:
@@ -37,14 +40,6 @@ class ReplayJob(msgspec.Struct, frozen=True):
     linger: bool = True  # at its end, stay until Stop comes
 
 
-class TenantRow(msgspec.Struct, frozen=True, array_like=True):
-    """A customer, for event lines."""
-
-    name: str
-    contact: str
-    networks: tuple[str, ...]
-
-
 class Job(msgspec.Struct, tag="job", frozen=True):
     """What a worker is for; the first record it gets."""
 
@@ -61,7 +56,8 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     key: bytes | None = None  # of hashes in events; None: clear text
     leave_out: bool = False  # personal data from events
     events: bool = False  # whether event lines are wanted
-    tenants: tuple[TenantRow, ...] = ()
+    owners: Owners = Owners()
+    max_mappings: int = 0  # entries of mappings at most; 0: there are none
     one_sided: bool = False
     repeat_interval: int = 600_000_000_000  # nanoseconds
     cpu: int | None = None  # processor to stay on; None: any
@@ -74,6 +70,14 @@ class NewRules(msgspec.Struct, tag="rules", frozen=True):
 
     generation: int
     dump: bytes
+    owners: Owners = Owners()  # and tell tenants by these
+
+
+class Mapped(msgspec.Struct, tag="mapped", frozen=True):
+    """Who holds which address.  Behind a Job come all that are known; the first packet waits for the last of these."""
+
+    changes: tuple[Change, ...] = ()
+    complete: bool = False  # the last one behind a Job
 
 
 class NewSocket(msgspec.Struct, tag="socket", frozen=True):
@@ -95,7 +99,7 @@ class Stop(msgspec.Struct, tag="stop", frozen=True):
     """Finish what has arrived, then end."""
 
 
-ToWorker: TypeAlias = Job | NewRules | NewSocket | Learned | Stop
+ToWorker: TypeAlias = Job | NewRules | Mapped | NewSocket | Learned | Stop
 
 # ── worker to parent ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,7 +109,7 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
 
 
 class HitDelta(msgspec.Struct, frozen=True, array_like=True):
-    """Hits of one (host, rule, confidence) since the last record."""
+    """Hits of one (host, rule, confidence, tenant) since the last record."""
 
     host: bytes  # packed
     rule: str
@@ -113,14 +117,16 @@ class HitDelta(msgspec.Struct, frozen=True, array_like=True):
     confidence: int
     count: int
     last: int  # packet time of the last one, nanoseconds since 1970
+    tenant: str = ""  # whose the address was at the time
 
 
 class News(msgspec.Struct, tag="news", frozen=True):
-    """Hits, event lines and sightings since the last one."""
+    """Hits, event lines, sightings and work since the last one."""
 
     hits: tuple[HitDelta, ...] = ()
     events: tuple[bytes, ...] = ()
     sightings: tuple[Sighting, ...] = ()  # the parent counts them by host
+    works: tuple[Work, ...] = ()  # of flows that mine
 
 
 class Snapshot(msgspec.Struct, frozen=True):

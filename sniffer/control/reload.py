@@ -1,6 +1,6 @@
 """Loading rules: at the start in this process, later in a child, so that a bad file can hurt the child only.
 
-In: folders, names of tenants.  Out: :class:`Loaded`, everything the daemon needs of a rule set; or every fault at once.
+In: folders, sources of tenants.  Out: :class:`Loaded`, everything the daemon needs of a rule set; or every fault at once.
 Never: half a set; a set whose own examples fail; more than one load at a time, however often one is asked for.
 """
 
@@ -19,6 +19,8 @@ import msgspec
 from sniffer.control.records import MAX_FRAME
 from sniffer.control.suppressions import SuppressionRow
 from sniffer.errors import ConfigError, Problem, SnifferError, printable
+from sniffer.owners.files import Sources, read_sources
+from sniffer.owners.table import Owners
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 COMMAND: Final = (sys.executable, "-P", "-m", "sniffer.control.reload")
 SECONDS: Final = 60.0
 MEMORY: Final = 2 << 30  # address space of the child, bytes
-MAX_DUMP: Final = MAX_FRAME - (1 << 20)  # bytes of a set on its way to a worker
+MAX_DUMP: Final = MAX_FRAME - (16 << 20)  # bytes of a set on its way to a worker; tenants take the rest
 NICE: Final = 5  # the child gives way to workers: packets do not wait
 
 
@@ -45,6 +47,7 @@ class Order(msgspec.Struct, frozen=True):
 
     directories: tuple[str, ...]
     tenants: tuple[str, ...]
+    sources: Sources = Sources()
 
 
 class Loaded(msgspec.Struct, tag="loaded", frozen=True):
@@ -57,6 +60,7 @@ class Loaded(msgspec.Struct, tag="loaded", frozen=True):
     tenants: tuple[str, ...] = ()  # that rules have thresholds for
     wants_datagrams: bool = False  # a rule asks for the payload of datagrams
     suppressions: tuple[SuppressionRow, ...] = ()
+    owners: Owners = Owners()
 
 
 class Refused(msgspec.Struct, tag="refused", frozen=True):
@@ -69,19 +73,37 @@ _orders = msgspec.msgpack.Decoder(Order)
 _answers = msgspec.msgpack.Decoder(Loaded | Refused)
 
 
-def load(directories: Sequence[Path], tenants: Collection[str]) -> Loaded:
-    """Load rules and run their examples.
+def load(
+    directories: Sequence[Path],
+    tenants: Collection[str],
+    sources: Sources = Sources(),  # noqa: B008  # nobody can change it
+) -> Loaded:
+    """Load rules and run their examples; load tenants, which rules may name.
 
     Args:
-        directories: with the files.
-        tenants: those that there are.
+        directories: with the files of rules.
+        tenants: names of tenants that there are beside those of ``sources``.
+        sources: of tenants.
 
     Raises:
         ConfigError: with each fault of each file, and each example that does not do what it says.
     """
     from sniffer.examples import load_checked  # noqa: PLC0415  # readers and rules: a second, and not of every command
 
-    loaded = describe(load_checked(directories, tenants))
+    problems: list[Problem] = []
+    known: list[str] | None = None
+    try:
+        owners = read_sources(sources).owners
+        known = [*tenants, *owners.names]
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        ruleset = load_checked(directories, known)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    loaded = msgspec.structs.replace(describe(ruleset), owners=owners)
     if len(loaded.dump) > MAX_DUMP:
         what = f"all files together take {len(loaded.dump) >> 20} MiB, more than {MAX_DUMP >> 20}"
         raise ConfigError([Problem(str(directories[0]), 1, 1, "size", what, "shorten the lists")])
@@ -108,10 +130,14 @@ def describe(ruleset: RuleSet) -> Loaded:
 
 
 async def load_in_child(
-    directories: Sequence[Path], tenants: Collection[str], *, command: Sequence[str] = COMMAND
+    directories: Sequence[Path],
+    tenants: Collection[str],
+    sources: Sources = Sources(),  # noqa: B008  # nobody can change it
+    *,
+    command: Sequence[str] = COMMAND,
 ) -> Loaded | Refused:
-    """Load rules in a process of its own, within :data:`SECONDS` and :data:`MEMORY`."""
-    order = Order(tuple(str(directory) for directory in directories), tuple(tenants))
+    """Load rules and tenants in a process of its own, within :data:`SECONDS` and :data:`MEMORY`."""
+    order = Order(tuple(str(directory) for directory in directories), tuple(tenants), sources)
     child = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE,
@@ -188,7 +214,7 @@ def main() -> int:
     answer: Loaded | Refused
     try:
         order = _orders.decode(sys.stdin.buffer.read())
-        answer = load([Path(directory) for directory in order.directories], order.tenants)
+        answer = load([Path(directory) for directory in order.directories], order.tenants, order.sources)
     except SnifferError as error:
         answer = Refused(tuple(error.lines()))
     except (MemoryError, RecursionError, OSError) as error:

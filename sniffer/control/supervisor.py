@@ -42,7 +42,7 @@ from sniffer.errors import WorkerError
 from sniffer.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sniffer.capture.packet_socket import Position, RingSettings
     from sniffer.control.records import FromWorker, Snapshot, ToWorker
@@ -53,6 +53,8 @@ SILENT_CHECKS: Final = 5  # replaced within three seconds (robustness.md, 1.8)
 FIRST_CHECKS: Final = 600  # before Ready: kernels may have to be compiled on a slow machine
 RESTARTS: Final = 5
 RESTART_WINDOW: Final = 60.0
+MAX_QUEUED: Final = 1_000
+"""Records of a worker that reads nothing; it is replaced long before."""
 
 
 class Listener(Protocol):
@@ -91,6 +93,7 @@ class Supervisor:
         listener: Listener,
         make_job: Callable[[], tuple[Job, Sequence[socket.socket]]],
         *,
+        follows: Callable[[], Iterable[ToWorker]] = tuple,
         command: Sequence[str] = COMMAND,
         check_every: float = CHECK_EVERY,
         silent_checks: int = SILENT_CHECKS,
@@ -100,6 +103,7 @@ class Supervisor:
         Args:
             listener: gets every record, in order.
             make_job: called for each worker: its Job, and the sockets that go with it (closed here afterwards).
+            follows: called for each worker when it has its Job: what else is known, to be sent in this order.
             command: what to run; the descriptor of the worker's end is added.
             check_every: seconds between two checks for life.
             silent_checks: so many checks without a record, and the worker is replaced.
@@ -121,6 +125,9 @@ class Supervisor:
         self._positions: tuple[Position, ...] = ()  # how far the last worker had read its rings
         self._hands: tuple[int, ...] = ()  # the blocks that it died over
         self._sending = asyncio.Lock()
+        self._follows = follows
+        self._queue: deque[ToWorker] | None = None  # None: no worker that has its Job
+        self._draining: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -184,13 +191,18 @@ class Supervisor:
             try:
                 with contextlib.suppress(ConnectionError):
                     await self._send(job)
+                    self._queue = deque(self._follows())
+                    self._drain()
                     if self._stopping:
                         await self._send(Stop())
                 await self._read(ours)
             finally:
                 checking.cancel()
                 self.up = False
-                self._sock = None
+                self._sock = self._queue = None
+                if self._draining is not None:
+                    self._draining.cancel()
+                    self._draining = None
                 status = await self._bury()
                 self.look()
                 self._hands, self._board = board.hands, None
@@ -297,6 +309,29 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 # A frame as short as this fits into the buffer whole, or not at all.
                 self._sock.send(frame(learned))
+
+    def queue(self, record: ToWorker) -> bool:
+        """Have a record sent behind those before it, without waiting; False: the worker leaves too many untaken.
+
+        One that is started later is told by ``follows``.
+        """
+        if self._queue is None:
+            return True
+        if len(self._queue) >= MAX_QUEUED:
+            return False
+        self._queue.append(record)
+        self._drain()
+        return True
+
+    def _drain(self) -> None:
+        if self._queue and (self._draining is None or self._draining.done()):
+            self._draining = asyncio.create_task(self._send_queued(self._queue))
+
+    async def _send_queued(self, queue: deque[ToWorker]) -> None:
+        with contextlib.suppress(OSError):  # it has gone
+            while queue:
+                await self._send(queue[0])
+                queue.popleft()
 
     async def send_rules(self, rules: NewRules) -> bool:
         """Hand new rules to the worker; return whether there is one to take them."""

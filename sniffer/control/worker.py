@@ -34,6 +34,7 @@ from sniffer.control.records import (
     Job,
     Learned,
     Lost,
+    Mapped,
     NewRules,
     NewSocket,
     Ready,
@@ -48,12 +49,14 @@ from sniffer.errors import SnifferError, WorkerError
 from sniffer.garbage import share_one_heap
 from sniffer.gate import gate
 from sniffer.learned import Lesson
-from sniffer.prefixes import PrefixTable
+from sniffer.owners.table import Ownership
+from sniffer.owners.timeline import Timeline
 from sniffer.prepared import prepare
 from sniffer.ruleset import restore
 from sniffer.selftest import find_fault
 from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.privacy import Privacy
+from sniffer.size.work import Tallies
 from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
     from sniffer.control.records import ToWorker
     from sniffer.counts import Sighting
     from sniffer.model import Batch, Detection
+    from sniffer.owners.table import Owners
 
 LEVELS_EVERY: Final = 1.0  # to sweep the table takes milliseconds, and to ask an interface a system call
 COMMIT_EVERY: Final = 0.05
@@ -143,11 +147,10 @@ class Worker:
         seed = self._rules.names.seed
         self._next_rules = NextRules(lambda dump: make_rules(dump, seed), processors)
         self._privacy = Privacy(job.key, leave_out=job.leave_out)
-        self._tenants = PrefixTable(
-            (network, {"name": tenant.name, "contact": tenant.contact})
-            for tenant in job.tenants
-            for network in tenant.networks
-        )
+        self._timeline = Timeline(job.max_mappings) if job.max_mappings else None
+        self._knows_holders = self._timeline is None  # all that was known when the Job was made
+        self._ownership = Ownership(job.owners, self._timeline)
+        self._next_owners: dict[int, Owners] = {}  # by the generation of the rules they come with
         self._filename = job.replay.path.rpartition("/")[2] if job.replay else ""
         self._restarts = 0
         self._past = Totals()  # of engines before this one
@@ -174,12 +177,9 @@ class Worker:
             event=self._event,
             learned=self._share if self.job.shares else None,
             sighting=self._sighting,
-            tenant_of=self._tenant_of,
+            ownership=self._ownership,
+            tallies=Tallies(self.outbox.tally, self._privacy.hide),
         )
-
-    def _tenant_of(self, host: bytes) -> str:
-        tenant = self._tenants.get(host)
-        return tenant["name"] if tenant else ""
 
     def _share(self, lesson: Lesson) -> None:
         """Tell the parent of a learned address, if the way is free: it is of use at once or hardly at all."""
@@ -205,7 +205,7 @@ class Worker:
             interfaces=self.source.interfaces,
             privacy=self._privacy,
             filename=self._filename,
-            tenant=self._tenants.get(detection.host),
+            tenant=detection.owned.as_event() if detection.owned is not None else None,
         )
         return encode(event)
 
@@ -238,6 +238,9 @@ class Worker:
 
     def _read(self) -> None:
         self.talk()
+        while not (self._knows_holders or self.stopping or self.link.closed):
+            time.sleep(IDLE)
+            self.talk()
         deadline = None
         last = time.monotonic()
         for batch in self.source.batches():
@@ -309,7 +312,12 @@ class Worker:
         if isinstance(record, Stop):
             self.stopping = True
         elif isinstance(record, NewRules):
+            self._next_owners[record.generation] = record.owners
             self._next_rules.offer(record)
+        elif isinstance(record, Mapped):
+            if self._timeline is not None:
+                self._timeline.apply(record.changes)
+            self._knows_holders = self._knows_holders or record.complete
         elif isinstance(record, Learned):
             until = self._engine.now + int(record.seconds * 1e9)
             self._engine.learn(Lesson(record.address, record.name, until))
@@ -325,9 +333,11 @@ class Worker:
     def _take_rules(self) -> None:
         """Change to rules that have been made meanwhile: the step between two batches."""
         for made in self._next_rules.take():
+            owners = self._next_owners.pop(made.generation)
             if made.prepared is not None:
                 self._rules = made.prepared
                 self._engine.set_rules(made.prepared)
+                self._ownership = self._engine.ownership = Ownership(owners, self._timeline)
                 self._fault = ""  # they were tried
             self.outbox.put(RulesInUse(made.generation, made.fault))
 

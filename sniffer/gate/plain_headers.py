@@ -1,7 +1,7 @@
 """Headers once more, readably: the plain twin of ``headers.py``.
 
 In: the bytes of one frame and its link type.  Out: a :class:`Found`, or :class:`Refused` with the reason.
-Never: used in production.
+Never: used in production for judging frames; labels of access sessions are read with it (:mod:`sniffer.owners.labels`).
 """
 
 from __future__ import annotations

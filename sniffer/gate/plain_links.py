@@ -1,7 +1,7 @@
 """Link headers once more, readably: the plain twin of ``links.py``.
 
 In: the bytes of one frame and its link type.  Out: the kind of what follows and where it starts, or Refused.
-Never: used in production.
+Never: used in production for judging frames; labels of access sessions are read with it (:mod:`sniffer.owners.labels`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Wrappings once more, readably: the plain twin of ``tunnels.py``.
 
 In: the bytes of one frame, where a header starts and what kind it is.  Out: the next kind and where it starts.
-Never: used in production.
+Never: used in production for judging frames; labels of access sessions are read with it (:mod:`sniffer.owners.labels`).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from sniffer.model import Facts, Role, Value
 from sniffer.protocols.facts import FLOW_FACTS
@@ -36,6 +37,7 @@ MAX_SESSIONS: Final = 4_096  # in one flow: BTCAgent has up to 65 535, proxies o
 MAX_ACCOUNTS: Final = 256
 MAX_JOBS: Final = 32
 MAX_POLLS: Final = 4
+MAX_ANSWERED: Final = 16
 ACCOUNT: Final = ("mining.user", "mining.worker", "mining.wallet_kind")
 WHOSE: Final = (*ACCOUNT, "mining.agent")
 DIFFICULTY: Final = ("mining.difficulty", "mining.hashes_per_share")
@@ -49,6 +51,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     method: str
     values: Mapping[str, Value]  # account and difficulty of the request
+    share: int = 0  # what a share said, to know it again when it is sent twice; 0: no share
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -74,8 +77,8 @@ class Session:
     """The state of one flow."""
 
     __slots__ = (
-        "_accounts", "_asked", "_held", "_last", "_oddities", "_so_far", "_unanswered", "_workers", "client", "difficulty", "heard", "jobs", "polls",
-        "ports", "protocol", "sessions", "signs", "spoke", "targets", "told",
+        "_accounts", "_answered", "_asked", "_held", "_last", "_oddities", "_parts", "_so_far", "_unanswered", "_workers", "client",
+        "difficulty", "heard", "jobs", "polls", "ports", "protocol", "sessions", "signs", "spoke", "targets", "told",
     )  # fmt: skip
 
     def __init__(self, oddities: Oddities, ports: tuple[int, int] = (0, 0)) -> None:
@@ -86,6 +89,8 @@ class Session:
         self._unanswered = [0, 0]  # how many those are
         self._accounts: OrderedDict[str, None] = OrderedDict()
         self._workers: OrderedDict[str, None] = OrderedDict()
+        self._parts: OrderedDict[str, None] = OrderedDict()  # of nonces: a machine each
+        self._answered: deque[Any] = deque(maxlen=MAX_ANSWERED)  # numbers of shares that have their verdict
         self._last: tuple[Value, Value | None] | None = None  # user and worker that were named last
         self.protocol = ""  # the most specific family so far; "" until a strong message was read
         self.client: int | None = None  # the side that mines
@@ -171,13 +176,27 @@ class Session:
             for dialect in dialects:
                 reading = dialect.call(call, self)
                 if reading:
-                    facts = self.take(reading, origin)
-                    self._remember(message, call.method, origin.side, self._account_of(reading, facts))
-                    return facts
+                    return self._ask(reading, message, call.method, origin)
         if "result" not in message:
             self._remember(message, names[-1][:64].lower(), origin.side, {})
             return []
         return self._answer(message, origin, dialects)  # some servers repeat the method in the reply
+
+    def _ask(self, reading: Reading, message: dict[str, Any], method: str, origin: Origin) -> list[Facts]:
+        """Take a request, and remember it for its reply; a share that is sent again counts once."""
+        share = 0
+        if reading.share and reading.sender is Role.CLIENT:
+            share = hash(repr(message)) or 1
+            if self._waits(message, origin.side, share):
+                return self.take(replace(reading, shares=0), origin)
+        facts = self.take(reading, origin)
+        self._remember(message, method, origin.side, self._account_of(reading, facts), share)
+        return facts
+
+    def _waits(self, message: dict[str, Any], side: int, share: int) -> bool:
+        """Whether this very share waits for its verdict already."""
+        number = number_of(message)
+        return number is not None and any(one.share == share for one in self._asked[side].get(number, ()))
 
     def _account_of(self, reading: Reading, facts: list[Facts]) -> Mapping[str, Value]:
         """What the reply to a request should know of it."""
@@ -185,13 +204,19 @@ class Session:
         kept = (*WHOSE, *DIFFICULTY) if reading.share else WHOSE
         return {name: values[name] for name in kept if name in values}
 
-    def _remember(self, message: dict[str, Any], method: str, side: int, values: Mapping[str, Value]) -> None:
-        number = message.get("id")
-        if number is None or not isinstance(number, str | int | float):
+    def _remember(
+        self,
+        message: dict[str, Any],
+        method: str,
+        side: int,
+        values: Mapping[str, Value],
+        share: int = 0,
+    ) -> None:
+        key = number_of(message)
+        if key is None:
             return
         table = self._asked[side]
-        key = number if not isinstance(number, str) else number[:64]
-        asked = Asked(method, values)
+        asked = Asked(method, values, share)
         if key in table:
             table[key].append(asked)
         else:
@@ -203,10 +228,8 @@ class Session:
 
     def _request_of(self, message: dict[str, Any], side: int) -> Asked | None:
         """The request that a reply of this side answers."""
-        number = message.get("id")
-        if not isinstance(number, str | int | float):
-            return None
-        return self._take_request(1 - side, number if not isinstance(number, str) else number[:64])
+        number = number_of(message)
+        return None if number is None else self._take_request(1 - side, number)
 
     def _take_request(self, side: int, key: str | float) -> Asked | None:
         """The oldest request of this side with this number."""
@@ -226,11 +249,9 @@ class Session:
             for dialect in dialects:
                 reading = dialect.other(message, self)
                 if reading:
-                    facts = self.take(reading, origin)
                     if reading.sender is Role.CLIENT:
-                        method = reading.message.lower()
-                        self._remember(message, method, origin.side, self._account_of(reading, facts))
-                    return facts
+                        return self._ask(reading, message, reading.message.lower(), origin)
+                    return self.take(reading, origin)
         asked = self._request_of(message, origin.side)
         if asked is None and not is_reply:
             return []
@@ -246,9 +267,19 @@ class Session:
         for dialect in dialects:
             reading = dialect.answer(answer, self)
             if reading and reading.strong:
-                return self.take(reading, origin, asked)
+                return self.take(self._once(reading, answer, asked), origin, asked)
             weak = weak or reading
-        return self.take(weak, origin, asked) if weak else []
+        return self.take(self._once(weak, answer, asked), origin, asked) if weak else []
+
+    def _once(self, reading: Reading, answer: Answer, asked: Asked | None) -> Reading:
+        """The reading of a reply; a second verdict on a share, where shares are seen, is about none."""
+        if not reading.share or answer.alone:
+            return reading
+        number = number_of(answer.message)
+        if asked is None and number is not None and number in self._answered:
+            return replace(reading, shares=0)
+        self._answered.append(number)
+        return reading
 
     # ── readings ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -318,6 +349,7 @@ class Session:
             origin.end,
             mining=True,
             told=self._so_far,
+            shares=reading.shares if reading.share else 0,
         )
 
     def _note_account(self, reading: Reading, values: dict[str, Value], asked: Asked | None) -> None:
@@ -339,7 +371,9 @@ class Session:
             remember(
                 self._accounts, account.removesuffix(f".{worker}") if isinstance(worker, str) else account
             )
-        machines = max(len(self.sessions), len(self._workers))
+        if reading.part:
+            remember(self._parts, reading.part)
+        machines = max(len(self.sessions), len(self._workers), len(self._parts))
         if len(self._accounts) > 1:
             values["mining.accounts"] = len(self._accounts)
         if machines > 1:
@@ -403,6 +437,14 @@ class Session:
         self.targets.move_to_end(name)
         if len(self.targets) > MAX_SESSIONS:
             self.targets.popitem(last=False)
+
+
+def number_of(message: Mapping[str, Any]) -> str | float | None:
+    """The number by which a reply is matched to its request; None: it has none."""
+    number = message.get("id")
+    if isinstance(number, str):
+        return number[:64]
+    return number if isinstance(number, int | float) else None
 
 
 def are_kin(one: str, other: str) -> bool:

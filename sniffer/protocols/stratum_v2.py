@@ -227,7 +227,15 @@ def read_payload(number: int, kind: Type, payload: bytes, session: Session) -> R
             values = {}
             if kind.sender is SERVER:
                 values["mining.accepted"] = number == SUBMIT_SUCCESS
-            return Reading(FAMILY, kind.name, kind.sender, values, share=True, session=channel_of(payload))
+            return Reading(
+                FAMILY,
+                kind.name,
+                kind.sender,
+                values,
+                share=True,
+                shares=int.from_bytes(payload[8:12], "little") if number == SUBMIT_SUCCESS else 1,
+                session=channel_of(payload),
+            )
         case _ if number == UPDATE:
             rate = read.hashrate(struct.unpack_from("<f", payload, 4)[0])
             values = {} if rate is None else {"mining.hashrate": rate}

@@ -95,17 +95,17 @@ class Count:
     tenants: dict[str, int]
     digest: str  # of everything that is asked: messages of rules that ask otherwise are not counted together
 
-    def limit(self, host: bytes, tenant_of: Callable[[bytes], str]) -> int:
+    def limit(self, host: bytes, tenant: str) -> int:
         """How many messages it takes for a host: as its network says, else as its tenant, else as everybody.
 
         Args:
             host: its address, packed.
-            tenant_of: tells the tenant of an address, "" if none.
+            tenant: whose it is, "" if nobody's.
         """
         found = self.by_network.get(host)
         if found is not None:
             return found
-        return self.tenants.get(tenant_of(host), self.at_least) if self.tenants else self.at_least
+        return self.tenants.get(tenant, self.at_least) if self.tenants else self.at_least
 
     @property
     def reason(self) -> str:

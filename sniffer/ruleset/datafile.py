@@ -119,14 +119,7 @@ def read_data(text: str, file: str, kind: str, heading: str = "") -> Document:
     Raises:
         ConfigError: with everything that is wrong in it.
     """
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    foreign = UNPRINTABLE.search(text)
-    if foreign:
-        line = text.count("\n", 0, foreign.start()) + 1
-        what = f"holds the character U+{ord(foreign[0]):04X}"
-        raise ConfigError(
-            [Problem(file, line, 1, "character", what, "remove it; save the file as UTF-8 text")]
-        )
+    text = plain_text(text, file)
     problems: list[Problem] = []
     entries: list[str] = []
     whole, part = Part(), Part()
@@ -143,6 +136,23 @@ def read_data(text: str, file: str, kind: str, heading: str = "") -> Document:
         raise ConfigError(problems)
     whole.marks, whole.parts = array("I", (1, 1)), {0: part}
     return Document(file, entries, whole)
+
+
+def plain_text(text: str, file: str) -> str:
+    """A text without byte order mark and CR.
+
+    Raises:
+        ConfigError: it holds a control character.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    foreign = UNPRINTABLE.search(text)
+    if foreign:
+        line = text.count("\n", 0, foreign.start()) + 1
+        what = f"holds the character U+{ord(foreign[0]):04X}"
+        raise ConfigError(
+            [Problem(file, line, 1, "character", what, "remove it; save the file as UTF-8 text")]
+        )
+    return text
 
 
 def _entries(
@@ -173,7 +183,7 @@ def _entries(
 
 def _column(text: str, file: str, heading: str, problems: list[Problem]) -> Iterator[tuple[int, str]]:
     """Each entry of one column of a table."""
-    rows = _rows(text, file, problems)
+    rows = table_rows(text, file, problems)
     line, headings = next(rows, (1, []))
     headings = [one.strip() for one in headings]
     if not headings:
@@ -194,7 +204,7 @@ def _column(text: str, file: str, heading: str, problems: list[Problem]) -> Iter
             yield line, row[number].strip()
 
 
-def _rows(text: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, Any]]:
+def table_rows(text: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, Any]]:
     """Each row that is neither blank nor a comment, with the line it ends in."""
     first = next((one for one in text.split("\n") if one.strip() and one[0] != "#"), "")
     reader = csv.reader(

@@ -145,11 +145,19 @@ class RuleSet:
 
     def pool_of(self, name: str) -> str:
         """The pool of a name that some rule looks for in what is known of a server's address; "" for none."""
-        for clause in self._address_clauses:
-            found = clause.test(name)
-            if found:
-                return found[0].pool if isinstance(found, tuple) else name
-        return ""
+        found = self._address_test(name)
+        if isinstance(found, tuple):
+            return str(found[0].pool)
+        return name if found else ""
+
+    def coins_of(self, name: str) -> tuple[str, ...]:
+        """The coins of that pool, as far as its list has them."""
+        found = self._address_test(name)
+        return tuple(found[0].coins) if isinstance(found, tuple) else ()
+
+    def _address_test(self, name: str) -> Any:
+        """What the first clause about a server's address that a name fits has found."""
+        return next((found for clause in self._address_clauses if (found := clause.test(name))), None)
 
     # ── what the gate must let through ───────────────────────────────────────────────────────────────────
 

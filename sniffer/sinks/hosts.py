@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.errors import UsageError
 from sniffer.model import Confidence, Severity
+from sniffer.sinks.exposition import escaped, head
 from sniffer.sinks.networks import HostNames
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ RECENT: Final = 3600.0  # seconds
 DAY: Final = 86_400.0
 OUTSIDE: Final = "_outside"
 OVERFLOW: Final = "_overflow"
+MAX_TENANTS: Final = 20_000
+"""Twice as many as there can be at a time: those of before a reload keep their counters."""
 
 SeriesKey = tuple[bytes, str, int, str]
 """Network (packed), rule, severity, tenant.  Bytes and text hash with a secret seed, integers and addresses do not."""
@@ -94,7 +97,7 @@ class HostBook:
     Args:
         limit: series at most, 1 to 100 000.
         inside: monitored networks; only their addresses become labels.  Empty: every address that a host can have.
-        tenants: (name, networks); the longest prefix decides.
+        tenants: names of all tenants there are (:meth:`declare_tenants`).
         ipv6_prefix: IPv6 addresses count together per network of this prefix length.
         expire_after: seconds without a hit after which a series goes.
         hold_seconds: a new counter stays at 0 for so long, so that ``increase()`` sees its first value.
@@ -108,7 +111,7 @@ class HostBook:
         *,
         limit: int = SERIES_LIMIT,
         inside: Sequence[Network | str] = (),
-        tenants: Sequence[tuple[str, Sequence[Network | str]]] = (),
+        tenants: Iterable[str] = (),
         ipv6_prefix: int = 64,
         expire_after: float = DAY,
         hold_seconds: float = 0.0,
@@ -120,21 +123,22 @@ class HostBook:
         self.evicted = 0  # series that made room
         self.expired = 0  # series that were idle too long
         self.gone_hits = 0  # hits of both
-        self._names = HostNames(inside=inside, tenants=tenants, ipv6_prefix=ipv6_prefix)
+        self.names = HostNames(inside=inside, ipv6_prefix=ipv6_prefix)
         self._low: OrderedDict[SeriesKey, Series] = OrderedDict()  # by last hit, oldest first
         self._high: OrderedDict[SeriesKey, Series] = OrderedDict()
         self._hosts: dict[tuple[bytes, str], Host] = {}
         self._special: dict[tuple[str, str, Severity], Series] = {}  # _outside and _overflow
         self._by_rule: dict[tuple[str, Severity, Confidence], int] = {}
         self._overflow: dict[str, int] = {}
-        self._by_tenant = {(name, severity): 0 for name, _ in tenants for severity in Severity}
+        self._by_tenant: dict[tuple[str, Severity], int] = {}
+        self.declare_tenants(tenants)
 
     def __len__(self) -> int:
         return len(self._low) + len(self._high)
 
     def network_of(self, host: bytes) -> bytes:
         """What an address is counted by, packed: itself, or the first address of its IPv6 network."""
-        return self._names.network(host)
+        return self.names.network(host)
 
     def declare(self, rules: Iterable[tuple[str, Severity, Confidence]]) -> None:
         """Have counters at 0 for loaded rules: (id, severity, the most that the rule can claim)."""
@@ -143,6 +147,19 @@ class HostBook:
             for confidence in Confidence:
                 if confidence <= most:
                     self._by_rule.setdefault((rule, severity, confidence), 0)
+
+    def declare_tenants(self, names: Iterable[str]) -> None:
+        """Have counters at 0 for tenants; those that are no more stay if they have hits, up to :data:`MAX_TENANTS`."""
+        counts = {(name, severity): 0 for name in names for severity in Severity}
+        gone = [
+            name
+            for (name, severity), hits in self._by_tenant.items()
+            if hits and (name, severity) not in counts
+        ]
+        for name in list(dict.fromkeys(gone))[: max(MAX_TENANTS - len(counts) // len(Severity), 0)]:
+            counts.update({(name, severity): 0 for severity in Severity})
+        counts.update({kind: self._by_tenant[kind] for kind in counts if kind in self._by_tenant})
+        self._by_tenant = counts
 
     def hit(
         self,
@@ -153,6 +170,7 @@ class HostBook:
         count: int,
         time_ns: int,
         now: float,
+        tenant: str = "",
     ) -> None:
         """Count ``count`` hits of one host and rule.
 
@@ -164,6 +182,7 @@ class HostBook:
             count: how many; none or fewer is not counted.
             time_ns: packet time of the last of them, nanoseconds since 1970.
             now: monotonic seconds.
+            tenant: whose the address was then, "" if nobody's.
         """
         if count <= 0:
             return
@@ -172,10 +191,9 @@ class HostBook:
         self._by_rule[kind] = self._by_rule.get(kind, 0) + count
         self._overflow.setdefault(rule, 0)
         self.expire(now)
-        tenant = self._names.tenant(host)
         if (tenant, severity) in self._by_tenant:
             self._by_tenant[tenant, severity] += count
-        if not self._names.is_inside(host):
+        if not self.names.is_inside(host):
             series = self._special_series(OUTSIDE, rule, severity, now)
         else:
             series = self._host_series(host, rule, severity, tenant, now)
@@ -201,7 +219,7 @@ class HostBook:
         return self._high if severity >= Severity.HIGH else self._low
 
     def _host_series(self, host: bytes, rule: str, severity: Severity, tenant: str, now: float) -> Series:
-        network = self._names.network(host)
+        network = self.names.network(host)
         key = (network, rule, int(severity), tenant)
         queue = self._queue(severity)
         series = queue.get(key)
@@ -212,7 +230,7 @@ class HostBook:
             return self._special_series(OVERFLOW, rule, severity, now)
         owner = self._hosts.get((network, tenant))
         if owner is None:
-            owner = self._hosts[network, tenant] = Host(self._names.label(network), tenant)
+            owner = self._hosts[network, tenant] = Host(self.names.label(network), tenant)
         series = Series(_labels(owner.ip, rule, severity, tenant), rule, severity, owner, now, now)
         queue[key] = owner.series[key] = series
         return series
@@ -283,12 +301,12 @@ class HostBook:
         out: list[str] = []
         born_before = now - self.hold_seconds
         all_series = [*self._special.values(), *self._high.values(), *self._low.values()]
-        _head(out, "host_hits_total", "counter", "Messages that a rule matched, by the address that mines.")
+        head(out, "host_hits_total", "counter", "Messages that a rule matched, by the address that mines.")
         out += [
             f"sniffer_host_hits_total{one.labels} {one.hits if one.born <= born_before else 0}"
             for one in all_series
         ]
-        _head(
+        head(
             out,
             "host_last_hit_timestamp_seconds",
             "gauge",
@@ -297,55 +315,46 @@ class HostBook:
         out += [
             f"sniffer_host_last_hit_timestamp_seconds{one.labels} {one.last / 1e9:.3f}" for one in all_series
         ]
-        _head(
+        head(
             out, "hits_total", "counter", "Messages that a rule matched; never falls when a host series goes."
         )
         out += [
-            f'sniffer_hits_total{{rule="{_escaped(rule)}",severity="{severity.label}",confidence="{level.label}"}} {hits}'
+            f'sniffer_hits_total{{rule="{escaped(rule)}",severity="{severity.label}",confidence="{level.label}"}} {hits}'
             for (rule, severity, level), hits in self._by_rule.items()
         ]
-        _head(
+        head(
             out,
             "tenant_hits_total",
             "counter",
             "Messages that a rule matched, by tenant of the address that mines.",
         )
         out += [
-            f'sniffer_tenant_hits_total{{tenant="{_escaped(tenant)}",severity="{severity.label}"}} {hits}'
+            f'sniffer_tenant_hits_total{{tenant="{escaped(tenant)}",severity="{severity.label}"}} {hits}'
             for (tenant, severity), hits in self._by_tenant.items()
         ]
-        _head(out, "active_hosts", "gauge", "Hosts with a hit in the last hour, by their highest confidence.")
+        head(out, "active_hosts", "gauge", "Hosts with a hit in the last hour, by their highest confidence.")
         out += [
             f'sniffer_active_hosts{{confidence="{level.label}"}} {hosts}'
             for level, hosts in self.active(now).items()
         ]
-        _head(out, "host_series", "gauge", "Host series now.")
+        head(out, "host_series", "gauge", "Host series now.")
         out.append(f"sniffer_host_series {len(self)}")
-        _head(out, "host_series_limit", "gauge", "Host series at most.")
+        head(out, "host_series_limit", "gauge", "Host series at most.")
         out.append(f"sniffer_host_series_limit {self.limit}")
-        _head(out, "host_series_evicted_total", "counter", "Host series that made room for newer ones.")
+        head(out, "host_series_evicted_total", "counter", "Host series that made room for newer ones.")
         out.append(f"sniffer_host_series_evicted_total {self.evicted}")
-        _head(
+        head(
             out,
             "host_hits_overflow_total",
             "counter",
             "Hits that had no room for a host series of their own.",
         )
         out += [
-            f'sniffer_host_hits_overflow_total{{rule="{_escaped(rule)}"}} {hits}'
+            f'sniffer_host_hits_overflow_total{{rule="{escaped(rule)}"}} {hits}'
             for rule, hits in self._overflow.items()
         ]
         return ("\n".join(out) + "\n").encode()
 
 
-def _head(out: list[str], name: str, kind: str, says: str) -> None:
-    out.append(f"# HELP sniffer_{name} {says}\n# TYPE sniffer_{name} {kind}")
-
-
-def _escaped(value: str) -> str:
-    """A label value as the text format wants it."""
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
 def _labels(ip: str, rule: str, severity: Severity, tenant: str) -> str:
-    return f'{{ip="{ip}",rule="{_escaped(rule)}",severity="{severity.label}",tenant="{_escaped(tenant)}"}}'
+    return f'{{ip="{ip}",rule="{escaped(rule)}",severity="{severity.label}",tenant="{escaped(tenant)}"}}'

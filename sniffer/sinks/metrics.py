@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from sniffer.sinks.hosts import HostBook
+    from sniffer.size.hosts import SizeBook
 
 REJECTIONS: Final = ("slow", "busy", "malformed", "tls", "password", "rate")
 """Why the endpoint serves a client not: too slow, no place, no HTTP, no handshake or no allowed name, no right password, too often."""
+MAPPING_LINES: Final = ("read", "skipped", "bad", "untold")
+"""What becomes of a line of a log of mappings."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 # ── counters that do not fall ────────────────────────────────────────────────────────────────────────────
@@ -107,6 +110,13 @@ class Health:
     reopens: dict[str, int] = field(default_factory=dict)  # by interface
     http_rejected: dict[str, int] = field(default_factory=dict)  # clients of the endpoint, by reason
     one_sided: bool = False  # the mirror shows one direction by design
+    tenants: int = 0  # known by configuration and files
+    mappings: int = 0  # entries of who held which address when
+    mappings_limit: int = 0
+    mappings_evicted: int = 0
+    mapping_lines: dict[str, int] = field(default_factory=dict)  # of their logs, by what became of them
+    mapping_bytes_behind: int = 0
+    mapping_files_unreadable: int = 0
 
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,6 +133,7 @@ class DaemonCollector(Collector):
         yield from self._capture()
         yield from self._pipeline()
         yield from self._rules()
+        yield from self._owners()
         yield from self._processes()
 
     def _capture(self) -> Iterator[Metric]:
@@ -296,6 +307,37 @@ class DaemonCollector(Collector):
         info.add_metric([__version__, health.rules_version, platform.python_version()], 1)
         yield info
 
+    def _owners(self) -> Iterator[Metric]:
+        health = self.health
+        yield _gauge("tenants", "Tenants known by configuration and files.", health.tenants)
+        yield _gauge(
+            "mappings",
+            "Entries of who held which address when, of RADIUS, DHCP and NAT logs.",
+            health.mappings,
+        )
+        yield _gauge(
+            "mappings_limit", "Entries of mappings at most; 0: no log is followed.", health.mappings_limit
+        )
+        yield _counter(
+            "mappings_evicted", "Entries of mappings that made room for newer ones.", health.mappings_evicted
+        )
+        yield _counters(
+            "mapping_lines",
+            "Lines of logs of mappings: read, skipped (headings, others' events), bad, or untold to a worker.",
+            "result",
+            _complete(MAPPING_LINES, health.mapping_lines),
+        )
+        yield _gauge(
+            "mapping_bytes_behind",
+            "Bytes of logs of mappings that are still to be read.",
+            health.mapping_bytes_behind,
+        )
+        yield _gauge(
+            "mapping_files_unreadable",
+            "Logs of mappings that cannot be read now.",
+            health.mapping_files_unreadable,
+        )
+
     def _processes(self) -> Iterator[Metric]:
         sinks, workers = self.health.sinks, self.health.workers
         yield _counters(
@@ -385,15 +427,18 @@ def _gauges(name: str, says: str, label: str, values: Mapping[str, float]) -> Ga
     return family
 
 
-def render(health: Health, totals: Totals, book: HostBook, now: float | None = None) -> bytes:
-    """The whole text of ``/metrics``: the daemon's families, then the host book's.
+def render(
+    health: Health, totals: Totals, book: HostBook, sizes: SizeBook, now: float | None = None
+) -> bytes:
+    """The whole text of ``/metrics``: the daemon's families, then those of hits and of sizes by host.
 
     Args:
         health: what the parent knows.
         totals: sums over all workers (see :class:`Accumulator`, :func:`~sniffer.totals.continued`).
         book: per-host counts.
+        sizes: what hosts hash and draw.
         now: monotonic seconds for the book; default: the clock.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(DaemonCollector(health, totals))
-    return generate_latest(registry) + book.render(now)
+    return generate_latest(registry) + book.render(now) + sizes.render()

@@ -1,7 +1,7 @@
-"""Whose address is it: inside or not, which tenant, under which label.
+"""How an address is shown: inside or not, under which label.
 
-In: packed addresses; networks from the configuration.  Out: yes or no, a tenant's name, a label.
-Never: how the network of an address is found; that is :mod:`sniffer.prefixes`.
+In: packed addresses; networks from the configuration.  Out: yes or no, a label.
+Never: how the network of an address is found; that is :mod:`sniffer.prefixes`.  Nor whose it is: :mod:`sniffer.owners`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ class HostNames:
 
     Args:
         inside: monitored networks.  Empty: every address that a host can have.
-        tenants: (name, networks); the longest prefix decides.
         ipv6_prefix: length of the networks that IPv6 addresses are counted by.
 
     Raises:
@@ -36,7 +35,6 @@ class HostNames:
         self,
         *,
         inside: Sequence[Network | str] = (),
-        tenants: Sequence[tuple[str, Sequence[Network | str]]] = (),
         ipv6_prefix: int = 64,
     ) -> None:
         if not 1 <= ipv6_prefix <= 128:
@@ -44,7 +42,6 @@ class HostNames:
                 f"an IPv6 prefix of {ipv6_prefix} bits", remedy="choose 1 to 128, usually 64 or 56"
             )
         self._inside = PrefixTable((network, True) for network in inside) if inside else None
-        self._tenants = PrefixTable((network, name) for name, networks in tenants for network in networks)
         self._prefix = ipv6_prefix
         self._mask = mask_of(16, ipv6_prefix)
 
@@ -55,10 +52,6 @@ class HostNames:
         if len(host) == 4:
             return host[0] in UNICAST_V4
         return len(host) == 16 and host[0] != 0xFF and any(host)
-
-    def tenant(self, host: bytes) -> str:
-        """The tenant's name, "" if none."""
-        return self._tenants.get(host) or ""
 
     def network(self, host: bytes) -> bytes:
         """What hits are counted by: the address, or the first address of its IPv6 network."""

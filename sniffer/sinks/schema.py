@@ -24,6 +24,18 @@ TOLD: Final = ("coin", "algorithm", "user", "worker", "password", "wallet_kind",
 """Texts of :mod:`~sniffer.sinks.event` that are facts of the same name."""
 
 
+OWNED: Final = {
+    "name": 'Name of the tenant; "unknown behind NAT": an address of our own NAT that no mapping explains.',
+    "contact": "Whom to tell.",
+    "site": "Where it is.",
+    "district": "District that reports rank by.",
+    "kind": "What it is: park, data-centre, power-plant, telecom and so on.",
+    "subscriber": "Who held the address, by RADIUS or DHCP; a keyed hash, unless events.personal_data says otherwise.",
+    "inside_ip": "The address behind our NAT, by its log.",
+}
+"""What ``tenant`` can say (``owners/table.py``)."""
+
+
 def event_schema() -> dict[str, Any]:
     """The schema of a line, of whatever ``event_type``."""
     return {
@@ -79,7 +91,7 @@ def _alert() -> dict[str, Any]:
         "proto": _is("Transport.", {"enum": ["TCP", "UDP"]}),
         "alert": _is("The rule that matched.", _rule()),
         "mining": _is("What was found.", _mining()),
-        "tenant": _is("Whose address it is, by tenants of the configuration.", _tenant()),
+        "tenant": _is("Whose address it was at the time, as far as tenants and mappings tell.", _tenant()),
     }
     says = (
         "A rule matched for the first time in a flow; it became surer of it; or a reminder with the running count, every"
@@ -108,7 +120,8 @@ def _rule() -> dict[str, Any]:
 
 def _tenant() -> dict[str, Any]:
     return _closed(
-        {"name": _is("Name of the tenant.", TEXT), "contact": _is("Whom to tell.", TEXT)}, "contact"
+        {name: _is(says, TEXT) for name, says in OWNED.items()},
+        *OWNED,
     )
 
 

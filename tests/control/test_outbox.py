@@ -26,13 +26,14 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield theirs, ours
 
 
-def detection(host: int, rule: str = "r", when: int = 1) -> Any:
+def detection(host: int, rule: str = "r", when: int = 1, tenant: str = "") -> Any:
     """A detection with what the outbox reads of it."""
     return SimpleNamespace(
         rule=SimpleNamespace(id=rule, severity=Severity.HIGH),
         host=host.to_bytes(4, "big"),
         confidence=Confidence.CONFIRMED,
         facts=SimpleNamespace(time=when),
+        tenant=tenant,
     )
 
 
@@ -69,6 +70,16 @@ def test_hits_add_up_until_they_leave(pair: tuple[socket.socket, socket.socket])
     assert [(hit.host[-1], hit.count, hit.last) for hit in news.hits] == [(1, 3, 9), (2, 1, 1)]
     assert news.events == (b"one\n",)
     assert not outbox.has_news
+
+
+def test_hits_are_kept_apart_by_tenant(pair: tuple[socket.socket, socket.socket]) -> None:
+    """An address that changed hands between two records has a row for each of its holders."""
+    outbox = Outbox(pair[0])
+    for tenant in ("a", "b", "a", ""):
+        outbox.hit(detection(1, tenant=tenant))
+    outbox.put_news()
+    (news,) = Reader(pair[1]).news()
+    assert [(hit.tenant, hit.count) for hit in news.hits] == [("a", 2), ("b", 1), ("", 1)]
 
 
 def test_nothing_to_tell_is_not_told(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -109,7 +120,7 @@ def test_a_flood_has_a_bound(pair: tuple[socket.socket, socket.socket]) -> None:
     outbox.hit(detection(5))
     assert (len(outbox._hits), len(outbox._lines)) == (100, 10)
     assert (outbox.dropped_hits, outbox.dropped_events) == (900, 990)
-    assert outbox._hits[(5).to_bytes(4, "big"), "r", 3, 3][0] == 2
+    assert outbox._hits[(5).to_bytes(4, "big"), "r", 3, 3, ""][0] == 2
 
 
 def sighting(flow: int) -> Sighting:

@@ -79,7 +79,7 @@ def busy() -> Totals:
 
 def with_hosts(tenant: str = "lab") -> HostBook:
     """Two offenders."""
-    book = HostBook(tenants=[(tenant, ["10.0.0.0/24"])])
+    book = HostBook(tenants=[tenant])
     for host, count in (("10.0.0.7", 1500), ("192.0.2.8", 2)):
         packed = ipaddress.ip_address(host).packed
         book.hit(
@@ -90,6 +90,7 @@ def with_hosts(tenant: str = "lab") -> HostBook:
             count,
             1_763_884_800 * 10**9,
             0.0,
+            tenant if host.startswith("10.0.0.") else "",
         )
     return book
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tenants import owners
 
 from sniffer.capture.packet_socket import Position, RingSettings
 from sniffer.control import records
@@ -15,6 +16,7 @@ from sniffer.control.records import (
     HitDelta,
     Job,
     Lost,
+    Mapped,
     NewRules,
     News,
     NewSocket,
@@ -22,11 +24,11 @@ from sniffer.control.records import (
     ReplayJob,
     RulesInUse,
     Stop,
-    TenantRow,
     Unframer,
     frame,
 )
 from sniffer.counts import Sighting
+from sniffer.owners.timeline import Change
 
 TO_WORKER = [
     Job(
@@ -38,16 +40,21 @@ TO_WORKER = [
         positions=(Position(77, 3, 12),),
         hands=(4, 0),
         key=b"k" * 32,
-        tenants=(TenantRow("a", "", ("10.0.0.0/8",)),),
+        owners=owners(("a", "10.0.0.0/8 2001:db8::/32"), nat=("203.0.113.0/24",)),
     ),
     Job(b"rules", replay=ReplayJob("a.pcap", 2.0, loop=True)),
-    NewRules(2, b"dump"),
+    NewRules(2, b"dump", owners(("b", "10.0.0.0/8"))),
+    Mapped(
+        (Change("hold", b"\x0a\0\0\7", 32, 5, 7, "h:ab", "a", b"\x0a\0\0\1", "s", 1024, 2047),), complete=True
+    ),
     NewSocket("eth0", RingSettings(1, shrinks=True)),
     Stop(),
 ]
 FROM_WORKER = [
     Ready(),
-    News((HitDelta(b"\x0a\0\0\7", "stratum-v1-submit", 3, 3, 17, 1_700_000_000_000_000_000),), (b"{}\n",)),
+    News(
+        (HitDelta(b"\x0a\0\0\7", "stratum-v1-submit", 3, 3, 17, 1_700_000_000_000_000_000, "a"),), (b"{}\n",)
+    ),
     News(
         sightings=(
             Sighting(

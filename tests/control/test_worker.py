@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
 from rulefolder import many_pools
+from tenants import owners
 
 from sniffer import frames
 from sniffer.control import records
@@ -33,7 +34,6 @@ from sniffer.control.records import (
     RulesInUse,
     Snapshot,
     Stop,
-    TenantRow,
     Unframer,
     frame,
 )
@@ -131,14 +131,13 @@ def hits(heard: list[FromWorker]) -> dict[tuple[str, str], int]:
 
 def test_a_capture_is_told_whole(parent: Parent, shipped: Loaded, miner: Path) -> None:
     """Ready, then hits, lines and books of everything in the file, then the end."""
-    tenants = (TenantRow("acme", "noc@acme.example", ("10.0.0.0/8",)),)
     parent.send(
         Job(
             shipped.dump,
             replay=ReplayJob(str(miner), 0, linger=False),
             sensor="s1",
             events=True,
-            tenants=tenants,
+            owners=owners(("acme", "10.0.0.0/8"), contact="noc@acme.example"),
         )
     )
     heard = parent.rest()

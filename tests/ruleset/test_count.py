@@ -155,7 +155,7 @@ def test_the_most_specific_threshold_wins(host: str, tenant: str, limit: int, tm
     match = f"{{count: {COUNT[:-1]}, thresholds: {THRESHOLDS}}}}}"
     count = rulefolder.load_match(tmp_path, match).rules[0].count
     assert count is not None
-    assert count.limit(bytes.fromhex(host), lambda _: tenant) == limit
+    assert count.limit(bytes.fromhex(host), tenant) == limit
     assert count.reason == "count within 60 s, by host"
 
 

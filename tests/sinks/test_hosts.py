@@ -35,7 +35,8 @@ def numbered(number: int) -> bytes:
 def hit(book: HostBook, host: bytes, *, now: float = 0.0, count: int = 1, **different: Any) -> None:
     """Count hits of a usual kind."""
     kind = {"rule": "r-low", "severity": Severity.LOW, "confidence": Confidence.CONFIRMED, **different}
-    book.hit(host, kind["rule"], kind["severity"], kind["confidence"], count, T0 + int(now * SECOND), now)
+    kinds = kind["rule"], kind["severity"], kind["confidence"]
+    book.hit(host, *kinds, count, T0 + int(now * SECOND), now, kind.get("tenant", ""))
 
 
 def samples(book: HostBook, name: str, now: float = 0.0) -> dict[tuple[str, ...], float]:
@@ -58,9 +59,9 @@ def shown_hits(book: HostBook, now: float = 0.0) -> float:
 
 def test_counts_by_host_rule_severity_and_tenant() -> None:
     """Each kind of hit has its own series, with all four labels in order."""
-    book = HostBook(tenants=[("lab", ["10.0.0.0/24"])])
-    hit(book, packed("10.0.0.7"), count=3)
-    hit(book, packed("10.0.0.7"), rule="r-high", severity=Severity.HIGH)
+    book = HostBook(tenants=["lab"])
+    hit(book, packed("10.0.0.7"), count=3, tenant="lab")
+    hit(book, packed("10.0.0.7"), rule="r-high", severity=Severity.HIGH, tenant="lab")
     hit(book, packed("10.0.1.7"))
     assert samples(book, "host_hits_total") == {
         ("10.0.0.7", "r-high", "high", "lab"): 1,
@@ -222,7 +223,7 @@ def test_no_hit_is_ever_lost(operations: list[Any], limit: int) -> None:
 
 def test_declared_rules_start_at_zero() -> None:
     """A loaded rule has its counters before its first hit, up to the confidence that it can claim."""
-    book = HostBook(tenants=[("lab", ["10.0.0.0/8"])])
+    book = HostBook(tenants=["lab"])
     book.declare([("r-one", Severity.HIGH, Confidence.PROBABLE)])
     assert samples(book, "hits_total") == {
         ("r-one", "high", "suspected"): 0,
@@ -246,10 +247,10 @@ def test_active_hosts_by_highest_confidence_of_the_last_hour() -> None:
 
 def test_top_shows_most_hits_first() -> None:
     """Rows sum over a host's rules and show the highest confidence and severity."""
-    book = HostBook(tenants=[("lab", ["10.0.0.2/32"])])
+    book = HostBook(tenants=["lab"])
     hit(book, numbered(1), count=5)
-    hit(book, numbered(2), count=2, confidence=Confidence.SUSPECTED)
-    hit(book, numbered(2), count=9, now=4, rule="r-high", severity=Severity.HIGH)
+    hit(book, numbered(2), count=2, confidence=Confidence.SUSPECTED, tenant="lab")
+    hit(book, numbered(2), count=9, now=4, rule="r-high", severity=Severity.HIGH, tenant="lab")
     first, second = book.top()
     assert first == (
         "10.0.0.2",
@@ -276,8 +277,8 @@ def test_last_hit_is_packet_time_and_does_not_go_back() -> None:
 def test_every_tenant_name_is_escaped(name: str) -> None:
     """Quotes, backslashes and line ends in a tenant's name (an operator's text) come back from a parser unchanged."""
     name = name.encode("utf-8", "replace").decode()
-    book = HostBook(tenants=[(name, ["10.0.0.0/8"])])
-    hit(book, numbered(1))
+    book = HostBook(tenants=[name])
+    hit(book, numbered(1), tenant=name)
     lines = book.render(0.0).decode().split("\n")
     (line,) = [line for line in lines if line.startswith("sniffer_host_hits_total{")]
     written = re.search(r'tenant="((?:[^"\\]|\\.)*)"} 1$', line, re.DOTALL)

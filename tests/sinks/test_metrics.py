@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
+from sizerun import START, work
 
 from sniffer.gate.labels import HELLOS, LAYER_NAMES
 from sniffer.gate.reasons import LAYERS, SKIP_NAMES
@@ -18,13 +19,16 @@ from sniffer.oddities import ODDITIES
 from sniffer.protocols.facts import FACTS
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Accumulator, Health, SinkHealth, WorkerHealth, render
+from sniffer.sinks.networks import HostNames
+from sniffer.size.hosts import SizeBook
+from sniffer.size.sessions import SECOND
 from sniffer.totals import InterfaceTotals, Totals, continued
 
 GOLDEN = Path(__file__).parent / "metrics.golden"
 VOLATILE = re.compile(r'(version|python)="[^"]*"')
 
 
-def busy() -> tuple[Health, Totals, HostBook]:
+def busy() -> tuple[Health, Totals, HostBook, SizeBook]:
     """A sensor that has seen something of everything."""
     health = Health(
         rules={"stratum-v1-submit": None, "pool-dns": None},
@@ -39,6 +43,13 @@ def busy() -> tuple[Health, Totals, HostBook]:
         interfaces={"eth1": True, "eth2": False},
         reopens={"eth2": 4},
         one_sided=True,
+        tenants=7,
+        mappings=90,
+        mappings_limit=100,
+        mappings_evicted=3,
+        mapping_lines={"read": 93, "skipped": 2, "bad": 1},
+        mapping_bytes_behind=512,
+        mapping_files_unreadable=1,
     )
     totals = Totals(
         packets=1000,
@@ -74,7 +85,7 @@ def busy() -> tuple[Health, Totals, HostBook]:
             )
         },
     )
-    book = HostBook(inside=["10.0.0.0/8", "2001:db8::/32"], tenants=[('the "lab"', ["10.0.0.0/24"])], limit=2)
+    book = HostBook(inside=["10.0.0.0/8", "2001:db8::/32"], tenants=['the "lab"'], limit=2)
     book.declare(
         [
             ("stratum-v1-submit", Severity.HIGH, Confidence.CONFIRMED),
@@ -88,8 +99,15 @@ def busy() -> tuple[Health, Totals, HostBook]:
         ("203.0.113.9", "pool-dns", Severity.LOW, Confidence.SUSPECTED, 2),
     ):
         packed = ipaddress.ip_address(host).packed
-        book.hit(packed, rule, severity, confidence, count, 1_763_884_800_250_000_000, 10.0)
-    return health, totals, book
+        tenant = 'the "lab"' if host.startswith("10.0.0.") else ""
+        book.hit(packed, rule, severity, confidence, count, 1_763_884_800_250_000_000, 10.0, tenant)
+    sizes = SizeBook(book.names, overhead=1.1)
+    sizes.turn(START)
+    for at in range(5, 3_600, 30):
+        sizes.add(work(at, 1, host=bytes((10, 0, 0, 7)), tenant='the "lab"', bytes_up=300, bytes_down=200))
+    sizes.add(work(3_500, host=bytes((203, 0, 113, 9)), submitted=2, rejected=1))
+    sizes.turn(START + 3_600 * SECOND, everything=True)
+    return health, totals, book, sizes
 
 
 def families(text: bytes) -> dict[str, dict[tuple[str, ...], float]]:
@@ -112,7 +130,7 @@ def test_is_the_golden_page() -> None:
 def test_every_kind_is_there_from_the_start() -> None:
     """Before the first packet every reason, layer, fact and oddity is 0, and every single-valued family is there."""
     health = Health(interfaces={"eth1": True}, workers={"0": WorkerHealth()}, sinks={"events": SinkHealth()})
-    shown = families(render(health, Totals(), HostBook(), now=0.0))
+    shown = families(render(health, Totals(), HostBook(), SizeBook(HostNames()), now=0.0))
     for name, kinds in (
         ("sniffer_gate_skipped_total", SKIP_NAMES),
         ("sniffer_undecoded_packets_total", LAYERS),
@@ -245,15 +263,19 @@ def test_snapshots_are_not_changed() -> None:
 
 
 def test_a_scrape_of_ten_thousand_series_costs_little() -> None:
-    """Everything at the default limit, rendered and compressed: less than 50 ms of a processor."""
+    """Hits and sizes at the default limit, rendered and compressed: less than 50 ms of a processor."""
     book = HostBook()
     for number in range(10_000):
         host = (0x0A000000 + number).to_bytes(4, "big")
         book.hit(host, "stratum-v1-submit", Severity.HIGH, Confidence.CONFIRMED, 3, number * 10**9, 0.0)
+    sizes = SizeBook(HostNames())
+    for number in range(10_000):
+        sizes.add(work(number % 300, 1, host=(0x0A000000 + number).to_bytes(4, "big")))
+    sizes.turn(START + 600 * SECOND, everything=True)
     best = float("inf")
     for _ in range(5):
         started = time.process_time()
-        packed = gzip.compress(render(Health(), Totals(), book, 1.0), 1, mtime=0)
+        packed = gzip.compress(render(Health(), Totals(), book, sizes, 1.0), 1, mtime=0)
         best = min(best, time.process_time() - started)
     assert len(book) == 10_000
     assert len(packed) < 200_000

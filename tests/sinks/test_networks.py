@@ -51,17 +51,6 @@ def test_without_networks_every_host_is_inside(host: str, possible: bool) -> Non
     assert HostNames().is_inside(packed(host)) is possible
 
 
-def test_longest_prefix_names_the_tenant() -> None:
-    """A tenant within a tenant is the inner one; nobody's address has no tenant."""
-    names = HostNames(tenants=[("campus", ["10.0.0.0/8"]), ("lab", ["10.9.0.0/16", "2001:db8::/32"])])
-    assert [names.tenant(packed(host)) for host in ("10.1.0.1", "10.9.0.1", "2001:db8::1", "192.0.2.1")] == [
-        "campus",
-        "lab",
-        "lab",
-        "",
-    ]
-
-
 @pytest.mark.parametrize(
     ("prefix", "host", "label"),
     [
@@ -86,7 +75,5 @@ def test_refuses_what_cannot_be(arguments: dict[str, object]) -> None:
 
 
 def test_an_odd_address_is_nobodys() -> None:
-    """Bytes that are no address are outside and have no tenant."""
-    names = HostNames(inside=["0.0.0.0/0", "::/0"], tenants=[("all", ["0.0.0.0/0"])])
-    assert not names.is_inside(b"abc")
-    assert names.tenant(b"abc") == ""
+    """Bytes that are no address are outside."""
+    assert not HostNames(inside=["0.0.0.0/0", "::/0"]).is_inside(b"abc")

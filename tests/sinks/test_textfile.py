@@ -16,7 +16,9 @@ from sniffer.errors import OutputError
 from sniffer.sinks import textfile
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, render
+from sniffer.sinks.networks import HostNames
 from sniffer.sinks.textfile import TextFile
+from sniffer.size.hosts import SizeBook
 from sniffer.totals import Totals
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ def test_a_folder_that_is_not_there_is_a_fault_at_the_start(tmp_path: Path) -> N
 @pytest.mark.skipif(shutil.which("prometheus-node-exporter") is None, reason="node_exporter is not installed")
 def test_node_exporter_reads_it(tmp_path: Path) -> None:
     """The collector takes the file without a complaint, and tells its age."""
-    TextFile(tmp_path / "sniffer.prom", render(Health(), Totals(), HostBook()))
+    TextFile(tmp_path / "sniffer.prom", render(Health(), Totals(), HostBook(), SizeBook(HostNames())))
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     command = [

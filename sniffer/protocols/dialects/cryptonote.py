@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sniffer.protocols.session import Session
 
 FAMILY: Final = "cryptonote"
+PROXY: Final = "-proxy"
 BLOB_DIGITS: Final = 140
 METHODS: Final = frozenset({"login", "submit", "keepalived", "getjob", "getwork", "block_template"})
 GIVES_JOB: Final = ("login", "getjob", "getwork")
@@ -50,6 +51,7 @@ class Cryptonote(Dialect):
                     share=True,
                     session=named(params),
                     job=job_of(params),
+                    part=part_of(params, session),
                 )
             case "block_template" if read.is_hex(params.get("blob"), BLOB_DIGITS):
                 return Reading(FAMILY, "block_template", Role.CLIENT, values)
@@ -96,6 +98,13 @@ class Cryptonote(Dialect):
             values = reply_values("submit") | {"mining.accepted": is_taken}
             return Reading(FAMILY, "submit.reply", Role.SERVER, values, strong=False, share=True)
         return None
+
+
+def part_of(params: dict[str, Any], session: Session) -> str:
+    """The byte of a nonce by which a proxy tells its machines apart (xmrig-proxy in NiceHash mode: the last of four)."""
+    nonce = params.get("nonce")
+    is_proxy = PROXY in str(session.told.get("mining.agent", "")).lower()
+    return str(nonce)[6:8] if is_proxy and read.is_hex(nonce, 8, 8) else ""
 
 
 def login(params: dict[str, Any], values: dict[str, Value]) -> Reading | None:

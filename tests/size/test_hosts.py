@@ -1,0 +1,169 @@
+"""What sessions come to by host and tenant, and how it is told."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from sizerun import SHARE, START, work
+
+from sniffer.sinks.networks import HostNames
+from sniffer.size.hosts import MAX_OF_HOST, SizeBook
+from sniffer.size.sessions import SECOND
+
+if TYPE_CHECKING:
+    from sniffer.size.work import Work
+
+NOW = START + 3_600 * SECOND
+
+
+def host(number: int) -> bytes:
+    """An address of 10/8."""
+    return (0x0A000000 + number).to_bytes(4, "big")
+
+
+def book_of(*works: Work, inside: tuple[str, ...] = ("10.0.0.0/8",), **settings: object) -> SizeBook:
+    """A book that has all this, an hour after the start."""
+    book = SizeBook(HostNames(inside=inside), **settings)  # type: ignore[arg-type]
+    book.turn(START)
+    for one in works:
+        book.add(one)
+    book.turn(NOW, everything=True)
+    return book
+
+
+def values(book: SizeBook, family: str) -> dict[str, float]:
+    """Values of a family by their labels."""
+    found = re.findall(rf"^sniffer_{family}(?:{{(.*)}})? (\S+)$", book.render().decode(), re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
+
+
+def hour(number: int = 1, **more: object) -> list[Work]:
+    """A share every ten seconds for an hour."""
+    return [work(at, 1, host=host(number), **more) for at in range(5, 3_600, 10)]
+
+
+def test_one_host() -> None:
+    """Shares, hashrate, power and machines of one address."""
+    book = book_of(*hour(), overhead=1.1)
+    labels = 'ip="10.0.0.1",tenant=""'
+    assert values(book, "host_shares_total")[f'{labels},verdict="accepted"'] == 360
+    rate = values(book, "host_hashrate_hashes_per_second")[f'{labels},algorithm="sha256d"']
+    assert rate == pytest.approx(SHARE / 10, rel=0.01)
+    power = values(book, "host_power_watts")
+    low, central, high = (power[f'{labels},bound="{bound}"'] for bound in ("low", "central", "high"))
+    assert low < central < high
+    assert central == pytest.approx(1.1 * rate * 98e-12, rel=0.03)
+    assert values(book, "host_devices") == {labels: 1}
+    assert values(book, "shares_total")['verdict="submitted"'] == 360
+
+
+def test_sessions_of_one_host_add_up() -> None:
+    """Two accounts of one address, by algorithm."""
+    book = book_of(
+        *hour(account="a"), *hour(account="b"), *hour(account="c", algorithm="scrypt", hardware="")
+    )
+    rates = values(book, "host_hashrate_hashes_per_second")
+    assert rates['ip="10.0.0.1",tenant="",algorithm="sha256d"'] == pytest.approx(SHARE / 5, rel=0.01)
+    assert rates['ip="10.0.0.1",tenant="",algorithm="scrypt"'] == pytest.approx(SHARE / 10, rel=0.01)
+    assert values(book, "host_devices") == {'ip="10.0.0.1",tenant=""': 3}
+
+
+def test_unknown_stays_unknown() -> None:
+    """A session whose cost nobody knows leaves the lower bound and takes the others."""
+    book = book_of(*hour(account="a"), *hour(account="b", algorithm="", hardware=""))
+    assert list(values(book, "host_power_watts")) == ['ip="10.0.0.1",tenant="",bound="low"']
+    assert 'ip="10.0.0.1",tenant="",algorithm="unknown"' in values(book, "host_hashrate_hashes_per_second")
+
+
+def test_a_statement_is_preferred_unless_shares_speak_against_it() -> None:
+    """Within twice the band of its shares a machine is believed, far beyond it is not."""
+    true = SHARE / 10
+    for stated, told in ((true * 1.2, true * 1.2), (true * 50, true), (true / 50, true)):
+        book = book_of(*hour(stated={"a": stated}))
+        (rate,) = values(book, "host_hashrate_hashes_per_second").values()
+        assert rate == pytest.approx(told, rel=0.01)
+
+
+def test_tenants_have_power_and_energy() -> None:
+    """Sums of a tenant's hosts; energy is power over time; an idle tenant has zeros."""
+    book = book_of(*hour(1, tenant="t"), *hour(2, tenant="t"))
+    book.declare_tenants(["t", "idle"])
+    power = values(book, "tenant_power_watts")
+    energy = values(book, "tenant_energy_joules_total")
+    assert power['tenant="idle",bound="high"'] == energy['tenant="idle",bound="high"'] == 0
+    central = power['tenant="t",bound="central"']
+    assert central == pytest.approx(2 * SHARE / 10 * 98e-12, rel=0.03)
+    assert energy['tenant="t",bound="central"'] == pytest.approx(central * 3_600, rel=0.03)
+
+
+def test_energy_never_falls() -> None:
+    """What sessions that went have drawn stays in their tenant's sum; their power does not."""
+    book = book_of(*hour(1, tenant="t"), expire_after=3_600.0)
+    before = values(book, "tenant_energy_joules_total")
+    for hours in range(1, 6):
+        book.turn(NOW + hours * 3_600 * SECOND, everything=True)
+    assert len(book.sessions) == 0
+    book.turn(NOW + 7 * 3_600 * SECOND, everything=True)
+    assert values(book, "tenant_energy_joules_total") == pytest.approx(before, rel=1e-6)
+    assert set(values(book, "tenant_power_watts").values()) == {0.0}
+
+
+def test_only_inside_addresses_are_labels() -> None:
+    """Whoever is outside is counted together."""
+    book = book_of(*hour(), *(work(at, 1, host=bytes([8, 8, 8, at % 200])) for at in range(100)))
+    found = values(book, "host_shares_total")
+    assert found['ip="_outside",tenant="",verdict="accepted"'] == 100
+    assert not any("8.8.8" in labels for labels in found)
+
+
+def test_families_are_bounded() -> None:
+    """No family has more host series than the limit: those that worked last have them."""
+    book = book_of(*(work(number, 1, host=host(number)) for number in range(1_000)), limit=300)
+    found = values(book, "host_shares_total")
+    assert len(found) == 300
+    assert 'ip="10.0.3.231",tenant="",verdict="accepted"' in found
+    assert values(book, "shares_total")['verdict="accepted"'] == 1_000
+
+
+def test_a_flood_of_sessions_is_bounded() -> None:
+    """Sessions beyond the limit make room, hosts without sessions go, sums stay."""
+    book = book_of(
+        *(work(number % 3_000, 1, host=host(number), account="a") for number in range(3_000)), sessions=500
+    )
+    assert len(book.sessions) == len(book._hosts) == 500
+    assert values(book, "sessions_evicted_total") == {"": 2_500}
+    assert values(book, "shares_total")['verdict="submitted"'] == 3_000
+
+
+def test_one_address_has_so_many_sessions_at_most() -> None:
+    """Whoever invents accounts makes no turn long: beyond the limit the oldest of the same address goes."""
+    book = SizeBook(HostNames())
+    for number in range(MAX_OF_HOST + 100):
+        book.add(work(1, 1, account=str(number)))
+    assert len(book.sessions) == MAX_OF_HOST
+    assert values(book, "sessions_evicted_total") == {"": 100}
+
+
+def test_top_has_bands() -> None:
+    """The table's rows: shares, machines, a rate with its band, watts; the thirstiest first."""
+    book = book_of(*hour(1), *hour(2, account="x"), *hour(2, account="y"))
+    first, second = book.top()
+    assert (first.ip, second.ip) == ("10.0.0.2", "10.0.0.1")
+    rate, low, high = first.rates["sha256d"]
+    assert low < rate < high
+    assert first.shares == 720
+
+
+def test_a_turn_renews_a_part() -> None:
+    """However many hosts there are, a turn takes some, and a round of turns takes all."""
+    book = SizeBook(HostNames())
+    book.turn(START)
+    for number in range(6_000):
+        book.add(work(1, 1, host=host(number)))
+    book.turn(START + 10 * SECOND)
+    assert len(values(book, "host_devices")) == 200
+    for second in range(11, 140):
+        book.turn(START + second * SECOND)
+    assert len(values(book, "host_devices")) == 3_333
