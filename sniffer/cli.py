@@ -341,6 +341,69 @@ def doctor(
     return visit.exit_status
 
 
+# ── report ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command()
+def report(
+    history: Annotated[
+        Path | None,
+        typer.Option("--history", metavar="FILE", help="History to ask. Default: by the configuration."),
+    ] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--events", metavar="FILE", help="Event lines in its place, of many sensors; repeatable."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    since: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="Date or ISO time. Default: 30 days before the end.")
+    ] = "",
+    until: Annotated[
+        str,
+        typer.Option("--to", metavar="TIME", help="First moment behind the period. Default: the newest row."),
+    ] = "",
+    by: Annotated[
+        Literal["tenant", "site", "district", "kind", "pool", "coin"],
+        typer.Option("--by", metavar="tenant|site|district|kind|pool|coin", help="What is ranked."),
+    ] = "tenant",
+    form: Annotated[
+        Literal["html", "csv", "json"],
+        typer.Option("--format", metavar="html|csv|json", help="A page, tables, or one object."),
+    ] = "html",
+    language: Annotated[
+        Literal["en", "zh", "both"], typer.Option("--language", metavar="en|zh|both", help="Of the page.")
+    ] = "en",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Default: standard output; for csv a folder."),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=1, max=10_000, help="Most rows of each table on the page.")
+    ] = 50,
+) -> int:
+    """Say how much was mined in a period, by whom, and what the sensor could not see."""
+    from sniffer.campaign.command import Options, check, history_file, make
+    from sniffer.campaign.events import Events
+    from sniffer.config import load_config
+    from sniffer.history.query import Reader
+
+    options = Options(since, until, by, form, language, output, top)
+    check(options)
+    settings = load_config(config)
+    if events and history:
+        raise UsageError("--events and --history exclude each other", remedy="choose one")
+    rules = load_ruleset(None, settings).version
+    if events:
+        with Events(events) as lines:
+            make(lines, options, rules=rules)
+        return EXIT_OK
+    with Reader(history or history_file(settings)) as reader:
+        make(reader, options, sensor=settings.sensor.name, rules=rules)
+    return EXIT_OK
+
+
 # ── rules ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -664,7 +727,7 @@ def history_forget(
 
 
 @app.command()
-def schema(what: Annotated[str, typer.Argument(metavar="config|rules|event")]) -> int:
+def schema(what: Annotated[str, typer.Argument(metavar="config|rules|event|report")]) -> int:
     """Print a JSON Schema, for editors."""
     print(json.dumps(schema_of(what), indent=2))
     return EXIT_OK
@@ -684,7 +747,11 @@ def schema_of(what: str) -> dict[str, Any]:
         from sniffer.sinks.schema import event_schema
 
         return event_schema()
-    raise UsageError(f"there is no schema {what!r}", remedy="choose config, rules or event")
+    if what == "report":
+        from sniffer.campaign.model import report_schema
+
+        return report_schema()
+    raise UsageError(f"there is no schema {what!r}", remedy="choose config, rules, event or report")
 
 
 @app.command()

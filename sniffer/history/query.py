@@ -234,6 +234,10 @@ class Reader:
 
     # ── totals ───────────────────────────────────────────────────────────────────────────────────────────
 
+    def hours_since(self) -> int:
+        """Second from which on no row of work is longer than an hour; 0: there is none."""
+        return int(self._one("SELECT max(start) + 86400 FROM samples WHERE span = 86400") or 0)
+
     def totals(self, since: int, until: int, by: By) -> list[Total]:
         """What happened in a period, by key; most energy first, then most sessions."""
         owners = {one.name: one for one in self.tenants()}
