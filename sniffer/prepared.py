@@ -13,6 +13,7 @@ from sniffer.addresses import address_text
 from sniffer.gate.names import NameTable
 from sniffer.protocols.dialects.miner_api import PATHS
 from sniffer.protocols.facts import FLOW_FACTS
+from sniffer.ruleset.lists import RESOLVER_ADDRESSES, RESOLVER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from sniffer.model import Value
     from sniffer.ruleset import RuleSet
 
-RESOLVER_NAMES: Final = "doh-resolvers"
-"""List of the names of resolvers that speak DNS inside TLS or HTTPS."""
-RESOLVER_ADDRESSES: Final = "doh-addresses"
 Party: TypeAlias = "tuple[bytes, int]"
 """One end of a flow: its address, packed, and its port."""
 EndFact: TypeAlias = "Callable[[Party, Party, str], Value]"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sniffer.checks.finding import Found, Level, check
 from sniffer.checks.widths import domains_of
-from sniffer.prepared import RESOLVER_ADDRESSES, RESOLVER_NAMES
 from sniffer.ruleset.conditions import all_clauses, list_names
 from sniffer.ruleset.dates import newest
 from sniffer.ruleset.domains import is_public_suffix, normalise
+from sniffer.ruleset.lists import RESOLVER_ADDRESSES, RESOLVER_NAMES
 from sniffer.ruleset.operators import LOWER_FACTS
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sniffer.history.gather import Gatherer
 from sniffer.history.recorder import MAX_PAGES, History, make_history
-from sniffer.history.rows import Tenant
+from sniffer.history.rows import SECOND, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,16 +34,16 @@ class Chronicle:
     Args:
         history: where pages go.
         sizes: the book whose sessions are told.
-        overhead: watts at the meter for a watt in a machine.
+        gatherer: makes the pages.
         clock: the time of day, seconds since 1970, by which the sensor's own health is told; None: packet time.
     """
 
     def __init__(
-        self, history: History, sizes: SizeBook, *, overhead: float, clock: Callable[[], float | None]
+        self, history: History, sizes: SizeBook, gatherer: Gatherer, clock: Callable[[], float | None]
     ) -> None:
         self._history, self._sizes, self._clock = history, sizes, clock
         self._next_watch = 0.0
-        self.gatherer = Gatherer(time.time_ns(), overhead=overhead)
+        self.gatherer = gatherer
         self._refused: deque[Page] = deque()
         self._given_up = 0
 
@@ -108,4 +108,8 @@ def make_chronicle(config: Config, sizes: SizeBook, clock: Callable[[], float | 
         OutputError: the history cannot be written.
     """
     history = make_history(config)
-    return None if history is None else Chronicle(history, sizes, overhead=config.size.overhead, clock=clock)
+    if history is None:
+        return None
+    every = int(config.history.interval * SECOND)
+    gatherer = Gatherer(time.time_ns(), overhead=config.size.overhead, every=every)
+    return Chronicle(history, sizes, gatherer, clock)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import yaml
 
 from sniffer.errors import ConfigError, Problem
-from sniffer.prepared import RESOLVER_ADDRESSES, RESOLVER_NAMES
+from sniffer.ruleset.lists import RESOLVER_ADDRESSES, RESOLVER_NAMES
 from sniffer.ruleset.load import pack, restore, unpack
 from sniffer.strictyaml import Document, load
 

@@ -3,13 +3,14 @@
 In: sessions that are due, samples of buckets that are over, hits, the books of the workers.  Out: pages, a few rows each.
 Never: a row that stands for an increment; a page so large that writing it, or holding it, would be felt.
 
-A session is due when it is new, and again when one of its buckets is over; so a hundred thousand of them are written in
-the course of five minutes, and not at once.  A page that the history refused is offered again before any other.
+A session is due when it is new, and again when one of its buckets is over; a count of hits when it is new, and again five
+minutes after it has grown.  So a hundred thousand of them are written in the course of five minutes, and not at once.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import itertools
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
     from sniffer.size import sessions as size
     from sniffer.totals import Totals
 
-MAX_ROWS: Final = 4_000  # of one kind in a page
+MAX_ROWS: Final = 4_000  # in a page, about
+MAX_STEP: Final = 1_000  # counts of hits that one step takes
+GROWS: Final = 300 * SECOND  # nanoseconds of packet time between two rows about the same hits
 MAX_DETECTIONS: Final = 200_000  # kept while their hour may get more
 LATE: Final = 2 * HOUR  # after which an hour is taken to be over
 EVERY: Final = (
     60 * SECOND
 )  # nanoseconds of packet time between two pages that may be empty: cases wait for the time
+
+
+DetectionKey: TypeAlias = tuple[str, str, str, str, int]
+"""Host, tenant, rule, confidence, hour."""
 
 
 class Counted(msgspec.Struct):
@@ -38,7 +45,7 @@ class Counted(msgspec.Struct):
     hits: int = 0
     first: int = 0
     last: int = 0
-    changed: bool = False
+    told: bool = False
 
 
 class Gatherer:
@@ -48,18 +55,30 @@ class Gatherer:
         begun: nanoseconds since 1970 at which this run of the daemon began.
         tenants: as configured.
         overhead: watts at the meter for a watt in a machine.
+        every: nanoseconds of packet time between two pages, unless there are many rows; cases wait for the time, so some are empty.
     """
 
-    def __init__(self, begun: int, *, tenants: Iterable[Tenant] = (), overhead: float = 1.0) -> None:
+    def __init__(
+        self,
+        begun: int,
+        *,
+        tenants: Iterable[Tenant] = (),
+        overhead: float = 1.0,
+        every: int = 60 * SECOND,
+    ) -> None:
         self.lost = 0  # rows about hits that found no room
-        self._begun, self._overhead = begun, overhead
+        self._begun, self._overhead, self._every = begun, overhead, every
         self._tenants: tuple[Tenant, ...] = tuple(tenants)
-        self._detections: dict[tuple[str, str, str, str, int], Counted] = {}
+        self._detections: dict[DetectionKey, Counted] = {}  # by hour, oldest first, about
+        self._new: deque[DetectionKey] = deque()  # not yet told
+        self._grown: dict[DetectionKey, int] = {}  # since then; when to tell it, earliest first, about
+        self._rows: tuple[list[Session], list[Sample], list[Detection]] = ([], [], [])
         self._health: list[Health] = []
         self._bucket = 0  # seconds since 1970, of the health that goes on
         self._since = (0, 0, 0)  # packets, losses and hidden names when it began
         self._began = 0.0  # seconds
         self._told = 0  # packet time of the last page
+        self._last = False  # no more pages will come
 
     def use(self, tenants: Iterable[Tenant]) -> None:
         """Tenants have been read anew."""
@@ -87,9 +106,11 @@ class Gatherer:
                 self.lost += 1
                 return
             row = self._detections[key] = Counted(severity, first=time)
+            self._new.append(key)
+        elif row.told and key not in self._grown:
+            self._grown[key] = time + GROWS
         row.hits += count
         row.last = max(row.last, time)
-        row.changed = True
 
     def watch(self, now: float, totals: Totals, *, up: bool) -> None:
         """Note how well the sensor sees.
@@ -122,7 +143,7 @@ class Gatherer:
 
     def finish(self) -> None:
         """The next pages are the last: they have everything."""
-        self._told = 0
+        self._last = True
 
     def pages(self, now: int, sessions: Sequence[size.Session], finished: size.Finished | None) -> list[Page]:
         """What is to be written by now.
@@ -132,46 +153,63 @@ class Gatherer:
             sessions: those that are due.
             finished: samples of buckets that are over.
         """
-        samples = [] if finished is None else [self._sample(*one) for one in finished.take()]
-        rows = [self._session(session, now) for session in sessions]
-        is_due = abs(now - self._told) >= EVERY
-        detections = self._changed(now) if is_due else []
-        if not (rows or samples or detections or is_due):
-            return []
+        rows, samples, detections = self._rows
+        rows += [self._session(session, now) for session in sessions]
+        if finished is not None:
+            samples += [self._sample(*one) for one in finished.take()]
+        is_due = self._last or abs(now - self._told) >= self._every
+        self._take_detections(now, detections)
         out = []
-        for at in range(0, max(len(rows), len(samples), len(detections), 1), MAX_ROWS):
-            part = slice(at, at + MAX_ROWS)
-            out.append(Page(now, tuple(rows[part]), tuple(samples[part]), tuple(detections[part])))
+        while len(rows) + len(samples) + len(detections) > MAX_ROWS:
+            out.append(self._page(now, MAX_ROWS // 3))
         if is_due:
             self._told = now
             health, self._health = tuple(self._health), []
-            out[-1] = msgspec.structs.replace(out[-1], tenants=self._tenants, health=health)
+            last = self._page(now, MAX_ROWS)
+            out.append(msgspec.structs.replace(last, tenants=self._tenants, health=health))
         return out
 
-    def _changed(self, now: int) -> list[Detection]:
-        out = []
-        over = now // SECOND - LATE
-        for key, row in list(self._detections.items()):
+    def _page(self, now: int, most: int) -> Page:
+        """A page of the rows that wait, so many of each kind."""
+        sessions, samples, detections = self._rows
+        page = Page(now, tuple(sessions[:most]), tuple(samples[:most]), tuple(detections[:most]))
+        for rows in self._rows:
+            del rows[:most]
+        return page
+
+    def _take_detections(self, now: int, out: list[Detection]) -> None:
+        """Make rows of the hits that are due; let go of hours that are over."""
+        keys: list[DetectionKey] = []
+        while self._new and (self._last or len(keys) < MAX_STEP):
+            keys.append(self._new.popleft())
+        for key, when in list(itertools.islice(self._grown.items(), None if self._last else MAX_STEP)):
+            if when > now and not self._last:
+                break
+            del self._grown[key]
+            keys.append(key)
+        for key in keys:
+            row = self._detections[key]
+            row.told = True
             host, tenant, rule, confidence, hour = key
-            if row.changed:
-                row.changed = False
-                out.append(
-                    Detection(
-                        host=host,
-                        tenant=tenant,
-                        rule=rule,
-                        severity=row.severity,
-                        confidence=confidence,
-                        hour=hour,
-                        hits=row.hits,
-                        first=row.first,
-                        last=row.last,
-                        begun=self._begun,
-                    )
+            out.append(
+                Detection(
+                    host=host,
+                    tenant=tenant,
+                    rule=rule,
+                    severity=row.severity,
+                    confidence=confidence,
+                    hour=hour,
+                    hits=row.hits,
+                    first=row.first,
+                    last=row.last,
+                    begun=self._begun,
                 )
-            if hour + HOUR < over:
-                del self._detections[key]
-        return out
+            )
+        over = now // SECOND - LATE
+        for key in list(itertools.islice(self._detections, MAX_STEP)):
+            if key[-1] + HOUR >= over or key in self._grown or not self._detections[key].told:
+                break
+            del self._detections[key]
 
     def _session(self, session: size.Session, now: int) -> Session:
         return Session(

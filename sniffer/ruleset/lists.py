@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from sniffer.model import Endpoint
 
+RESOLVER_NAMES: Final = "doh-resolvers"
+"""List of the names of resolvers that speak DNS inside TLS or HTTPS; the engine asks for it, whatever the rules are."""
+RESOLVER_ADDRESSES: Final = "doh-addresses"
 DEFUNCT: Final = ("defunct", "")
 
 
