@@ -123,6 +123,7 @@ class Panel(Shape):
     without_value: Text | None = None
     paint: Literal["none", "text", "background"] = "none"
     shows: Literal["value", "name"] = "value"
+    logarithmic: bool = False  # the axis
     stacked: bool = False
     stairs: bool = False
     legend: Literal["bottom", "right"] = "bottom"
@@ -350,7 +351,7 @@ class Writer:
             made["decimals"] = panel.decimals
         if panel.range is not None:
             made["min"], made["max"] = panel.range
-        elif panel.type in ("timeseries", "bargauge"):
+        elif panel.type in ("timeseries", "bargauge") and not panel.logarithmic:
             made["min"] = 0
         if panel.without_value is not None:
             made["noValue"] = self.text(panel.without_value)
@@ -520,6 +521,7 @@ def drawing(panel: Panel) -> dict[str, Any]:
         "axisPlacement": "auto",
         "axisBorderShow": False,
         "thresholdsStyle": {"mode": "dashed" if panel.lines else "off"},
+        **({"scaleDistribution": {"type": "log", "log": 10}} if panel.logarithmic else {}),
         **({"axisSoftMax": panel.at_least} if panel.at_least is not None else {}),
     }
 

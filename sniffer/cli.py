@@ -187,6 +187,7 @@ def scan(
         jobs=jobs,
         owners=read_sources(settings.sources).owners,
         holders=holders,
+        overhead=settings.size.overhead,
     )
     for line in told:
         print(f"warning: {line}", file=sys.stderr)

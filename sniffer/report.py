@@ -20,9 +20,10 @@ from sniffer.errors import printable
 from sniffer.gate.compiled import is_warm
 from sniffer.moments import moment
 from sniffer.scan import ranked
+from sniffer.size.figures import Texts, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from sniffer.blindspots import Finding
     from sniffer.scan import Result
@@ -101,15 +102,16 @@ def print_result(result: Result) -> None:
     """The table that ``scan`` ends with."""
     screen = console()
     names = ("protocols", "servers and names", "agents")
-    table = plain_table(
-        "address", "confidence", "hits", *names, "first and last (UTC)", right="hits", fold=True
-    )
-    for address, host in ranked(result):
+    sizes = Texts._fields if result.sizes else ()
+    headings = ("address", "confidence", "hits", *sizes, *names, "first and last (UTC)")
+    table = plain_table(*headings, right=("hits", *sizes), fold=True)
+    for address, host, size in ranked(result):
         label = host.confidence.label
         table.add_row(
             address,
             f"[{STYLES[label]}]{label}[/]",
             str(host.hits.total()),
+            *(texts_of(size) if sizes else ()),
             some(host.protocols),
             some(host.places),
             some(host.agents),
@@ -129,19 +131,19 @@ def print_result(result: Result) -> None:
         screen.print(f"{sum(totals.suppressed.values())} more hits are suppressed: {by_rule}")
 
 
-def plain_table(*headings: str, right: str = "", fold: bool = False) -> Table:
+def plain_table(*headings: str, right: Collection[str] = (), fold: bool = False) -> Table:
     """A table without lines.
 
     Args:
         headings: of its columns.
-        right: the heading of a column of numbers.
+        right: the headings of columns of numbers.
         fold: whether what is too long goes on in the next line; else it is cut.
     """
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
         table.add_column(
             heading,
-            justify="right" if heading == right else "left",
+            justify="right" if heading in right else "left",
             overflow="fold" if fold else "ellipsis",
         )
     return table

@@ -79,7 +79,7 @@ def print_rules(ruleset: RuleSet) -> None:
 
 def print_lists(ruleset: RuleSet) -> None:
     """One line a list."""
-    table = plain_table("name", "type", "entries", "updated", "origin", "file", right="entries")
+    table = plain_table("name", "type", "entries", "updated", "origin", "file", right=("entries",))
     for row in ruleset.lists.overview():
         cells = (f"@{row.name}", row.type, str(row.entries), row.updated, row.origin, row.file)
         table.add_row(*(escape(printable(cell)) for cell in cells))
@@ -172,7 +172,7 @@ def hits_as_dict(result: Result, chosen: Sequence[Rule]) -> dict[str, Any]:
 def print_hits(result: Result, chosen: Sequence[Rule]) -> None:
     """For each rule that hit, how many messages and on which addresses; then those that never did."""
     hits, counts = hits_of(result, chosen), by_rule(result)
-    table = plain_table("rule", "messages", "addresses", right="messages", fold=True)
+    table = plain_table("rule", "messages", "addresses", right=("messages",), fold=True)
     for rule, hosts in hits.items():
         if rule in counts:
             table.add_row(rule, str(counts[rule]), some(set(hosts)))

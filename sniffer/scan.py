@@ -6,12 +6,15 @@ Never: state carried from one file to the next, unless they are said to be piece
 
 from __future__ import annotations
 
+import heapq
 import multiprocessing
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
 
 from sniffer.addresses import address_text
 from sniffer.capture import savefile
@@ -26,18 +29,25 @@ from sniffer.owners.table import Owners
 from sniffer.prepared import Prepared, prepare
 from sniffer.ruleset import RuleSet, restore
 from sniffer.sinks.event import encode, make_event
+from sniffer.sinks.networks import HostNames
 from sniffer.sinks.privacy import Privacy
 from sniffer.sinks.stats import make_stats
+from sniffer.size.figures import together
+from sniffer.size.hosts import SizeBook
+from sniffer.size.work import Tallies
 from sniffer.totals import Totals, continued
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sniffer.model import Detection
     from sniffer.owners.timeline import Change
+    from sniffer.size.figures import Figures
+    from sniffer.size.work import Tally
 
 MAX_HOSTS: Final = 100_000
 MAX_SERVERS: Final = 64
+MAX_SIZES: Final = 1_000  # in the ``stats`` object
 
 T = TypeVar("T")
 
@@ -54,6 +64,7 @@ class ScanSettings:
     jobs: int = 1
     owners: Owners = field(default_factory=Owners)
     holders: tuple[Change, ...] = ()  # who held which address when
+    overhead: float = 1.0  # watts at the meter for a watt in a machine
 
 
 @dataclass(slots=True)
@@ -120,6 +131,7 @@ class Result:
     files: int = 0
     totals: Totals = field(default_factory=Totals)
     hosts: dict[bytes, Host] = field(default_factory=dict)
+    sizes: dict[bytes, Figures] = field(default_factory=dict)  # of those that mine
     expected: int = 0  # bytes of the files
     unreadable: int = 0  # bytes behind the fault of a damaged file
     faults: list[str] = field(default_factory=list)
@@ -137,11 +149,21 @@ class Result:
                 mine.merge(host)
             elif len(self.hosts) < MAX_HOSTS:
                 self.hosts[address] = host
+        self.add_sizes(other.sizes.items())
         self.expected += other.expected
         self.unreadable += other.unreadable
         self.faults += other.faults
         self.differing = sorted({*self.differing, *other.differing})
         self.hits.update(other.hits)
+
+    def add_sizes(self, sizes: Iterable[tuple[bytes, Figures]]) -> None:
+        """Add how big addresses were in a later capture."""
+        for address, figures in sizes:
+            before = self.sizes.get(address)
+            if before is not None:
+                self.sizes[address] = together(before, figures)
+            elif len(self.sizes) < MAX_HOSTS:
+                self.sizes[address] = figures
 
 
 class Scanner:
@@ -167,6 +189,8 @@ class Scanner:
         self._file = ""
         self._ownership = make_ownership(settings.owners, settings.holders)
         self._engine: Engine | None = None
+        self._sizes = self._new_sizes()
+        self._due: list[Tally] = []  # whose work is to be fetched
         self._interfaces: list[str] = []
 
     def scan(self, path: str, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
@@ -185,6 +209,7 @@ class Scanner:
                 hit=self._hit,
                 event=self._event,
                 ownership=self._ownership,
+                tallies=Tallies(self._due.append, self._settings.privacy.hide),
             )
         first = len(self._interfaces)
         try:
@@ -194,6 +219,7 @@ class Scanner:
                 if first:
                     batch.frames["interface"] += first
                 self._engine.process(batch)
+                self._fetch()
                 progress(source.position, source.size)
         except InputError as error:
             self.result.faults += error.lines()
@@ -207,9 +233,21 @@ class Scanner:
         """Close the books of the engine in use."""
         if self._engine is not None:
             self._engine.finish()
+            self._fetch()
+            self.result.add_sizes(self._sizes.settle(self._engine.gate.last_packet))
+            self._sizes = self._new_sizes()
             self.result.totals = continued(self.result.totals, self._engine.totals())
             self.result.differing = sorted({*self.result.differing, *self._engine.differing})
             self._engine = None
+
+    def _new_sizes(self) -> SizeBook:
+        return SizeBook(HostNames(ipv6_prefix=128), overhead=self._settings.overhead)
+
+    def _fetch(self) -> None:
+        for tally in self._due:
+            for work in tally.take():
+                self._sizes.add(work)
+        self._due.clear()
 
     def _hit(self, detection: Detection) -> None:
         result = self.result
@@ -306,6 +344,19 @@ def stats(result: Result) -> dict[str, Any]:
         expected=result.expected,
         unreadable=result.unreadable,
         faults=len(result.faults),
+        sizes=[
+            {"ip": address_text(address), **msgspec.to_builtins(figures)}
+            for address, figures in largest(result, MAX_SIZES)
+        ],
+    )
+
+
+def largest(result: Result, number: int) -> list[tuple[bytes, Figures]]:
+    """The addresses that draw most, or have most shares where no power is known."""
+    return heapq.nlargest(
+        number,
+        result.sizes.items(),
+        key=lambda item: (item[1].watts.high or item[1].watts.low or 0.0, item[1].submitted, item[0]),
     )
 
 
@@ -324,10 +375,10 @@ def exit_status(result: Result, *, fail_on_hit: bool) -> int:
     return EXIT_HITS if fail_on_hit and result.totals.hits else EXIT_OK
 
 
-def ranked(result: Result) -> Iterator[tuple[str, Host]]:
-    """Addresses and what was found about them, the surest and busiest first."""
+def ranked(result: Result) -> Iterator[tuple[str, Host, Figures | None]]:
+    """Addresses, what was found about them and how big they are, the surest and busiest first."""
     hosts = sorted(
         result.hosts.items(), key=lambda item: (-item[1].confidence, -item[1].hits.total(), item[0])
     )
     for address, host in hosts:
-        yield address_text(address), host
+        yield address_text(address), host, result.sizes.get(address)

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import frames as build
 import jsonschema
@@ -21,9 +22,7 @@ from sniffer.report import COMPILING
 from sniffer.scan import warm_up
 from sniffer.sinks.schema import event_schema
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+FARM = Path(__file__).parents[1] / "pcaps" / "farm-bitcoin-stratum" / "traffic.pcap"
 SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
 AUTHORIZE = '{"id": 2, "method": "mining.authorize", "params": ["bc1qexample.rig1", "secret"]}\n'
 NOTIFY = '{"id":null,"method":"mining.set_difficulty","params":[4096]}\n'
@@ -178,6 +177,46 @@ def test_table(mining: Path) -> None:
     assert "10.0.0.7" in text
     assert "confirmed" in text
     assert "1 addresses, 3 hits in 11 packets of 1 files" in text
+
+
+def test_sizes() -> None:
+    """Hashrate, power and machines of those that mine: in the table, and in the stats object, the largest first."""
+    one = lines(sniffer("scan", "--json", FARM))[-1]["stats"]["sizes"]
+    assert [size["ip"] for size in one] == ["10.20.1.13", "10.20.1.11", "10.20.1.12"]
+    assert [(size["submitted"], size["accepted"], size["rejected"]) for size in one] == [
+        (36, 29, 7), (43, 43, 0), (35, 35, 0),
+    ]  # fmt: skip
+    assert one[2]["watts"] == {"low": None, "central": None, "high": None}  # nothing tells the algorithm
+    rate = one[0]["hashrate"]["sha256d"]
+    assert rate["low"] < 19.2e12 < rate["high"]
+    text = sniffer("scan", FARM).stdout.decode()
+    assert " 19.2 TH/s sha256d " in text
+    assert " 1.2 kW " in text
+
+
+def test_sizes_of_several_files(tmp_path: Path) -> None:
+    """Shares add up over files and processes, rates and machines do not; pieces of one capture are one."""
+    for name in "ab":
+        shutil.copy(FARM, tmp_path / f"{name}.pcap")
+    one = lines(sniffer("scan", "--json", FARM))[-1]["stats"]["sizes"]
+    for jobs in ("1", "2"):
+        two = lines(sniffer("scan", "--json", "--jobs", jobs, tmp_path))[-1]["stats"]["sizes"]
+        for before, after in zip(one, two, strict=True):
+            assert after["submitted"] == 2 * before["submitted"]
+            assert {**after, "submitted": 0, "accepted": 0, "rejected": 0} == {
+                **before, "submitted": 0, "accepted": 0, "rejected": 0,
+            }  # fmt: skip
+
+
+def test_overhead(tmp_path: Path) -> None:
+    """Power is that at the meter, as the configuration has it."""
+    config = tmp_path / "sniffer.yaml"
+    config.write_text("size: {overhead: 1.1}\n")
+    plain, more = (
+        lines(sniffer("scan", "--json", *options, FARM))[-1]["stats"]["sizes"][0]["watts"]["central"]
+        for options in ([], ["--config", config])
+    )
+    assert more == pytest.approx(1.1 * plain, rel=1e-4)
 
 
 def test_damaged_file(mining: Path) -> None:

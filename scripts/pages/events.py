@@ -51,6 +51,8 @@ def event_rows(shape: dict[str, Any], inside: str) -> Iterator[str]:
         yield f"| `{where}`{mark} | {kind_of(part)} | {cell(part['description'])} |"
         if "properties" in part:
             yield from event_rows(part, f"{where}.")
+        elif "properties" in part.get("items", {}):
+            yield from event_rows(part["items"], f"{where}[].")
 
 
 def kind_of(part: dict[str, Any]) -> str:
@@ -59,6 +61,8 @@ def kind_of(part: dict[str, Any]) -> str:
         return f"`{json.dumps(part['const'])}`"
     if "enum" in part:
         return ", ".join(f"`{one}`" for one in part["enum"])
+    if isinstance(part["type"], list):
+        return " or ".join(kind_of({**part, "type": one}) for one in part["type"])
     kind = {"integer": "whole number", "string": "text", "boolean": "true or false"}.get(
         part["type"], part["type"]
     )

@@ -152,7 +152,8 @@ class Daemon:
             guard=guard,
         )
         self.textfile: TextFile | None = None
-        self.table = HostTable(self.book, title="Offending addresses") if options.table else None
+        title = "Offending addresses"
+        self.table = HostTable(self.book, self.sizes, title=title) if options.table else None
         self._stop = asyncio.Event()
         self._reading = asyncio.Event()
         self._signals = 0
@@ -227,6 +228,7 @@ class Daemon:
         await self.reloader.close()
         self.holders.close()
         self.rings.close()
+        self.sizes.turn(self.crew.packet_time, everything=True)
         self._write_stats()
         self._suppressions.look(self.crew.totals.suppressed_by, time.monotonic(), time.time())
         if self.table is not None:
@@ -528,6 +530,7 @@ class Daemon:
             self._current_health(),
             self.totals,
             self.book,
+            self.sizes,
             words,
             sensor=self.config.sensor.name,
             now=self._now(),

@@ -1,6 +1,6 @@
 """The page at ``/``: is the sensor seeing anything, and who mines.
 
-In: health, totals, the host book, a language.  Out: an overview as a dict, as JSON for the page's script, as HTML.
+In: health, totals, the host book, the size book, a language.  Out: an overview as a dict, as JSON for the page's script, as HTML.
 Never: anything loaded from elsewhere, text that is not escaped, a script or style that the policy does not name by hash.
 
 Works without a script too: what the script would fetch is in the page already.
@@ -20,14 +20,17 @@ from sniffer import __version__
 from sniffer.blindspots import Level, findings, measure, worst
 from sniffer.control.words import LANGUAGES, worth_telling
 from sniffer.moments import moment
+from sniffer.size.figures import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sniffer.blindspots import Finding
     from sniffer.control.words import Words
-    from sniffer.sinks.hosts import HostBook
+    from sniffer.sinks.hosts import HostBook, HostRow
     from sniffer.sinks.metrics import Health
+    from sniffer.size.figures import Figures
+    from sniffer.size.hosts import SizeBook
     from sniffer.totals import Totals
 
 ROWS: Final = 50
@@ -129,6 +132,7 @@ def overview(
     health: Health,
     totals: Totals,
     book: HostBook,
+    sizes: SizeBook,
     words: Words,
     *,
     sensor: str = "",
@@ -141,6 +145,7 @@ def overview(
         health: what the parent process knows.
         totals: sums over all workers.
         book: per-host counts.
+        sizes: how big hosts are.
         words: the language of the texts.
         sensor: name of this sensor.
         now: seconds since 1970; None where packet time is not the time of day.
@@ -186,26 +191,32 @@ def overview(
             for one in found
             for name, says, remedy in (words.finding(one, spots),)
         ],
-        "hosts": [
-            {
-                "ip": row.ip,
-                "tenant": row.tenant,
-                "hits": row.hits,
-                "confidence": row.confidence.label,
-                "severity": row.severity.label,
-                "last_hit": row.last_hit / 1e9,
-                "rules": list(row.rules),
-                "cells": [
-                    (row.ip, ""),
-                    (row.tenant, ""),
-                    (_count(row.hits), "n"),
-                    (words.confidences[row.confidence.label], ""),
-                    (words.severities[row.severity.label], ""),
-                    (_moment(row.last_hit), ""),
-                    (_shortened(row.rules), "r"),
-                ],
-            }
-            for row in book.top(ROWS)
+        "hosts": [_host(row, sizes.figures(row.network, row.tenant), words) for row in book.top(ROWS)],
+    }
+
+
+def _host(row: HostRow, size: Figures | None, words: Words) -> dict[str, Any]:
+    told = texts_of(size, NOTHING)
+    return {
+        "ip": row.ip,
+        "tenant": row.tenant,
+        "hits": row.hits,
+        "confidence": row.confidence.label,
+        "severity": row.severity.label,
+        "size": size,
+        "last_hit": row.last_hit / 1e9,
+        "rules": list(row.rules),
+        "cells": [
+            (row.ip, ""),
+            (row.tenant, ""),
+            (_count(row.hits), "n"),
+            (words.confidences[row.confidence.label], ""),
+            (words.severities[row.severity.label], ""),
+            (told.hashrate, "n"),
+            (told.power, "n"),
+            (told.machines, "n"),
+            (_moment(row.last_hit), ""),
+            (_shortened(row.rules), "r"),
         ],
     }
 

@@ -1,6 +1,7 @@
 """The table of offending addresses on a terminal, as it fills.
 
-In: the host book.  Out: a live table on a terminal; elsewhere a line for each new address, and the table at the end.
+In: the host book, the size book.  Out: a live table on a terminal; elsewhere a line for each new address, and the table
+at the end.
 Never: text of the wire (rows hold addresses, our own rule names and numbers only).
 """
 
@@ -17,26 +18,30 @@ from rich.text import Text
 
 from sniffer.log import has_room
 from sniffer.moments import moment
+from sniffer.size.figures import DASH, Texts, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import TextIO
 
     from sniffer.sinks.hosts import HostBook, HostRow
+    from sniffer.size.figures import Figures
+    from sniffer.size.hosts import SizeBook
 
 ROWS: Final = 40
 RULES: Final = 3
 COLOURS: Final = {"confirmed": "bold red", "probable": "yellow", "suspected": "cyan"}
 PER_SECOND: Final = 4
 WIDTH_OF_A_PIPE: Final = 140
+WIDE: Final = 110  # characters from which on there is room for sizes
 
 
 class HostTable:
     """Shows the host book."""
 
-    def __init__(self, book: HostBook, *, title: str, stream: TextIO | None = None) -> None:
-        """Show a book on ``stream`` (stdout unless told)."""
-        self._book, self._title = book, title
+    def __init__(self, book: HostBook, sizes: SizeBook, *, title: str, stream: TextIO | None = None) -> None:
+        """Show a book, and how big its hosts are, on ``stream`` (stdout unless told)."""
+        self._book, self._sizes, self._title = book, sizes, title
         self._console = Console(file=stream, highlight=False)
         self._live: Live | None = None
         self._known: set[str] = set()
@@ -83,8 +88,9 @@ class HostTable:
 
     def render(self) -> Table:
         """The table as of now."""
-        rows = (line_of(row) for row in self._book.top(ROWS))
-        return make_table(rows, title=self._title, caption=self._status, last="last hit (UTC)")
+        rows = [line_of(row, self._sizes.figures(row.network, row.tenant)) for row in self._book.top(ROWS)]
+        width = self._console.width if self._console.is_terminal else WIDTH_OF_A_PIPE
+        return make_table(rows, title=self._title, caption=self._status, last="last hit (UTC)", width=width)
 
 
 class Line(NamedTuple):
@@ -95,11 +101,12 @@ class Line(NamedTuple):
     hits: int
     confidence: str
     severity: str
+    size: Texts
     last: str  # when, or how long ago
     rules: Sequence[str]  # most hits first
 
 
-def make_table(lines: Iterable[Line], *, title: str, caption: str, last: str) -> Table:
+def make_table(lines: Sequence[Line], *, title: str, caption: str, last: str, width: int) -> Table:
     """The table of offending addresses.
 
     Args:
@@ -107,6 +114,7 @@ def make_table(lines: Iterable[Line], *, title: str, caption: str, last: str) ->
         title: above it; "" for none.
         caption: below it; "" for none.
         last: heading of the column with the last hit.
+        width: characters that there are; sizes are shown where they have room, once one is known.
     """
     table = Table(
         title=Text(title) if title else None,
@@ -117,20 +125,22 @@ def make_table(lines: Iterable[Line], *, title: str, caption: str, last: str) ->
         header_style="bold",
         pad_edge=False,
     )
-    for name in ("address", "hits", "confidence", "severity", last, "rules"):
-        justify: Literal["left", "right"] = "right" if name == "hits" else "left"
+    with_sizes = width >= WIDE and any(set(line.size) != {DASH} for line in lines)
+    sizes = Texts._fields if with_sizes else ()
+    for name in ("address", "hits", "confidence", "severity", *sizes, last, "rules"):
+        justify: Literal["left", "right"] = "right" if name in ("hits", *sizes) else "left"
         table.add_column(
             name,
             justify=justify,
-            no_wrap=name != "address",
+            no_wrap=name not in ("address", "rules"),  # what gives way where a terminal is narrow
             overflow="fold" if name == "address" else "ellipsis",
         )
     for line in lines:
-        table.add_row(*cells(line))
+        table.add_row(*cells(line, with_sizes=with_sizes))
     return table
 
 
-def line_of(row: HostRow) -> Line:
+def line_of(row: HostRow, size: Figures | None) -> Line:
     """A row of the book as a table shows it."""
     return Line(
         row.ip,
@@ -138,12 +148,13 @@ def line_of(row: HostRow) -> Line:
         row.hits,
         row.confidence.label,
         row.severity.label,
+        texts_of(size),
         moment(row.last_hit),
         row.rules,
     )
 
 
-def cells(line: Line) -> tuple[Text, ...]:
+def cells(line: Line, *, with_sizes: bool) -> tuple[Text, ...]:
     """One row of the table."""
     address = f"{line.address} ({line.tenant})" if line.tenant else line.address
     return (
@@ -151,8 +162,9 @@ def cells(line: Line) -> tuple[Text, ...]:
         Text(f"{line.hits}"),
         Text(line.confidence, style=COLOURS.get(line.confidence, "")),
         Text(line.severity),
+        *(Text(size) for size in line.size if with_sizes),
         Text(line.last),
-        Text(some(line.rules)),
+        Text(some(line.rules), no_wrap=True),
     )
 
 

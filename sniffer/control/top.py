@@ -25,6 +25,7 @@ from sniffer.certificates import load_authorities
 from sniffer.config import load_config, parse_listen
 from sniffer.control.table import WIDTH_OF_A_PIPE, Line, make_table
 from sniffer.errors import SnifferError, UsageError, printable
+from sniffer.size.figures import Figures, Texts, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ class Host(msgspec.Struct):
     severity: str
     last_hit: float  # seconds since 1970, of the packet
     rules: list[str]
+    size: Figures | None
 
 
 class Told(msgspec.Struct):
@@ -259,8 +261,8 @@ class Top:
         self._rate = (told.packets - before.packets) / since if known and before is not None else None
         self._told, self._at = told, now
 
-    def render(self, rows: int) -> Group:
-        """As of the last poll, with so many addresses at most."""
+    def render(self, rows: int, width: int) -> Group:
+        """As of the last poll, with so many addresses at most, for a terminal of so many characters."""
         told = self._told
         if told is None:
             return Group()
@@ -270,18 +272,19 @@ class Top:
         hosts = sorted(told.hosts, key=key, reverse=True)
         shown = hosts[: max(rows, 1)]
         now = self._wall()
-        lines = (
+        lines = [
             Line(
                 shown_text(host.ip),
                 shown_text(host.tenant),
                 host.hits,
                 shown_text(host.confidence),
                 shown_text(host.severity),
+                Texts(*map(shown_text, texts_of(host.size))),
                 age(now - host.last_hit),
                 [shown_text(rule) for rule in host.rules],
             )
             for host in shown
-        )
+        ]
         more = f"; {len(hosts) - len(shown)} more addresses" if len(hosts) > len(shown) else ""
         rate = "" if self._rate is None else f", {self._rate:,.0f} a second"
         counts = (
@@ -295,7 +298,9 @@ class Top:
         head = Text(f"sniffer {shown_text(told.sensor)}, {shown_text(self._daemon.url)}: ").append(
             state, style
         )
-        return Group(head, Text(counts), make_table(lines, title="", caption="", last="last hit"))
+        return Group(
+            head, Text(counts), make_table(lines, title="", caption="", last="last hit", width=width)
+        )
 
 
 def show(top: Top, *, once: bool, interval: float) -> None:
@@ -309,13 +314,15 @@ def show(top: Top, *, once: bool, interval: float) -> None:
     if once or not screen.is_terminal:
         if not screen.is_terminal:
             screen.width = WIDTH_OF_A_PIPE
-        screen.print(top.render(sys.maxsize))
+        screen.print(top.render(sys.maxsize, screen.width))
         return
-    with Live(top.render(screen.height - AROUND), console=screen, screen=True, auto_refresh=False) as live:
+    with Live(
+        top.render(screen.height - AROUND, screen.width), console=screen, screen=True, auto_refresh=False
+    ) as live:
         while True:
             time.sleep(interval)
             top.poll()
-            live.update(top.render(screen.height - AROUND), refresh=True)
+            live.update(top.render(screen.height - AROUND, screen.width), refresh=True)
 
 
 def as_json(daemon: Daemon) -> str:

@@ -49,6 +49,7 @@ class HostRow(NamedTuple):
     severity: Severity
     last_hit: int  # packet time, nanoseconds since 1970
     rules: tuple[str, ...]  # most hits first
+    network: bytes  # what its hits are counted by, packed
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ class Host:
 
     ip: str
     tenant: str
+    network: bytes
     series: dict[SeriesKey, Series] = field(default_factory=dict)
     seen: dict[Confidence, float] = field(
         default_factory=dict
@@ -87,6 +89,7 @@ class Host:
             severity=max(one.severity for one in series),
             last_hit=max(one.last for one in series),
             rules=tuple(dict.fromkeys(one.rule for one in series)),
+            network=self.network,
         )
 
 
@@ -229,7 +232,7 @@ class HostBook:
             return self._special_series(OVERFLOW, rule, severity, now)
         owner = self._hosts.get((network, tenant))
         if owner is None:
-            owner = self._hosts[network, tenant] = Host(self.names.label(network), tenant)
+            owner = self._hosts[network, tenant] = Host(self.names.label(network), tenant, network)
         series = Series(_labels(owner.ip, rule, severity, tenant), rule, severity, owner, now, now)
         queue[key] = owner.series[key] = series
         return series

@@ -219,12 +219,38 @@ DAEMON_BOOKS: Final = {
         },
     ),
 }
+KNOWN: Final = {"type": ["number", "null"]}
+BAND: Final = _closed(
+    {
+        "low": _is("The least that it may be.", KNOWN),
+        "central": _is("The best guess.", KNOWN),
+        "high": _is("The most that it may be.", KNOWN),
+    }
+)
+SIZE: Final = _closed(
+    {
+        "ip": _is("The address that mines.", TEXT),
+        "submitted": _is("Shares that it handed in.", COUNT),
+        "accepted": _is("Shares that its pools accepted.", COUNT),
+        "rejected": _is("Shares that its pools rejected.", COUNT),
+        "devices": _is("Machines behind it, at least.", COUNT),
+        "hashrate": _is(
+            "Hashes a second over the last hour in which it mined, low, central and high, by algorithm; where known.",
+            {"type": "object", "additionalProperties": BAND},
+        ),
+        "watts": _is("Power at the meter that this stands for; null: not known.", BAND),
+    }
+)
 SCAN_BOOKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "files": ("Of scan: files read.", COUNT),
     "hits_by_rule": ("Of scan: hits by rule.", COUNTS),
     "expected": ("Of scan: bytes of the files.", COUNT),
     "unreadable": ("Of scan: bytes of these that could not be read.", COUNT),
     "faults": ("Of scan: files with a fault.", COUNT),
+    "sizes": (
+        "Of scan: how big the addresses are that mine, at most 1,000, those that draw most first (docs/size.md).",
+        {"type": "array", "items": SIZE},
+    ),
 }
 
 

@@ -6,9 +6,11 @@ Never: a guess: Bitcoin's protocol carries Litecoin's work too, 65 536 times lig
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sniffer.protocols.families import FAMILIES, GENERAL
+from sniffer.size.power import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +46,13 @@ PAYOUT: Final = "BTC"
 def named(algorithm: object) -> str:
     """An algorithm by the name that this package has for it, "" for none."""
     return SPELLED.get(algorithm, algorithm) if isinstance(algorithm, str) else ""
+
+
+@cache
+def known() -> frozenset[str]:
+    """The algorithms that this package knows anything of."""
+    families = {named(family.algorithm) for family in FAMILIES.values()}
+    return frozenset({*BY_COIN.values(), *WORTH, *families, *(row.algorithm for row in rows())} - {""})
 
 
 def of_coins(coins: Iterable[str]) -> str:

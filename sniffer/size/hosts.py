@@ -1,6 +1,6 @@
 """How big a host is, and a tenant: the sums of their sessions, as metric lines.
 
-In: work of all workers, packet time.  Out: metric lines in Prometheus text format 0.0.4, rows for tables.
+In: work of all workers, packet time.  Out: metric lines in Prometheus text format 0.0.4, figures of an address.
 Never: a label from the wire other than an inside address; a family with more host series than the limit; a power that
 leaves out what could not be estimated: then the central and the high figure are absent.
 
@@ -9,13 +9,14 @@ Estimates are renewed host by host, a few at each turn, so that no turn takes lo
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.sinks.exposition import escaped, head
 from sniffer.sinks.hosts import DAY, SERIES_LIMIT
+from sniffer.size.algorithms import known
 from sniffer.size.bands import band
+from sniffer.size.figures import Bounds, Figures
 from sniffer.size.sessions import DOUBT, ENOUGH, LEAP, NOTHING, SESSION_LIMIT, Joules, SessionBook
 from sniffer.size.work import BUCKET
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 VERDICTS: Final = ("submitted", "accepted", "rejected")
 BOUNDS: Final = ("low", "central", "high")
-UNKNOWN: Final = "unknown"
+UNKNOWN: Final = "unknown"  # nothing tells the algorithm
+OTHER: Final = "other"  # a message names one that we do not know
+NAMES: Final = {*known(), UNKNOWN}  # that become labels: whoever invents names makes no series
 ROUND: Final = 120  # turns in which every host is renewed once: a minute
 FEWEST: Final = 200  # sessions looked at in each turn, if there are as many
 MAX_OF_HOST: Final = 4_096  # sessions of one address: whoever invents accounts makes no turn long
@@ -72,17 +75,6 @@ class HostSize:
         self.estimates: tuple[tuple[str, float, float], ...] = ()  # algorithm, hashes a second, variance
         self.watts = NOTHING
         self.lines: tuple[str, str, str] | None = None  # hashrate, power, machines, as they were last told
-
-
-class HostRow(NamedTuple):
-    """One host of a table."""
-
-    ip: str
-    tenant: str
-    shares: int
-    devices: int
-    rates: dict[str, tuple[float, float, float]]  # by algorithm: hashes a second, low, high
-    watts: Joules
 
 
 class SizeBook:
@@ -175,7 +167,22 @@ class SizeBook:
             host = self._hosts.get(self._due.pop())
             if host is not None:
                 left -= len(host.sessions)
-                self._renew(host)
+                self._renew(host, self.now)
+
+    def settle(self, now: int) -> Iterator[tuple[bytes, Figures]]:
+        """Nothing more will come: how big each inside address was, at the end of the five minutes of its last message.
+
+        Args:
+            now: packet time, nanoseconds since 1970; nothing was seen after it.
+
+        Yields:
+            What the address is counted by, packed, and its figures; one that changed hands comes more than once.
+        """
+        for key, host in self._hosts.items():
+            if key[0]:
+                last = max(session.last for session in host.sessions)
+                self._renew(host, max(min(now, (last // BUCKET + 1) * BUCKET), last))
+                yield key[0], figures_of(host)
 
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,8 +229,7 @@ class SizeBook:
         for place, joules in enumerate(session.collect()):
             sums[place] += joules * self._overhead
 
-    def _renew(self, host: HostSize) -> None:
-        now = self.now
+    def _renew(self, host: HostSize, now: int) -> None:
         rates: dict[str, tuple[float, float]] = {}
         low, central, high, devices = 0.0, 0.0, 0.0, 0
         complete, is_certain = True, True
@@ -259,27 +265,15 @@ class SizeBook:
 
     # ── what is shown ────────────────────────────────────────────────────────────────────────────────────
 
-    def top(self, number: int = 20) -> list[HostRow]:
-        """The hosts that draw most, or have most shares where no power is known."""
-        found = heapq.nlargest(
-            number,
-            self._hosts.values(),
-            key=lambda host: (host.watts.high or host.watts.low or 0.0, host.submitted + host.accepted),
-        )
-        return [
-            HostRow(
-                host.ip,
-                host.tenant,
-                host.accepted or host.submitted,
-                host.devices,
-                {
-                    algorithm: (hashes, *(band(hashes, variance) if variance else (hashes, hashes)))
-                    for algorithm, hashes, variance in host.estimates
-                },
-                host.watts,
-            )
-            for host in found
-        ]
+    def figures(self, network: bytes, tenant: str) -> Figures | None:
+        """How big an inside address is; None: it was not seen mining.
+
+        Args:
+            network: what it is counted by, packed (:meth:`HostNames.network`).
+            tenant: whose it is, "" if nobody's.
+        """
+        host = self._hosts.get((network, tenant))
+        return None if host is None else figures_of(host)
 
     def _exported(self) -> Iterator[HostSize]:
         """The hosts that may have series: those that worked last."""
@@ -388,7 +382,30 @@ def estimate_of(session: Session, now: int) -> Estimate | None:
         None if costs.central is None else costs.central * hashes,
         None if costs.high is None else costs.high * high,
     )
-    return Estimate(session.algorithm or UNKNOWN, hashes, variance, stated is not None, watts)
+    algorithm = session.algorithm or UNKNOWN
+    return Estimate(algorithm if algorithm in NAMES else OTHER, hashes, variance, stated is not None, watts)
+
+
+def figures_of(host: HostSize) -> Figures:
+    """What is known of one host."""
+    return Figures(
+        submitted=host.submitted,
+        accepted=host.accepted,
+        rejected=host.rejected,
+        devices=host.devices,
+        hashrate={algorithm: _with_band(hashes, variance) for algorithm, hashes, variance in host.estimates},
+        watts=Bounds(*(None if watts is None else _digits(watts) for watts in host.watts)),
+    )
+
+
+def _with_band(hashes: float, variance: float) -> Bounds:
+    low, high = band(hashes, variance) if variance else (hashes, hashes)
+    return Bounds(_digits(low), _digits(hashes), _digits(high))
+
+
+def _digits(number: float) -> float:
+    """As many digits as the metrics have."""
+    return float(f"{number:.6g}")
 
 
 def lines_of(host: HostSize) -> tuple[str, str, str]:

@@ -10,12 +10,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from sizerun import START, work
 
 from sniffer.control import page
 from sniffer.control.words import CHINESE, ENGLISH, LANGUAGES, Words
 from sniffer.model import Confidence, Severity
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health, WorkerHealth
+from sniffer.sinks.networks import HostNames
+from sniffer.size.hosts import SizeBook
+from sniffer.size.sessions import SECOND
 from sniffer.totals import InterfaceTotals, Totals
 
 NASTY = """<script>alert("1")</script>&'"""
@@ -99,12 +103,19 @@ def overview(
     health: Health | None = None,
     totals: Totals | None = None,
     book: HostBook | None = None,
+    sizes: SizeBook | None = None,
     words: Words = ENGLISH,
     **more: Any,
 ) -> dict[str, Any]:
     """What the page shows of these."""
     return page.overview(
-        health or healthy(), totals or busy(), book or with_hosts(), words, clock=lambda: 1.0, **more
+        health or healthy(),
+        totals or busy(),
+        book or with_hosts(),
+        sizes or SizeBook(HostNames()),
+        words,
+        clock=lambda: 1.0,
+        **more,
     )
 
 
@@ -128,7 +139,25 @@ def test_shows_the_sensor_at_a_glance() -> None:
     assert seen.cells[1] == "lab"
     assert seen.cells[2].split() == ["1", "500"]
     assert seen.cells[3] == "confirmed"
-    assert seen.cells[7] == "192.0.2.8"
+    assert seen.cells[5:8] == ["\N{EN DASH}"] * 3
+    assert seen.cells[10] == "192.0.2.8"
+
+
+def test_shows_how_big_a_host_is() -> None:
+    """Hashrate, power and machines with units for people; the data has shares and bands; None where nothing is known."""
+    sizes = SizeBook(HostNames())
+    sizes.turn(START)
+    for at in range(5, 3_600, 10):
+        sizes.add(work(at, 1, host=bytes((10, 0, 0, 7)), tenant="lab"))
+    sizes.turn(START + 3_600 * SECOND, everything=True)
+    for words in LANGUAGES.values():
+        assert show(words, sizes=sizes).cells[5:8] == ["440 GH/s sha256d", "43.5 W", "1"]
+    one, other = json.loads(page.as_json(overview(sizes=sizes)))["hosts"]
+    assert (one["size"]["submitted"], one["size"]["devices"]) == (360, 1)
+    rate = one["size"]["hashrate"]["sha256d"]
+    assert rate["low"] < rate["central"] < rate["high"]
+    assert set(one["size"]["watts"]) == {"low", "central", "high"}
+    assert other["size"] is None
 
 
 def test_speaks_chinese() -> None:

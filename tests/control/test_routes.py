@@ -15,6 +15,8 @@ from sniffer.control.http import Endpoint, Request, Response
 from sniffer.control.routes import Snapshot, make_routes
 from sniffer.sinks.hosts import HostBook
 from sniffer.sinks.metrics import Health
+from sniffer.sinks.networks import HostNames
+from sniffer.size.hosts import SizeBook
 from sniffer.totals import Totals
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ METRICS = b"# HELP sniffer_flows Flows.\n" + b"sniffer_flows 1\n" * 1000
 
 def told(words: Words) -> dict[str, Any]:
     """An overview of a sensor that has seen nothing."""
-    return page.overview(Health(), Totals(), HostBook(), words)
+    return page.overview(Health(), Totals(), HostBook(), SizeBook(HostNames()), words)
 
 
 def ask(

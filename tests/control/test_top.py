@@ -38,7 +38,7 @@ def host(ip: str, hits: int, last: float, **different: Any) -> dict[str, Any]:
     """An address as the daemon tells it."""
     return {
         "ip": ip, "tenant": "", "hits": hits, "confidence": "confirmed", "severity": "high", "last_hit": last,
-        "rules": ["stratum-v1-submit"], "cells": [], **different,
+        "rules": ["stratum-v1-submit"], "size": None, "cells": [], **different,
     }  # fmt: skip
 
 
@@ -98,11 +98,11 @@ def endpoint() -> Iterator[Endpoint]:
         one.close()
 
 
-def text(top: Top, rows: int = 100) -> str:
+def text(top: Top, rows: int = 100, width: int = 200) -> str:
     """What is shown."""
-    screen = Console(width=200)
+    screen = Console(width=width)
     with screen.capture() as shown:
-        screen.print(top.render(rows))
+        screen.print(top.render(rows, width))
     return shown.get()
 
 
@@ -130,6 +130,29 @@ def test_addresses_in_order_with_their_columns(endpoint: Endpoint) -> None:
     assert "watching" in shown
     assert "1,000 packets, 3 dropped, 12 hits, 2 addresses in the last hour" in shown
     assert set(endpoint.asked) == {"/-/hosts"}
+
+
+SIZE = {
+    "submitted": 9, "accepted": 9, "rejected": 0, "devices": 3,
+    "hashrate": {"sha256d": {"low": 9e13, "central": 9.53e13, "high": 1e14}},
+    "watts": {"low": 2_900, "central": None, "high": 3_900},
+}  # fmt: skip
+
+
+def test_sizes_where_they_are_known_and_have_room(endpoint: Endpoint) -> None:
+    """Hashrate, power and machines, a dash where unknown; no such columns where none is known or the terminal is narrow."""
+    small = host("10.0.0.8", 3, 900.0)
+    endpoint.tell(answer(host("10.0.0.7", 5, 900.0, size=SIZE), small))
+    top = Top(Daemon(endpoint.url), wall=lambda: 1_000.0)
+    top.poll()
+    shown = text(top)
+    assert re.search(r"severity +hashrate +power +machines +last hit", shown)
+    assert re.search(r"10\.0\.0\.7 .* high +95\.3 TH/s sha256d +2\.9 kW - 3\.9 kW +3 +1 m ago", shown)
+    assert re.search(r"10\.0\.0\.8 .* high +- +- +- +1 m ago", shown)
+    assert "hashrate" not in text(top, width=80)
+    endpoint.tell(answer(small))
+    top.poll()
+    assert "hashrate" not in text(top)
 
 
 def test_rows_are_bounded(endpoint: Endpoint) -> None:
@@ -175,7 +198,16 @@ def test_nothing_that_a_terminal_would_obey(endpoint: Endpoint) -> None:
     evil = "\x1b[2J\x07[red]x[/red]\r\n\u202e"
     endpoint.tell(
         answer(
-            host(evil, 5, 900.0, tenant=evil, confidence=evil, severity=evil, rules=[evil]),
+            host(
+                evil,
+                5,
+                900.0,
+                tenant=evil,
+                confidence=evil,
+                severity=evil,
+                rules=[evil],
+                size={**SIZE, "hashrate": {evil: SIZE["hashrate"]["sha256d"]}},
+            ),
             sensor=evil,
             state={"level": evil, "text": evil},
         )

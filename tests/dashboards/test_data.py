@@ -59,6 +59,37 @@ def test_figures_are_those_of_the_stories(scraped: tuple[Prometheus, Window]) ->
     assert set(tenants) == {"hosting-hall-1", "office-park", "student-flats", "workshop-11"}
 
 
+def test_power_of_the_stories(scraped: tuple[Prometheus, Window]) -> None:
+    """Who draws most, in watts and kWh: bounds are in order, tenants add up to the whole, a browser's miner is small."""
+    server, window = scraped
+    dashboard = model.load("overview")
+    found = {
+        (answer.query.panel["title"], answer.query.target["refId"]): {
+            tuple(one["metric"].get(label, "") for label in ("ip", "tenant", "algorithm")): float(
+                one["value"][1] if "value" in one else one["values"][-1][1]
+            )
+            for one in answer.result["result"]
+        }
+        for answer in answers(server, dashboard, window, choices(server, dashboard, {}))
+    }
+    low, central, high = (found["Power", letter]["", "", ""] for letter in "ABC")
+    assert 0 < low < central < high
+    power = found["Addresses with the most power", "A"]
+    assert sum(power.values()) == pytest.approx(central, rel=0.01)
+    assert max(power, key=power.__getitem__)[1] == "hosting-hall-1"
+    assert power["10.20.5.21", "office-park", ""] < 20  # a miner on a processor
+    tenants = found["Power by tenant", "A"]
+    assert sum(tenants.values()) == pytest.approx(
+        central, rel=0.2
+    )  # up to a second, 40 of the story, earlier
+    assert set(found["Hashrate by algorithm", "A"]) == {
+        ("", "", name) for name in ("sha256d", "randomx", "ethash", "unknown")
+    }
+    energy = found["Energy by tenant", "A"]
+    assert next(iter(energy))[1] == "hosting-hall-1"
+    assert 0 < sum(energy.values()) < central / 1_000  # less than an hour of it
+
+
 def test_an_address_beyond_the_chosen_tenant_has_no_data(scraped: tuple[Prometheus, Window]) -> None:
     """The choices at the head act: with another tenant, nothing of the address is shown."""
     server, window = scraped

@@ -15,7 +15,7 @@ from sniffer.strictyaml import load_file
 PANEL_TYPES = {"timeseries", "stat", "table", "bargauge"}
 PROMETHEUS_OWN = {"up"}  # every Prometheus has it for what it scrapes
 BUILT_IN = {"__rate_interval", "__interval", "__range", "__url_time_range", "__value", "__all"}
-UNITS = {"none", "short", "pps", "bps", "s", "percentunit", "dateTimeAsIso"}
+UNITS = {"none", "short", "pps", "bps", "s", "percentunit", "dateTimeAsIso", "watt", "kwatth", "Hs"}
 GRID = 24
 LONGEST_UID = 40  # Grafana refuses longer ones
 

@@ -279,6 +279,7 @@ def test_top_shows_most_hits_first() -> None:
         Severity.HIGH,
         T0 + 4 * SECOND,
         ("r-high", "r-low"),
+        numbered(2),
     )
     assert second.ip == "10.0.0.1"
     assert len(book.top(1)) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sniffer.size.algorithms import BY_COIN, algorithm_of, of_coins, worth_in
+from sniffer.size.algorithms import BY_COIN, algorithm_of, known, of_coins, worth_in
 
 CASES: tuple[tuple[str, dict[str, str], str, tuple[str, ...], str], ...] = (
     ("stratum-v1", {}, "", (), ""),
@@ -42,3 +42,9 @@ def test_litecoin_is_lighter() -> None:
     assert worth_in("scrypt", "stratum-v1", 2.0**32) == 2.0**16
     assert worth_in("sha256d", "stratum-v1", 2.0**32) == worth_in("", "stratum-v1", 2.0**32) == 2.0**32
     assert worth_in("kheavyhash", "stratum-kaspa", 2.0**32) == 2.0**32
+
+
+def test_known_names() -> None:
+    """Those of coins, of families and of machines; no empty one, and none that only a message spells so."""
+    assert {"sha256d", "randomx", "ethash", "kheavyhash", "scrypt"} <= known()
+    assert not {"", "rx/0", "cn/r"} & known()

@@ -146,14 +146,49 @@ def test_one_address_has_so_many_sessions_at_most() -> None:
     assert values(book, "sessions_evicted_total") == {"": 100}
 
 
-def test_top_has_bands() -> None:
-    """The table's rows: shares, machines, a rate with its band, watts; the thirstiest first."""
-    book = book_of(*hour(1), *hour(2, account="x"), *hour(2, account="y"))
-    first, second = book.top()
-    assert (first.ip, second.ip) == ("10.0.0.2", "10.0.0.1")
-    rate, low, high = first.rates["sha256d"]
-    assert low < rate < high
-    assert first.shares == 720
+def test_figures_of_an_address() -> None:
+    """Shares, machines, a rate with its band, watts; None for an address that does not mine, or is another tenant's."""
+    book = book_of(*hour(2, account="x", rejected=1), *hour(2, account="y"))
+    found = book.figures(host(2), "")
+    assert found is not None
+    assert (found.submitted, found.accepted, found.rejected, found.devices) == (720, 720, 360, 2)
+    rate, watts = found.hashrate["sha256d"], found.watts
+    assert rate.low < rate.central < rate.high  # type: ignore[operator]
+    assert watts.low < watts.central < watts.high  # type: ignore[operator]
+    assert book.figures(host(1), "") is None
+    assert book.figures(host(2), "t") is None
+
+
+def test_settled_as_of_the_last_message() -> None:
+    """Of a capture that goes on for hours after a miner has stopped, its last hour is told, not the silence."""
+    book = SizeBook(HostNames(inside=("10.0.0.0/8",)))
+    for one in (*hour(1), *hour(2, tenant="t"), work(3_600, 5, host=bytes((8, 8, 8, 8)))):
+        book.add(one)
+    found = dict(book.settle(NOW + 9 * 3_600 * SECOND))
+    assert set(found) == {host(1), host(2)}
+    for figures in found.values():
+        assert figures.hashrate["sha256d"].central == pytest.approx(SHARE / 10, rel=0.01)
+        assert figures.devices == 1
+
+
+def test_settled_no_later_than_the_capture_ends() -> None:
+    """A capture of a minute is a minute, not five."""
+    book = SizeBook(HostNames())
+    for at in range(5, 60, 10):
+        book.add(work(at, 1, host=host(1)))
+    (figures,) = dict(book.settle(START + 60 * SECOND)).values()
+    assert figures.hashrate["sha256d"].central == pytest.approx(SHARE / 10, rel=0.01)
+
+
+def test_names_of_the_wire_are_no_labels() -> None:
+    """Whatever algorithm a message names: one that we do not know is "other", so that nobody makes series."""
+    flood = [work(at, 1, host=host(1), account=str(at), algorithm=f"algo-{at}") for at in range(1, 500)]
+    book = book_of(*flood, *hour(2, algorithm="randomx", hardware=""))
+    labels = set(values(book, "host_hashrate_hashes_per_second"))
+    assert labels == {
+        'ip="10.0.0.1",tenant="",algorithm="other"',
+        'ip="10.0.0.2",tenant="",algorithm="randomx"',
+    }
 
 
 def test_a_turn_renews_a_part() -> None:

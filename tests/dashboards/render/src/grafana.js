@@ -13,7 +13,7 @@ const STANDARD = [
 ];
 const CUSTOM = [
   'drawStyle', 'lineInterpolation', 'lineWidth', 'fillOpacity', 'gradientMode', 'showPoints', 'spanNulls',
-  'stacking', 'axisPlacement', 'axisBorderShow', 'axisSoftMax', 'thresholdsStyle',
+  'stacking', 'axisPlacement', 'axisBorderShow', 'axisSoftMax', 'scaleDistribution', 'thresholdsStyle',
   'align', 'cellOptions', 'inspect', 'width',
 ];
 const option = (id, path, isCustom) => ({
