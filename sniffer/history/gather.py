@@ -10,6 +10,7 @@ minutes after it has grown.  So a hundred thousand of them are written in the co
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
