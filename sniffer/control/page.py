@@ -43,7 +43,7 @@ STYLE: Final = """
 @media(prefers-color-scheme:dark){:root{--bg:#15171a;--ink:#e7e8ea;--dim:#979ba3;--line:#2c3036;--card:#1d2024;
 --good:#4cc38a;--bad:#ff7b6b;--warn:#e6ac4c}}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:1.5rem;max-width:72rem;background:var(--bg);color:var(--ink);
+body{margin:0 auto;padding:1.5rem;max-width:84rem;background:var(--bg);color:var(--ink);
 font:15px/1.5 system-ui,"Noto Sans SC","PingFang SC","Microsoft YaHei",sans-serif}
 h1{font-size:1.35rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}
 .top{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;justify-content:space-between}
@@ -60,7 +60,8 @@ table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.45rem .8rem;border-bottom:1px solid var(--line);white-space:nowrap}
 th{color:var(--dim);font-size:.8rem;font-weight:500}tr:last-child td{border-bottom:0}
 td{vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}td.r{white-space:normal;min-width:14rem}
-@media(max-width:40rem){body{padding:1rem}dl{grid-template-columns:repeat(2,1fr);gap:.5rem}th,td{padding:.4rem .5rem}td.r{white-space:nowrap}}
+td.h{white-space:normal;min-width:10.5rem}
+@media(max-width:40rem){body{padding:1rem}dl{grid-template-columns:repeat(2,1fr);gap:.5rem}th,td{padding:.4rem .5rem}td.r,td.h{white-space:nowrap}}
 a{color:inherit}a.good{color:var(--good)}a.bad{color:var(--bad)}a.warn{color:var(--warn)}footer{margin-top:2rem;font-size:.85rem}
 """
 
@@ -212,7 +213,7 @@ def _host(row: HostRow, size: Figures | None, words: Words) -> dict[str, Any]:
             (_count(row.hits), "n"),
             (words.confidences[row.confidence.label], ""),
             (words.severities[row.severity.label], ""),
-            (told.hashrate, "n"),
+            (told.hashrate, "h"),
             (told.power, "n"),
             (told.machines, "n"),
             (_moment(row.last_hit), ""),
