@@ -19,8 +19,9 @@ from commandline import COMMAND
 
 from sniffer.paths import shipped_rules
 from sniffer.report import COMPILING
-from sniffer.scan import warm_up
+from sniffer.scan import Result, stats, warm_up
 from sniffer.sinks.schema import event_schema
+from sniffer.size.figures import Bounds, Figures
 
 FARM = Path(__file__).parents[1] / "pcaps" / "farm-bitcoin-stratum" / "traffic.pcap"
 SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
@@ -208,6 +209,19 @@ def test_sizes_of_several_files(tmp_path: Path) -> None:
             }  # fmt: skip
 
 
+def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of addresses that mine takes no more room than the limit; those that are known go on; the line has the largest."""
+    monkeypatch.setattr("sniffer.scan.MAX_HOSTS", 50)
+    monkeypatch.setattr("sniffer.scan.MAX_SIZES", 10)
+    nothing, result = Bounds(None, None, None), Result()
+    for _ in range(2):
+        for number in range(1_000):
+            result.add_sizes([(number.to_bytes(4, "big"), Figures(number, 0, 0, 1, {}, nothing))])
+    assert len(result.sizes) == 50
+    told = stats(result)["stats"]["sizes"]
+    assert [size["submitted"] for size in told] == list(range(98, 78, -2))
+
+
 def test_overhead(tmp_path: Path) -> None:
     """Power is that at the meter, as the configuration has it."""
     config = tmp_path / "sniffer.yaml"
@@ -240,7 +254,7 @@ def test_damaged_file(mining: Path) -> None:
         (["scan", "--rules", "nowhere", "missing.pcap"], 78, "no such folder"),
         (["scan", "--config", "nowhere.yaml", "missing.pcap"], 78, "no such file"),
         (["rules", "explain", "stratum-v1-submi"], 2, "stratum-v1-submit"),
-        (["schema", "nothing"], 2, "config, rules or event"),
+        (["schema", "nothing"], 2, "config, rules, event or report"),
         (["run"], 2, "no interface"),
         (["run", "--loop", "--interface", "lo"], 2, "--loop needs"),
         (["frobnicate"], 2, "error: "),
