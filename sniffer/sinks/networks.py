@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sniffer.prefixes import Network
 
 OUTSIDE: Final = "_outside"  # in place of every address that may not be written
+MAX_WRITTEN: Final = 32_768  # addresses whose text is kept
 UNICAST_V4: Final = range(1, 224)  # first bytes that a host can have (RFC 5735: 0/8, class D and E it cannot)
 
 
@@ -43,6 +44,7 @@ class HostNames:
                 f"an IPv6 prefix of {ipv6_prefix} bits", remedy="choose 1 to 128, usually 64 or 56"
             )
         self._inside = PrefixTable((network, True) for network in inside) if inside else None
+        self._written: dict[bytes, str] = {}
         self._prefix = ipv6_prefix
         self._mask = mask_of(16, ipv6_prefix)
 
@@ -62,7 +64,13 @@ class HostNames:
 
     def written(self, host: bytes) -> str:
         """How an address may be written: as what it is counted by, or that it is outside."""
-        return self.label(self.network(host)) if self.is_inside(host) else OUTSIDE
+        text = self._written.get(host)
+        if text is None:
+            if len(self._written) >= MAX_WRITTEN:
+                self._written.clear()
+            text = self.label(self.network(host)) if self.is_inside(host) else OUTSIDE
+            self._written[host] = text
+        return text
 
     def label(self, network: bytes) -> str:
         """How it is written: ``192.0.2.7``, ``2001:db8::/64``."""

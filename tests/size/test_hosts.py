@@ -199,6 +199,6 @@ def test_a_turn_renews_a_part() -> None:
         book.add(work(1, 1, host=host(number)))
     book.turn(START + 10 * SECOND)
     assert len(values(book, "host_devices")) == 200
-    for second in range(11, 140):
+    for second in range(11, 260):
         book.turn(START + second * SECOND)
     assert len(values(book, "host_devices")) == 3_333
