@@ -32,8 +32,8 @@ MAX_STEP: Final = 1_000  # counts of hits that one step takes
 GROWS: Final = 300 * SECOND  # nanoseconds of packet time between two rows about the same hits
 MAX_DETECTIONS: Final = 200_000  # kept while their hour may get more
 LATE: Final = 2 * HOUR  # after which an hour is taken to be over
-MAX_HEALTH: Final = 1_000  # buckets of the sensor's health that are kept: three days
-LEAP: Final = DAY  # seconds of packet time between two looks at the sensor that were not watched
+MAX_HEALTH: Final = 10_000  # buckets of the sensor's health that are kept: 35 days
+LEAP: Final = 30 * DAY  # seconds of packet time between two looks at the sensor that were not watched
 
 
 DetectionKey: TypeAlias = tuple[str, str, str, str, int]
@@ -133,8 +133,9 @@ class Gatherer:
         news = [new - old for new, old in zip(seen, self._seen, strict=True)]
         since, self._seen, self._looked = self._looked, seen, now
         if not since:
-            since = now // BUCKET * BUCKET if by_packets else now
-        elif not 0 <= now - since <= (LEAP if by_packets else BUCKET):
+            firsts = (one.first_packet / SECOND for one in totals.interfaces.values() if one.first_packet)
+            since = min(firsts, default=now) if by_packets else now
+        if not 0 <= now - since <= (LEAP if by_packets else BUCKET):
             since = now  # nobody watched
         first, last = int(since) // BUCKET, int(now) // BUCKET
         for number in range(first, last + 1):
