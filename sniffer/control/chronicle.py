@@ -79,15 +79,15 @@ class Chronicle:
             self._given_up += 1
 
     def _tell(self, now: int, totals: Callable[[], Totals]) -> None:
-        if not now:
-            return
-        if (clock := time.monotonic()) >= self._next_watch:
+        moment = self._clock()
+        by_packets = moment is None
+        seconds = now / SECOND if moment is None else moment
+        if seconds and (clock := time.monotonic()) >= self._next_watch:
             self._next_watch = clock + WATCH_EVERY
-            moment = self._clock()
-            self.gatherer.watch(
-                now / SECOND if moment is None else moment, totals(), up=self._up, by_packets=moment is None
-            )
+            self.gatherer.watch(seconds, totals(), up=self._up, by_packets=by_packets)
             self._complain()
+        if not now:
+            return  # how silent it was is told with the first packet
         self._refused += self.gatherer.pages(now, self._sizes.take(), self._sizes.sessions.finished)
         self._offer()
 

@@ -175,6 +175,21 @@ def test_health_is_told_by_the_clock_or_by_the_packets(monkeypatch: pytest.Monke
     assert starts == [[86_400], [0, BUCKET]]
 
 
+def test_silence_since_the_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours on a wire without a packet were watched; the first packet's page says so."""
+    monkeypatch.setattr(chronicle, "WATCH_EVERY", 0.0)
+    queue, moment = Queue(), float(S0)
+    keeper = made(queue, clock=lambda: moment)
+    for moment in range(S0, S0 + HOUR, 10):  # noqa: B007
+        keeper.step(0, Totals, up=True)
+    assert queue.pages == []
+    keeper.step(START + HOUR * SECOND, totals, up=True)
+    rows = [row for page in queue.pages for row in page.health]
+    assert [(row.seconds, row.packets, row.up) for row in rows] == [(300.0, 0, True)] * 11 + [
+        (290.0, 500, True)
+    ]
+
+
 def test_books_are_made_now_and_then() -> None:
     """Not at each step: they are of all workers."""
     asked = []
