@@ -617,6 +617,7 @@ class Engine:
             books = self._by_interface.setdefault(index, InterfaceTotals())
             books.packets += len(mine)
             books.bytes += size if alone else int(mine["length"].sum(dtype=np.int64))
+            books.first_packet = books.first_packet or int(mine["time"][0])
             books.last_packet = int(mine["time"][-1])
 
     def totals(self, *, sweep: bool = True) -> Totals:

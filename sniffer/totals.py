@@ -34,6 +34,7 @@ class InterfaceTotals(msgspec.Struct):
     unsummed: int = 0  # frames whose checksum was left to a card: they never were on a wire
     stamped: int = 0  # frames with a time of the card
     lost: int = 0  # in the hand of a worker that died
+    first_packet: int = 0  # time of the first one, nanoseconds since 1970
 
     @property
     def offered(self) -> int:
@@ -135,4 +136,5 @@ def _interface(past: InterfaceTotals, now: InterfaceTotals) -> InterfaceTotals:
         *(getattr(past, name) + getattr(now, name) for name in InterfaceTotals.__struct_fields__)
     )
     out.last_packet = max(past.last_packet, now.last_packet)
+    out.first_packet = min(past.first_packet or now.first_packet, now.first_packet or past.first_packet)
     return out

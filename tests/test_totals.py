@@ -61,6 +61,14 @@ def test_workers_side_by_side() -> None:
     assert together([]) == Totals()
 
 
+def test_the_first_packet_of_all() -> None:
+    """The earliest one, of workers that have seen any."""
+    parts = [
+        Totals(interfaces={"a": InterfaceTotals(first_packet=first, last_packet=9)}) for first in (7, 0, 5)
+    ]
+    assert together(parts).interfaces["a"] == InterfaceTotals(first_packet=5, last_packet=9)
+
+
 def test_what_an_interface_received_is_received_once() -> None:
     """Workers side by side have the same interface: the least of what they told counts, lives one after another add."""
     one = Totals(
@@ -78,7 +86,7 @@ def test_statistics_of_a_capture_are_entered() -> None:
     totals = Totals(interfaces={"a": InterfaceTotals(packets=5, bytes=50)})
     kernel = Statistics(packets=9, drops=1, received=20, stamped=2, unsummed=3, merged=4, lost=5)
     take_statistics(totals, {"a": kernel, "b": Statistics()})
-    assert totals.interfaces["a"] == InterfaceTotals(5, 50, 1, 0, 9, 20, 0, 4, 3, 2, 5)
+    assert totals.interfaces["a"] == InterfaceTotals(5, 50, 1, 0, 9, 20, 0, 4, 3, 2, 5, 0)
     assert totals.interfaces["b"] == InterfaceTotals()
 
 

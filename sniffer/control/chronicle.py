@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sniffer.history.gather import Gatherer
 from sniffer.history.recorder import MAX_PAGES, History, make_history
 from sniffer.history.rows import SECOND, Tenant
+from sniffer.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,15 +44,18 @@ class Chronicle:
     ) -> None:
         self._history, self._sizes, self._clock = history, sizes, clock
         self._next_watch = 0.0
+        self._up = False  # as it was told last
+        self._lost = 0  # rows that found no room, of which the log has told
         self.gatherer = gatherer
         self._refused: deque[Page] = deque()
         self._given_up = 0
 
     @property
     def health(self) -> SinkHealth:
-        """What became of the pages."""
+        """What became of the pages; those that are to be offered again wait, too."""
         health = self._history.health
         health.dropped += self._given_up
+        health.waiting += len(self._refused)
         return health
 
     def use(self, tenants: Iterable[Owner]) -> None:
@@ -68,16 +72,37 @@ class Chronicle:
             totals: makes those of all workers; asked now and then.
             up: whether all of them read.
         """
-        if not now:
-            return
-        if (clock := time.monotonic()) >= self._next_watch:
-            self._next_watch = clock + WATCH_EVERY
-            self.gatherer.watch(self._clock() or now / 1e9, totals(), up=up)
-        self._refused += self.gatherer.pages(now, self._sizes.take(), self._sizes.sessions.finished)
-        self._offer()
+        self._up = up
+        self._tell(now, totals)
         while len(self._refused) > MAX_REFUSED:
             self._refused.popleft()
             self._given_up += 1
+
+    def _tell(self, now: int, totals: Callable[[], Totals]) -> None:
+        moment = self._clock()
+        by_packets = moment is None
+        seconds = now / SECOND if moment is None else moment
+        if seconds and (clock := time.monotonic()) >= self._next_watch:
+            self._next_watch = clock + WATCH_EVERY
+            self.gatherer.watch(seconds, totals(), up=self._up, by_packets=by_packets)
+            self._complain()
+        if not now:
+            return  # how silent it was is told with the first packet
+        self._refused += self.gatherer.pages(now, self._sizes.take(), self._sizes.sessions.finished)
+        self._offer()
+
+    def _complain(self) -> None:
+        """Tell of rows that found no room since the last time."""
+        finished = self._sizes.sessions.finished
+        samples = finished.lost if finished is not None else 0
+        if (lost := self.gatherer.lost + samples) > self._lost:
+            self._lost = lost
+            logger().warning(
+                "the history has no room for so many addresses and rules",
+                code="history_rows_lost",
+                hits=self.gatherer.lost,
+                samples=samples,
+            )
 
     def _offer(self) -> None:
         while (
@@ -88,17 +113,19 @@ class Chronicle:
             self._refused.popleft()
 
     def close(self, now: int, totals: Callable[[], Totals], seconds: float) -> None:
-        """Tell what is left, and write it; for at most so many seconds."""
+        """Tell what is left, and write it; for at most so many seconds.  What is not written then counts as dropped."""
         deadline = time.monotonic() + seconds
         self._sizes.turn(now)
         self._sizes.finish()
         self.gatherer.finish()
         self._next_watch = 0.0
-        self.step(now, totals, up=False)
+        self._tell(now, totals)
         while self._refused and time.monotonic() < deadline:
             time.sleep(0.01)
             self._offer()
         self._history.close(max(deadline - time.monotonic(), 0.1))
+        self._given_up += len(self._refused)
+        self._refused.clear()
 
 
 def make_chronicle(config: Config, sizes: SizeBook, clock: Callable[[], float | None]) -> Chronicle | None:

@@ -5,6 +5,8 @@ Never: a row that stands for an increment; a page so large that writing it, or h
 
 A session is due when it is new, and again when one of its buckets is over; a count of hits when it is new, and again five
 minutes after it has grown.  So a hundred thousand of them are written in the course of five minutes, and not at once.
+
+Packet time may leap.  An hour that was over and comes again is counted in a row of its own: the one before stays as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from sniffer.addresses import address_text
-from sniffer.history.rows import BUCKET, HOUR, SECOND, Detection, Health, Page, Sample, Session, Tenant
+from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Detection, Health, Page, Sample, Session, Tenant
 from sniffer.size.sessions import SEEN
 
 if TYPE_CHECKING:
@@ -30,9 +32,8 @@ MAX_STEP: Final = 1_000  # counts of hits that one step takes
 GROWS: Final = 300 * SECOND  # nanoseconds of packet time between two rows about the same hits
 MAX_DETECTIONS: Final = 200_000  # kept while their hour may get more
 LATE: Final = 2 * HOUR  # after which an hour is taken to be over
-EVERY: Final = (
-    60 * SECOND
-)  # nanoseconds of packet time between two pages that may be empty: cases wait for the time
+MAX_HEALTH: Final = 10_000  # buckets of the sensor's health that are kept: 35 days
+LEAP: Final = 30 * DAY  # seconds of packet time between two looks at the sensor that were not watched
 
 
 DetectionKey: TypeAlias = tuple[str, str, str, str, int]
@@ -43,9 +44,10 @@ class Counted(msgspec.Struct):
     """Hits of one (host, tenant, rule, confidence) in one hour, so far."""
 
     severity: str
+    begun: int  # makes its row another one than that of the same hour before packet time leapt
+    first: int
+    last: int
     hits: int = 0
-    first: int = 0
-    last: int = 0
     told: bool = False
 
 
@@ -67,17 +69,18 @@ class Gatherer:
         overhead: float = 1.0,
         every: int = 60 * SECOND,
     ) -> None:
-        self.lost = 0  # rows about hits that found no room
+        self.lost = 0  # hits that found no room
         self._begun, self._overhead, self._every = begun, overhead, every
         self._tenants: tuple[Tenant, ...] = tuple(tenants)
         self._detections: dict[DetectionKey, Counted] = {}  # by hour, oldest first, about
         self._new: deque[DetectionKey] = deque()  # not yet told
         self._grown: dict[DetectionKey, int] = {}  # since then; when to tell it, earliest first, about
+        self._forgotten = 0  # counts of hours that were over
         self._rows: tuple[list[Session], list[Sample], list[Detection]] = ([], [], [])
-        self._health: list[Health] = []
-        self._bucket = 0  # seconds since 1970, of the health that goes on
-        self._since = (0, 0, 0)  # packets, losses and hidden names when it began
-        self._began = 0.0  # seconds
+        self._health: dict[int, Health] = {}  # by bucket; told ones, too, as time may come back to them
+        self._unsaid: dict[int, None] = {}  # buckets that are to be told
+        self._seen = (0, 0, 0)  # packets that were read, losses and hidden names at the last look
+        self._looked = 0.0  # when that was, seconds since 1970
         self._told = 0  # packet time of the last page
         self._last = False  # no more pages will come
 
@@ -104,43 +107,65 @@ class Gatherer:
         row = self._detections.get(key)
         if row is None:
             if len(self._detections) >= MAX_DETECTIONS:
-                self.lost += 1
+                self.lost += count
                 return
-            row = self._detections[key] = Counted(severity, first=time)
+            row = self._detections[key] = Counted(severity, self._begun + self._forgotten, time, time)
             self._new.append(key)
         elif row.told and key not in self._grown:
             self._grown[key] = time + GROWS
         row.hits += count
-        row.last = max(row.last, time)
+        row.first, row.last = min(row.first, time), max(row.last, time)
 
-    def watch(self, now: float, totals: Totals, *, up: bool) -> None:
-        """Note how well the sensor sees.
+    def watch(self, now: float, totals: Totals, *, up: bool, by_packets: bool = False) -> None:
+        """Note how well the sensor sees.  What has come since the last look is of the bucket of now.
 
         Args:
             now: seconds since 1970.
             totals: of all workers.
             up: whether all of them read.
+            by_packets: ``now`` is packet time, which may pass an hour between two looks: what has come is spread over it.
         """
-        bucket = int(now) // BUCKET * BUCKET
-        packets = sum(one.offered for one in totals.interfaces.values())
-        missed = sum(one.missed for one in totals.interfaces.values())
-        hidden = totals.tls_hellos.get("hidden", 0)
-        if bucket != self._bucket:
-            if self._bucket:  # the first one has everything since the start
-                self._since = packets, missed, hidden
-            self._bucket, self._began = bucket, now
-        before = self._since
-        self._health = [
-            Health(
-                start=bucket,
-                seconds=min(max(now - self._began, 0.0), float(BUCKET)),
-                packets=packets - before[0],
-                dropped=missed - before[1],
-                one_sided=totals.one_sided_ratio,
-                hidden_tls=hidden - before[2],
-                up=up,
-            )
-        ]
+        seen = (
+            sum(one.packets for one in totals.interfaces.values()),
+            sum(one.missed for one in totals.interfaces.values()),
+            totals.tls_hellos.get("hidden", 0),
+        )
+        news = [new - old for new, old in zip(seen, self._seen, strict=True)]
+        since, self._seen, self._looked = self._looked, seen, now
+        if not since:
+            firsts = (one.first_packet / SECOND for one in totals.interfaces.values() if one.first_packet)
+            since = min(firsts, default=now) if by_packets else now
+        if not 0 <= now - since <= (LEAP if by_packets else BUCKET):
+            since = now  # nobody watched
+        first, last = int(since) // BUCKET, int(now) // BUCKET
+        for number in range(first, last + 1):
+            start, left = number * BUCKET, last + 1 - number
+            seconds = min(now, start + BUCKET) - max(since, start)
+            if number < last and not by_packets:
+                share = [0, 0, 0]
+            else:
+                share = [each // left for each in news]
+                news = [all_ - each for all_, each in zip(news, share, strict=True)]
+            self._see(start, seconds, share, totals.one_sided_ratio, up=up)
+
+    def _see(self, start: int, seconds: float, news: Sequence[int], one_sided: float, *, up: bool) -> None:
+        """Add to a bucket.  It is up if it was so once: whoever is about to stop has watched until then."""
+        past = self._health.get(start) or Health(start, 0.0, 0, 0, 0.0, 0, up=False)
+        packets, dropped, hidden = news
+        self._health[start] = Health(
+            start=start,
+            seconds=min(past.seconds + (seconds if up or past.up else 0.0), float(BUCKET)),
+            packets=past.packets + packets,
+            dropped=past.dropped + dropped,
+            one_sided=one_sided,
+            hidden_tls=past.hidden_tls + hidden,
+            up=past.up or up,
+        )
+        self._unsaid[start] = None
+        if len(self._health) > MAX_HEALTH:
+            gone = next(iter(self._health))
+            del self._health[gone]
+            self._unsaid.pop(gone, None)
 
     def finish(self) -> None:
         """The next pages are the last: they have everything."""
@@ -158,14 +183,16 @@ class Gatherer:
         rows += [self._session(session, now) for session in sessions]
         if finished is not None:
             samples += [self._sample(*one) for one in finished.take()]
-        is_due = self._last or abs(now - self._told) >= self._every
+        is_due = (
+            self._last or abs(now - self._told) >= self._every or len(self._unsaid) > 1
+        )  # a bucket is over
         self._take_detections(now, detections)
         out = []
         while len(rows) + len(samples) + len(detections) > MAX_ROWS:
             out.append(self._page(now, MAX_ROWS // 3))
         if is_due:
             self._told = now
-            health, self._health = tuple(self._health), []
+            health, self._unsaid = tuple(self._health[start] for start in self._unsaid), {}
             last = self._page(now, MAX_ROWS)
             out.append(msgspec.structs.replace(last, tenants=self._tenants, health=health))
         return out
@@ -184,7 +211,7 @@ class Gatherer:
         while self._new and (self._last or len(keys) < MAX_STEP):
             keys.append(self._new.popleft())
         for key, when in list(itertools.islice(self._grown.items(), None if self._last else MAX_STEP)):
-            if when > now and not self._last:
+            if 0 < when - now <= 2 * GROWS and not self._last:  # more than that: packet time has leapt back
                 break
             del self._grown[key]
             keys.append(key)
@@ -203,14 +230,17 @@ class Gatherer:
                     hits=row.hits,
                     first=row.first,
                     last=row.last,
-                    begun=self._begun,
+                    begun=row.begun,
                 )
             )
-        over = now // SECOND - LATE
+        seconds = now // SECOND
         for key in list(itertools.islice(self._detections, MAX_STEP)):
-            if key[-1] + HOUR >= over or key in self._grown or not self._detections[key].told:
+            hour = key[-1]
+            is_open = seconds - LATE <= hour + HOUR and hour <= seconds + LATE
+            if is_open or key in self._grown or not self._detections[key].told:
                 break
             del self._detections[key]
+            self._forgotten += 1
 
     def _session(self, session: size.Session, now: int) -> Session:
         return Session(

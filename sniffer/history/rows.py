@@ -115,8 +115,8 @@ class Health(msgspec.Struct, frozen=True):
 
     start: int  # s, a multiple of BUCKET
     seconds: float
-    packets: int
-    dropped: int
+    packets: int  # that were read
+    dropped: int  # beside these
     one_sided: float  # share of flows, 0 to 1
     hidden_tls: int
     up: bool

@@ -11,10 +11,12 @@ import re
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +25,12 @@ import frames as build
 import jsonschema
 import pytest
 from control.conftest import OWN_RULE, SUBMIT
+from test_demo import ROOT, wanted
 
 from sniffer.evidence.replay import replay
 from sniffer.evidence.store import bundle_names
 from sniffer.evidence.verify import verify_folder
+from sniffer.history.query import Reader
 from sniffer.sinks.schema import event_schema
 
 if TYPE_CHECKING:
@@ -806,3 +810,127 @@ def test_a_folder_that_cannot_be_used(start: Callable[..., Daemon], miner: Path,
     daemon = start("--replay", miner, config=f"evidence: {{directory: {tmp_path}/absent/e}}\n")
     assert daemon.process.wait(60) == 74
     assert "evidence.directory" in (tmp_path / "log").read_text()
+
+
+# ── history ──────────────────────────────────────────────────────────────────────────────────────────────
+
+SHARES = re.compile(
+    r'^sniffer_host_shares_total\{ip="([^"]+)",tenant="",verdict="(\w+)"\} (\d+)$', re.MULTILINE
+)
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``make demo`` replays."""
+    file = tmp_path_factory.mktemp("stories") / "demo.pcap"
+    subprocess.run([sys.executable, ROOT / "pcaps" / "merge.py", file], check=True)
+    return file
+
+
+def asked(path: Path, question: str) -> list[tuple[Any, ...]]:
+    """Rows of a history."""
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
+        return base.execute(question).fetchall()
+
+
+def hits_of(path: Path) -> dict[str, Counter[str]]:
+    """Hits that a history holds, by host and rule."""
+    out: dict[str, Counter[str]] = {}
+    for host, rule, hits in asked(
+        path,
+        "SELECT host.word, rule.word, sum(hits) FROM detections JOIN words AS host ON host.id = host"
+        " JOIN words AS rule ON rule.id = rule GROUP BY 1, 2",
+    ):
+        out.setdefault(host, Counter())[rule] += hits
+    return out
+
+
+def shares_of(path: Path) -> dict[str, tuple[int, int, int]]:
+    """Shares that a history holds, by host: submitted, accepted, rejected."""
+    rows = asked(
+        path,
+        "SELECT word, sum(submitted), sum(accepted), sum(rejected) FROM sessions JOIN words ON words.id = host GROUP BY 1",
+    )
+    return {host: (submitted, accepted, rejected) for host, submitted, accepted, rejected in rows}
+
+
+def test_a_history_of_all_stories(start: Callable[..., Daemon], stories: Path, tmp_path: Path) -> None:
+    """TERM leaves everything in it: hits as the stories expect them, shares as the metrics have them; the report has the same."""
+    file = tmp_path / "history.db"
+    daemon = start("--replay", stories, config=f"history: {{file: {file}}}\n")
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: daemon.metric('sniffer_sink_written_total{sink="history"}') >= 1, "a page")
+    packets = daemon.metric("sniffer_capture_packets_total")
+    page = daemon.ask("/metrics")[1]
+    status, took = daemon.stop()
+    assert (status, took < 5) == (0, True)
+
+    told: dict[str, dict[str, int]] = {}
+    for host, verdict, number in SHARES.findall(page):
+        told.setdefault(host, {})[verdict] = int(number)
+    assert len(told) == 7
+    assert shares_of(file) == {
+        host: (of["submitted"], of["accepted"], of["rejected"]) for host, of in told.items()
+    }
+    assert hits_of(file) == wanted()
+    assert asked(file, "SELECT sum(packets), sum(dropped), min(up) FROM health") == [(packets, 0, 1)]
+
+    command = [sys.executable, "-c", "from sniffer.cli import main; main()", "report", "--format", "json"]
+    answer = subprocess.run([*command, "--history", file], capture_output=True, check=True)
+    report = json.loads(answer.stdout)
+    assert {one["host"]: one["shares"] for one in report["addresses"]} == {
+        host: of["accepted"] or of["submitted"] for host, of in told.items()
+    }
+    # A name that was asked for is a suspicion; the report counts what is at least probable.
+    assert report["totals"]["hits"] == sum(
+        hits for rules in wanted().values() for rule, hits in rules.items() if rule != "pool-dns"
+    )
+    # The stories last ten minutes, however fast they are read.
+    assert report["period"]["watched_seconds"] == pytest.approx(602, abs=2)
+
+
+def test_a_history_outlives_its_daemon(start: Callable[..., Daemon], stories: Path, tmp_path: Path) -> None:
+    """KILL in the midst leaves a file that opens, with all that was committed; the next run goes on in it."""
+    file = tmp_path / "history.db"
+    config = f"history: {{file: {file}, interval: 10s}}\n"
+    daemon = start("--replay", stories, "--speed", "60", config=config)
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    daemon.until(lambda: daemon.metric('sniffer_sink_written_total{sink="history"}') >= 3, "three pages")
+    daemon.process.kill()
+    daemon.process.wait(10)
+    before, hits = shares_of(file), hits_of(file)
+    assert sum(submitted for submitted, _, _ in before.values()) > 0
+    assert asked(file, "PRAGMA integrity_check") == [("ok",)]
+    with Reader(file) as reader:
+        assert reader.cases(0, 2**32)
+    for host, rules in hits.items():
+        assert rules <= wanted()[host]
+
+    daemon = start("--replay", stories, config=config)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    assert daemon.stop()[0] == 0
+    assert hits_of(file) == {host: rules + hits.get(host, Counter()) for host, rules in wanted().items()}
+    # What a run has counted is in rows of its own: nothing of the one before was replaced.
+    after = shares_of(file)
+    assert sum(after["10.20.1.11"]) - sum(before.get("10.20.1.11", ())) == 43 + 43
+    assert asked(file, "SELECT count(DISTINCT begun) FROM sessions") == [(2,)]
+
+
+def test_sinks_that_are_off_have_zeros(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:
+    """History and evidence: every family, nothing lost, up; no file."""
+    daemon = start("--replay", miner)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    page = daemon.ask("/metrics")[1]
+    for sink in ("history", "evidence"):
+        lines = re.findall(rf'^sniffer_sink_(\w+)\{{sink="{sink}"\}} (\S+)$', page, re.MULTILINE)
+        assert {family: float(value) for family, value in lines} == {
+            "written_total": 0, "dropped_total": 0, "failed_total": 0, "waiting": 0, "up": 1,
+        }  # fmt: skip
+    assert not list(tmp_path.glob("*.db*"))
+
+
+def test_the_parent_has_no_compiler() -> None:
+    """Packets are the worker's: the parent loads neither what compiles their code nor a library that takes them apart."""
+    code = "import sys, sniffer.control.daemon; print(*{'numba', 'llvmlite', 'scapy', 'dpkt'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert found.stdout.split() == []
