@@ -66,3 +66,10 @@ def test_one_heap() -> None:
     """The C library takes it, in a process of its own."""
     code = "import sys; from sniffer.garbage import share_one_heap; sys.exit(0 if share_one_heap() else 9)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_a_process_that_keeps_much_looks_seldom() -> None:
+    """From then on, in a process of its own; looking is not off."""
+    code = "import gc; from sniffer.garbage import collect_seldom; collect_seldom(); print(gc.get_threshold(), gc.isenabled())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{SELDOM} True"

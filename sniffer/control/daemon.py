@@ -43,6 +43,7 @@ from sniffer.counts import HostCounts
 from sniffer.errors import EXIT_OK, SnifferError, printable
 from sniffer.evidence.recorder import make_bounds, make_recorder
 from sniffer.evidence.sensor import sensor_state
+from sniffer.garbage import collect_seldom, share_one_heap
 from sniffer.log import configure, logger
 from sniffer.model import Confidence, Severity
 from sniffer.paths import rule_folders
@@ -604,6 +605,8 @@ def run_daemon(config: Config, options: Options) -> int:
     directories = rule_folders(options.rules, config.rules.directories)
     loaded = load(directories, (), config.sources)
     seal_parent()
+    collect_seldom()
+    share_one_heap()
     return asyncio.run(_run(config, options, loaded, directories))
 
 
