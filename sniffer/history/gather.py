@@ -282,9 +282,10 @@ class Gatherer:
         for key in list(itertools.islice(self._carried, most)):
             del self._carried[key]
             yield Traffic(*key, bytes=0, mining_bytes=self._traffic[key])
-        over = now // SECOND - LATE - HOUR
+        seconds = now // SECOND
         for key in list(itertools.islice(self._traffic, most)):
-            if key[-1] >= over or key in self._carried:
+            is_open = seconds - LATE <= key[-1] + HOUR and key[-1] <= seconds + LATE
+            if is_open or key in self._carried:
                 break
             del self._traffic[key]
 

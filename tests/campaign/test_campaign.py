@@ -34,7 +34,7 @@ SMALL = Plan(
 )
 
 EXACT = 0.05
-WIDER = 0.3
+WIDER = 0.1
 
 
 @pytest.fixture(scope="module")

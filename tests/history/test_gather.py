@@ -311,6 +311,18 @@ def test_bytes_of_mining_add_up() -> None:
     assert not gatherer._traffic
 
 
+def test_bytes_of_another_time_do_not_stay() -> None:
+    """An hour of years ahead is let go, too, once time is back, and keeps nothing behind it."""
+    book = book_of_sessions()
+    book.add(work(5, 1, host=b"\x0a\0\0\x08", last=T0 + YEARS, bytes_up=9))
+    book.turn(T0, everything=True)
+    gatherer = Gatherer(BEGUN)
+    pages = gatherer.pages(T0, book.take(), None)
+    assert [row.mining_bytes for page in pages for row in page.traffic] == [9]
+    gatherer.pages(T0 + HOUR * SECOND, [], None)
+    assert not gatherer._traffic
+
+
 def test_bytes_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of some rows; beyond the bound what finds no room is counted."""
     monkeypatch.setattr(gather, "MAX_TRAFFIC", 6_000)
