@@ -18,11 +18,23 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from sniffer.addresses import address_text
-from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Detection, Health, Page, Sample, Session, Tenant
+from sniffer.history.rows import (
+    BUCKET,
+    DAY,
+    HOUR,
+    SECOND,
+    Detection,
+    Health,
+    Page,
+    Sample,
+    Session,
+    Tenant,
+    Traffic,
+)
 from sniffer.size.sessions import SEEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sniffer.size import sessions as size
     from sniffer.totals import Totals
@@ -31,6 +43,7 @@ MAX_ROWS: Final = 4_000  # in a page, about
 MAX_STEP: Final = 1_000  # counts of hits that one step takes
 GROWS: Final = 300 * SECOND  # nanoseconds of packet time between two rows about the same hits
 MAX_DETECTIONS: Final = 200_000  # kept while their hour may get more
+MAX_TRAFFIC: Final = 200_000  # counts of bytes, likewise
 LATE: Final = 2 * HOUR  # after which an hour is taken to be over
 MAX_HEALTH: Final = 10_000  # buckets of the sensor's health that are kept: 35 days
 LEAP: Final = 30 * DAY  # seconds of packet time between two looks at the sensor that were not watched
@@ -69,13 +82,17 @@ class Gatherer:
         overhead: float = 1.0,
         every: int = 60 * SECOND,
     ) -> None:
-        self.lost = 0  # hits that found no room
+        self.lost = 0  # hits, and growth of bytes, that found no room
         self._begun, self._overhead, self._every = begun, overhead, every
         self._tenants: tuple[Tenant, ...] = tuple(tenants)
         self._detections: dict[DetectionKey, Counted] = {}  # by hour, oldest first, about
         self._new: deque[DetectionKey] = deque()  # not yet told
         self._grown: dict[DetectionKey, int] = {}  # since then; when to tell it, earliest first, about
         self._forgotten = 0  # counts of hours that were over
+        self._traffic: dict[
+            tuple[str, str, int], int
+        ] = {}  # bytes by host, tenant, hour, oldest first, about
+        self._carried: dict[tuple[str, str, int], None] = {}  # of these, what has grown since it was told
         self._rows: tuple[list[Session], list[Sample], list[Detection]] = ([], [], [])
         self._health: dict[int, Health] = {}  # by bucket; told ones, too, as time may come back to them
         self._unsaid: dict[int, None] = {}  # buckets that are to be told
@@ -188,8 +205,8 @@ class Gatherer:
         )  # a bucket is over
         self._take_detections(now, detections)
         out = []
-        while len(rows) + len(samples) + len(detections) > MAX_ROWS:
-            out.append(self._page(now, MAX_ROWS // 3))
+        while len(rows) + len(samples) + len(detections) + len(self._carried) > MAX_ROWS:
+            out.append(self._page(now, MAX_ROWS // 4))
         if is_due:
             self._told = now
             health, self._unsaid = tuple(self._health[start] for start in self._unsaid), {}
@@ -200,7 +217,13 @@ class Gatherer:
     def _page(self, now: int, most: int) -> Page:
         """A page of the rows that wait, so many of each kind."""
         sessions, samples, detections = self._rows
-        page = Page(now, tuple(sessions[:most]), tuple(samples[:most]), tuple(detections[:most]))
+        page = Page(
+            now,
+            tuple(sessions[:most]),
+            tuple(samples[:most]),
+            tuple(detections[:most]),
+            traffic=tuple(self._take_traffic(now, most)),
+        )
         for rows in self._rows:
             del rows[:most]
         return page
@@ -242,7 +265,32 @@ class Gatherer:
             del self._detections[key]
             self._forgotten += 1
 
+    def _carry(self, session: size.Session) -> None:
+        """Enter what a session has carried since it was told last, as of the hour of its last message."""
+        carried = session.bytes_up + session.bytes_down
+        grown, session.told_bytes = carried - session.told_bytes, carried
+        hour = session.last // SECOND // HOUR * HOUR
+        key = (session.label, session.tenant, hour)
+        if key not in self._traffic and len(self._traffic) >= MAX_TRAFFIC:
+            self.lost += 1
+        elif grown:
+            self._traffic[key] = self._traffic.get(key, 0) + grown
+            self._carried[key] = None
+
+    def _take_traffic(self, now: int, most: int) -> Iterator[Traffic]:
+        """Rows of what has been carried, so many; hours that are over go."""
+        for key in list(itertools.islice(self._carried, most)):
+            del self._carried[key]
+            yield Traffic(*key, bytes=0, mining_bytes=self._traffic[key])
+        seconds = now // SECOND
+        for key in list(itertools.islice(self._traffic, most)):
+            is_open = seconds - LATE <= key[-1] + HOUR and key[-1] <= seconds + LATE
+            if is_open or key in self._carried:
+                break
+            del self._traffic[key]
+
     def _session(self, session: size.Session, now: int) -> Session:
+        self._carry(session)
         return Session(
             host=session.label,
             server=address_text(session.server),
@@ -250,7 +298,7 @@ class Gatherer:
             protocol=session.protocol,
             account=session.account,
             tenant=session.tenant,
-            begun=self._begun,
+            begun=self._begun + session.number,
             first=session.first,
             last=session.last,
             submitted=session.submitted,
@@ -280,7 +328,7 @@ class Gatherer:
             protocol=session.protocol,
             account=session.account,
             tenant=session.tenant,
-            begun=self._begun,
+            begun=self._begun + session.number,
             start=sample.start // SECOND,
             seconds=sample.seconds,
             shares=sample.shares,

@@ -42,7 +42,7 @@ class Session(msgspec.Struct, frozen=True):
     protocol: str
     account: str  # as shown: "h:...", clear text, or ""
     tenant: str
-    begun: int  # ns: the run of the daemon that counted; the same session of another run is another row
+    begun: int  # ns: the run of the daemon that counted; the same of another run, or after it was let go, is another row
     first: int  # ns, packet time
     last: int  # ns, packet time
     submitted: int

@@ -114,6 +114,7 @@ def of_model(among: list[Row] | tuple[Row, ...], hardware: str) -> list[Row]:
     return exact or [row for row in among if name and bare(row.model).startswith(f"{name} ")]
 
 
+@lru_cache(maxsize=4_096)
 def bare(model: str) -> str:
     """A model without what stands in brackets, such as its firmware, in lower case."""
     return re.sub(r"\s*\(.*?\)", "", model).strip().lower()

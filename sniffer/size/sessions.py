@@ -116,17 +116,19 @@ class Session:
     __slots__ = (
         "accepted", "account", "agent", "algorithm", "bytes_down", "bytes_up", "changed", "coin", "costs", "difficulty", "domain",
         "energy_until", "finished", "first", "flow", "flows", "hardware", "host", "known_since", "label", "last", "most", "newest",
-        "now_known", "now_unknown", "owner", "pool", "port", "protocol", "rejected", "seen", "server", "stated", "submitted", "sums",
-        "tenant", "told", "touched", "unknown", "worker", "workers",
+        "now_known", "now_unknown", "number", "owner", "pool", "port", "protocol", "rejected", "seen", "server", "stated", "submitted", "sums",
+        "tenant", "told", "told_bytes", "touched", "unknown", "worker", "workers",
     )  # fmt: skip
 
-    def __init__(self, work: Work, finished: Finished | None = None) -> None:
+    def __init__(self, work: Work, finished: Finished | None = None, number: int = 0) -> None:
         """Begin.
 
         Args:
             work: the first that was done.
             finished: where samples of buckets that are over go; None: nobody asks for them.
+            number: tells it from an earlier one with the same key that has gone since.
         """
+        self.number = number
         self.host, self.server, self.port = work.host, work.server, work.server_port
         self.protocol, self.account, self.tenant = (
             sys.intern(work.protocol),
@@ -160,6 +162,7 @@ class Session:
         self.touched = 0  # the book's clock at its last work
         self.changed = False  # since it was told last
         self.told = -1  # number of the bucket in which it was
+        self.told_bytes = 0  # as of then, both directions; for whoever tells
         self.finished = finished
 
     @property
@@ -172,7 +175,7 @@ class Session:
     def add(self, work: Work) -> None:
         """Enter what was done."""
         self.advance(work.last)
-        self.last = max(self.last, work.last)
+        before, self.last = self.last, max(self.last, work.last)
         self.first = min(self.first, work.first)
         self.submitted += work.submitted
         self.accepted += work.accepted
@@ -188,7 +191,7 @@ class Session:
             self.difficulty = work.difficulty
         if self._note_texts(work):
             self.look()
-        self._note_machines(work)
+        self._note_machines(work, before)
         if work.counted:
             self._count(work)
 
@@ -202,13 +205,13 @@ class Session:
                 news = True
         return news
 
-    def _note_machines(self, work: Work) -> None:
+    def _note_machines(self, work: Work, before: int) -> None:
         self.most = max(self.most, work.devices)
         if self.flows is not None:
             if work.flow in self.flows or len(self.flows) < MAX_FLOWS:
                 self.flows[work.flow] = work.last
         elif work.flow != self.flow:
-            self.flows = {self.flow: self.last, work.flow: work.last}
+            self.flows = {self.flow: before, work.flow: work.last}
         if work.workers:
             self._note_workers(work.workers)
         for worker, rate in work.stated.items():
@@ -438,7 +441,7 @@ class SessionBook:
         key = (work.host, work.server, work.server_port, work.protocol, work.account, work.tenant)
         session, gone = self._sessions.get(key), None
         if session is None:
-            session = Session(work, self.finished)
+            session = Session(work, self.finished, self.evicted + self.expired)
             session.server = self._shared(work.server)
             self._sessions[session.key] = session
             if len(self._sessions) > self.limit:

@@ -33,7 +33,7 @@ class Sums:
         self.seconds = self.hashes = self.squares = self.told_hashes = self.told_squares = self.powered = 0.0
         self.shares = self.unknown = self.told_shares = 0
         self.stated: float | None = None
-        self.joules: list[float] | None = None
+        self.joules: list[float | None] = [None, None, None]  # low, central, high: each known or not
 
     def add(self, one: Sample) -> None:
         """One bucket."""
@@ -47,10 +47,9 @@ class Sums:
             self.told_shares += one.shares
             self.told_hashes += one.hashes
             self.told_squares += one.squares
-        if one.joules is not None and one.joules_low is not None and one.joules_high is not None:
-            self.joules = self.joules or [0.0, 0.0, 0.0]
-            for place, joules in enumerate((one.joules_low, one.joules, one.joules_high)):
-                self.joules[place] += joules
+        for place, joules in enumerate((one.joules_low, one.joules, one.joules_high)):
+            self.joules[place] = _add(self.joules[place], joules)
+        if one.joules is not None:
             self.powered += one.seconds
 
     def merge(self, other: Sums) -> None:
@@ -69,12 +68,14 @@ class Sums:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         if other.stated is not None:
             self.stated = (self.stated or 0.0) + other.stated
-        if other.joules is not None:
-            self.joules = [a + b for a, b in zip(self.joules or [0.0, 0.0, 0.0], other.joules, strict=True)]
+        self.joules = [_add(a, b) for a, b in zip(self.joules, other.joules, strict=True)]
 
-    def bound(self, place: int) -> float | None:
-        """Joules: low, central, high."""
-        return self.joules[place] if self.joules else None
+
+def _add(one: float | None, other: float | None) -> float | None:
+    """The sum of what is known."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
 
 
 class Plain:
@@ -83,7 +84,7 @@ class Plain:
     def __init__(self, pages: Iterable[Page]) -> None:
         self._sessions: dict[Key, Session] = {}
         self._work: dict[tuple[Key, int], Sums] = defaultdict(Sums)
-        self._health: list[Health] = []
+        self._health: dict[int, Health] = {}
         self._tenants: dict[str, Tenant] = {}
         self._traffic: dict[tuple[str, str, int], tuple[int, int]] = {}
         self.told: list[Case] = []  # cases, which are not its own work
@@ -97,7 +98,7 @@ class Plain:
             self._work[_key(sample), sample.start // HOUR * HOUR].add(sample)
         for row in page.traffic:
             self._traffic[row.host, row.tenant, row.hour] = row.bytes, row.mining_bytes
-        self._health += page.health
+        self._health |= {one.start: one for one in page.health}
         self._tenants |= {one.name: one for one in page.tenants}
 
     def _names(self, key: Key, by: str | None) -> str:
@@ -124,7 +125,7 @@ class Plain:
         return [
             Point(
                 *place, len(hosts[place]), one.seconds, one.shares, one.hashes, one.squares, one.stated, one.told_shares,
-                one.told_hashes, one.told_squares, *(one.bound(number) for number in range(3)),
+                one.told_hashes, one.told_squares, *one.joules,
             )
             for place, one in sorted(found.items())
         ]  # fmt: skip
@@ -172,7 +173,7 @@ class Plain:
             name, *(tuple(sorted({getattr(one, kind) for one in sessions if getattr(one, kind)}))[:8] for kind in ("tenant", "pool", "coin")),
             len({one.host for one in sessions}), len(keys), sum(machines.values()),
             min((one.first for one in sessions), default=0), max((one.last for one in sessions), default=0),
-            0, 0, 0, 0, 0, *(whole.bound(number) for number in range(3)), whole.powered,
+            0, 0, 0, 0, 0, *whole.joules, whole.powered,
             tuple(
                 Part(algorithm, 0, one.seconds, one.shares, one.hashes, one.squares, one.unknown, one.stated, one.told_shares,
                      one.told_hashes, one.told_squares)
@@ -188,7 +189,7 @@ class Plain:
 
     def health(self, since: int, until: int) -> list[Health]:
         """Buckets."""
-        return [one for one in self._health if since <= one.start < until]
+        return [one for _, one in sorted(self._health.items()) if since <= one.start < until]
 
     def tenants(self) -> list[Tenant]:
         """Owners."""
@@ -196,7 +197,7 @@ class Plain:
 
     def period(self) -> tuple[int, int] | None:
         """Of the buckets."""
-        return (self._health[0].start, self._health[-1].start + 300) if self._health else None
+        return (min(self._health), max(self._health) + 300) if self._health else None
 
 
 def _key(one: Session | Sample) -> Key:

@@ -1,26 +1,36 @@
 """A campaign of known size: tenants, miners that start, stop, relapse, move and hide, and a sensor that has its own bad days.
 
 In: a plan, a seed.  Out: pages of history rows in the order of packet time, and the truth about them.
-Never: a figure of the truth that is read from a row.
+Never: a figure of the truth that is read from a row; a row that the product has not made itself.
 
-    plan ──▶ phases of miners (truth) ──arrivals at random──▶ Done, by session and bucket ──adapter──▶ Page ──▶ History
+    plan ──▶ phases of miners (truth) ──arrivals at random──▶ Work, by session and bucket ──Sensor──▶ Page ──▶ History
 
 A share arrives with probability by time, so that their number in a bucket is a Poisson count (the only chance a page sees).
-Everything behind an arrival is made by :class:`Adapter`, the one place that knows rows.
+What workers would tell of it goes through the parent's own books (:class:`Sensor`): sizes, samples and pages are theirs.
+A miner that states its rate does so as it connects and at the end of each bucket; the books believe it for 15 minutes.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import random
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
 import numpy as np
+from sensor import Sensor
 
-from sniffer.history.rows import KINDS, Health, Page, Sample, Session, Tenant, Traffic
+from sniffer.history.rows import KINDS, Tenant
+from sniffer.size.power import Efficiency, Row, efficiency, rounded, rows
+from sniffer.size.sessions import STATED_FOR
+from sniffer.size.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sniffer.history.rows import Page
 
 BUCKET: Final = 300
 HOUR: Final = 3_600
@@ -37,28 +47,38 @@ class Algorithm(NamedTuple):
     name: str
     coin: str
     weight: int
+    kind: str  # of machine, of which the table of efficiencies has some; "" it has none of this algorithm
     rates: tuple[float, float]  # H/s of one machine, from and to
     devices: tuple[int, int]
-    joules: tuple[float, float, float]  # by hash: what an estimate knows, low, central, high
-    known: bool  # whether an estimate knows them
     interval: float  # seconds between shares that the pool aims at
     agents: tuple[str, ...]
     pools: tuple[str, ...]
-    states: float  # part of the miners that state their rate themselves
+    states: float = 0.0  # part of the miners that state their rate themselves
 
 
 ALGORITHMS: Final = (
-    Algorithm("sha256d", "BTC", 55, (80e12, 220e12), (1, 30), (1.5e-11, 3e-11, 1e-10), True, 12.0,
-              ("bmminer/1.0.0", "LUXminer 2024", "bosminer"), ("f2pool", "antpool", "viabtc"), 0.0),
-    Algorithm("scrypt", "LTC", 15, (5e9, 17e9), (1, 12), (1.5e-7, 2.6e-7, 1.6e-6), True, 15.0,
-              ("bmminer/2.1",), ("viabtc", "litecoinpool"), 0.0),
-    Algorithm("etchash", "ETC", 12, (40e6, 3e9), (1, 10), (1.1e-7, 2.9e-6, 4.4e-6), True, 60.0,
-              ("PhoenixMiner/6.2", "lolMiner 1.88"), ("ethermine", "2miners"), 0.8),
-    Algorithm("randomx", "XMR", 14, (4e3, 22e3), (1, 6), (2.5e-3, 6.5e-3, 2.2e-2), True, 30.0,
-              ("XMRig/6.21.0",), ("supportxmr", "nanopool"), 0.0),
-    Algorithm("kawpow", "RVN", 4, (20e6, 60e6), (1, 8), (0, 0, 0), False, 40.0,
-              ("T-Rex/0.26",), ("2miners",), 0.0),
+    Algorithm("sha256d", "BTC", 53, "asic", (80e12, 220e12), (1, 30), 12.0, ("bmminer/1.0.0", "LUXminer 2024", "bosminer"),
+              ("f2pool", "antpool", "viabtc")),
+    Algorithm("scrypt", "LTC", 15, "asic", (9e9, 36e9), (1, 12), 15.0, ("bmminer/2.1",), ("viabtc", "litecoinpool")),
+    Algorithm("etchash", "ETC", 12, "gpu", (30e6, 140e6), (1, 10), 60.0, ("PhoenixMiner/6.2", "lolMiner 1.88"),
+              ("ethermine", "2miners"), 0.8),
+    Algorithm("randomx", "XMR", 12, "cpu", (3e3, 45e3), (1, 6), 30.0, ("XMRig/6.21.0",), ("supportxmr", "nanopool")),
+    Algorithm("kawpow", "RVN", 4, "gpu", (17e6, 110e6), (1, 8), 40.0, ("T-Rex/0.26",), ("2miners",)),
+    Algorithm("octopus", "CFX", 4, "", (40e6, 110e6), (1, 8), 40.0, ("T-Rex/0.26",), ("f2pool",)),
 )  # fmt: skip
+"""Of XMR's machines no figure is verified, so that there is no central one; CFX's are not in the table at all."""
+
+
+@cache
+def machines_of(algorithm: Algorithm) -> tuple[Row, ...]:
+    """Rows of the table that miners of an algorithm may have: verified ones, where there are such."""
+    low, high = algorithm.rates
+    found = [
+        row
+        for row in rows()
+        if (row.algorithm, row.kind) == (algorithm.name, algorithm.kind) and low <= row.rate <= high
+    ]
+    return tuple([row for row in found if row.verified] or found)
 
 
 @dataclass(frozen=True)
@@ -75,6 +95,8 @@ class Plan:
     )  # day, length in days: no sensor; it begins anew afterwards
     silent: tuple[tuple[float, float], ...] = ((17.25, 0.125),)  # the mirror port gave nothing
     page_seconds: int = HOUR
+    round_seconds: int = HOUR  # between two looks of the books at every session
+    overhead: float = 1.2
 
 
 class Phase(NamedTuple):
@@ -93,49 +115,53 @@ class Miner:
     number: int
     algorithm: Algorithm
     rate: float
-    joules: float  # by hash, the truth
+    joules: float  # by hash at the machine, the truth
     machines: int
     account: str
     agent: str
+    hardware: str  # as its messages give it away
     pool: str
-    server: str
+    server: bytes
     states: bool
     one_sided: bool
     phases: list[Phase] = field(default_factory=list)
     hidden: list[tuple[int, int]] = field(default_factory=list)  # behind TLS: nothing is seen
 
+    @property
+    def costs(self) -> Efficiency | None:
+        """What the table says of a hash of it, once its rate is known."""
+        return efficiency(self.algorithm.name, self.hardware, self.agent, rounded(self.rate / self.machines))
+
+
+class Connection(NamedTuple):
+    """What a miner at an address has told lately, to this run of the sensor."""
+
+    number: int
+    known_since: int  # s
+    heard: int  # s, start of the last bucket in which it was seen
+    stated: int = 0  # s, when it stated its rate last
+
 
 @dataclass
 class Truth:
-    """What has happened, as far as the sensor was there to see it."""
+    """What has happened, as far as the sensor was there to see it.  Hashes by tenant and algorithm, of known worth."""
 
-    hashes: dict[tuple[str, str], float] = field(
-        default_factory=dict
-    )  # by tenant and algorithm, of known worth
+    hashes: dict[tuple[str, str], float] = field(default_factory=dict)  # that were done
+    told: dict[tuple[str, str], float] = field(default_factory=dict)  # the same, with statements as they hold
     all_hashes: dict[str, float] = field(default_factory=dict)  # by algorithm, hidden and unseen ones too
-    joules: float = 0.0  # behind the hashes whose algorithm has known devices
+    joules: dict[str, float] = field(
+        default_factory=dict
+    )  # behind those that were told, where a cost is known
+    estimates: dict[str, list[float]] = field(
+        default_factory=dict
+    )  # the same by the table: low, central, high
     shares: dict[str, int] = field(default_factory=dict)  # by host
     unknown: int = 0
     mining_bytes: int = 0
-    hosts: set[str] = field(default_factory=set)
+    machines: dict[str, int] = field(default_factory=dict)  # by host
     signs: dict[tuple[str, str], list[tuple[int, int]]] = field(
         default_factory=dict
     )  # first and last of each stretch
-    successors: dict[str, str] = field(default_factory=dict)  # old host: new host
-
-
-class Done(NamedTuple):
-    """What one miner did in one bucket."""
-
-    miner: Miner
-    phase: Phase
-    start: int  # s
-    first: int  # s, of a share
-    last: int
-    shares: int
-    worth: float
-    unknown: int
-    seconds: float
 
 
 class Campaign:
@@ -157,6 +183,7 @@ class Campaign:
             Tenant(f"tenant-{number:03}", f"Site {number % 40:02}", f"District {number % 12:02}", KINDS[number % len(KINDS)], "")
             for number in range(plan.tenants)
         ]  # fmt: skip
+        self._connections: dict[tuple[int, Phase], Connection] = {}
         self.miners = [self._miner(number, chance) for number in range(plan.miners)]
 
     def _stretch(self, day: float, days: float) -> tuple[int, int]:
@@ -166,19 +193,23 @@ class Campaign:
     def _miner(self, number: int, chance: random.Random) -> Miner:
         algorithm = chance.choices(ALGORITHMS, [one.weight for one in ALGORITHMS])[0]
         machines = chance.randint(*algorithm.devices)
-        low, high = algorithm.rates
-        known_low, _, known_high = algorithm.joules
-        pool = chance.choice(algorithm.pools)
+        found = machines_of(algorithm)
+        row = (
+            chance.choice(found)
+            if found
+            else Row(algorithm.name, "", "", chance.uniform(*algorithm.rates), 1.0, False)
+        )
         miner = Miner(
             number=number,
             algorithm=algorithm,
-            rate=machines * chance.uniform(low, high),
-            joules=chance.uniform(known_low * 1.05, (known_low * known_high) ** 0.5),
+            rate=machines * row.rate * chance.uniform(0.92, 1.08),
+            joules=row.joules,
             machines=machines,
             account=f"h:{number:016x}",
             agent=chance.choice(algorithm.agents),
-            pool=pool,
-            server=f"198.51.100.{chance.randrange(1, 250)}",
+            hardware=row.model if chance.random() < 0.4 else "",
+            pool=chance.choice(algorithm.pools),
+            server=bytes((198, 51, 100, chance.randrange(1, 250))),
             states=chance.random() < algorithm.states,
             one_sided=chance.random() < 0.1,
         )
@@ -219,25 +250,40 @@ class Campaign:
 
     def pages(self) -> Iterator[Page]:
         """The rows, page by page; the truth grows with them."""
-        adapter = Adapter(self)
         waiting = sorted(
             ((phase.begin, miner.number, number) for miner in self.miners for number, phase in enumerate(miner.phases)),
         )  # fmt: skip
         alive: list[tuple[Miner, Phase]] = []
         place = 0
-        for start in range(self.begin, self.end, self.plan.page_seconds):
-            end = min(start + self.plan.page_seconds, self.end)
+        sensor = None
+        for start in range(self.begin, self.end, HOUR):
+            end = min(start + HOUR, self.end)
             while place < len(waiting) and waiting[place][0] < end:
                 miner = self.miners[waiting[place][1]]
                 alive.append((miner, miner.phases[waiting[place][2]]))
                 place += 1
             alive = [pair for pair in alive if pair[1].end > start]
-            done = [one for pair in alive for one in self._work(*pair, start, end)]
-            if page := adapter.page(done, start, end):
-                yield page
+            works: dict[int, list[Work]] = {bucket: [] for bucket in range(start, end, BUCKET)}
+            for pair in alive:
+                self._work(*pair, start, end, works)
+            for bucket, done in works.items():
+                if _within(bucket, self.down):
+                    if sensor is not None:
+                        yield from sensor.close(bucket)
+                        self._close(bucket)
+                    sensor = None
+                    continue
+                plan = self.plan
+                sensor = sensor or Sensor(
+                    bucket, self.tenants, plan.overhead, plan.page_seconds, plan.round_seconds
+                )
+                yield from sensor.hear(bucket + BUCKET, done, 0 if _within(bucket, self.silent) else PACKETS)
+        if sensor is not None:
+            yield from sensor.close(self.end)
+            self._close(self.end)
 
-    def _work(self, miner: Miner, phase: Phase, start: int, end: int) -> Iterator[Done]:
-        """Shares of one miner, bucket by bucket."""
+    def _work(self, miner: Miner, phase: Phase, start: int, end: int, works: dict[int, list[Work]]) -> None:
+        """What one miner does, bucket by bucket."""
         begin, until = max(phase.begin, start), min(phase.end, end)
         if begin >= until:
             return
@@ -247,33 +293,101 @@ class Campaign:
         starts = range(begin, until, BUCKET)
         worths = [self._worth(miner, phase, bucket) for bucket in starts]
         counts = self._chance.poisson([miner.rate * BUCKET / worth for worth in worths])
+        resumed = {stretch[1] for stretch in self.down}
         for bucket, worth, count in zip(starts, worths, counts, strict=True):
             if _within(bucket, self.down) or _within(bucket, self.silent) or _within(bucket, miner.hidden):
                 continue
             number = int(count)
             # Joined in the middle after a restart, and with a first share of unknown worth: absent, not guessed.
-            known = bucket not in {stretch[1] for stretch in self.down}
+            known = bucket not in resumed
             if known:
                 key = phase.tenant, algorithm.name
                 truth.hashes[key] = truth.hashes.get(key, 0.0) + miner.rate * BUCKET
-                if algorithm.known:
-                    truth.joules += miner.rate * BUCKET * miner.joules
+                if not miner.states:
+                    self._earn(miner, phase, miner.rate * BUCKET)
             else:
                 truth.unknown += number
-            if number:
-                self._sign(phase, bucket, number)
+            works[bucket] += self._tell(miner, phase, bucket, number, worth, known=known)
             truth.mining_bytes += number * MINING_BYTES
-            yield Done(
-                miner,
-                phase,
-                bucket,
-                bucket + 1,
-                bucket + BUCKET - 1,
-                number if known else 0,
-                worth,
-                0 if known else number,
-                float(BUCKET) if known else 0.0,
-            )
+            if number or miner.states:
+                self._sign(miner, phase, bucket, number)
+
+    def _tell(
+        self, miner: Miner, phase: Phase, bucket: int, number: int, worth: float, *, known: bool
+    ) -> Iterator[Work]:
+        """What a worker would tell of a bucket."""
+        key = miner.number, phase
+        before = self._connections.get(key)
+        is_new = before is None or before.heard < bucket - BUCKET
+        connection = Connection(
+            number=(before.number if before else 0) + is_new,
+            known_since=(before.known_since if before else 0) or (bucket + 1 if known else 0),
+            heard=bucket,
+            stated=before.stated if before else 0,
+        )
+        work = Work(
+            host=_packed(phase.host),
+            server=miner.server,
+            server_port=3333,
+            protocol="stratum-v1",
+            account=miner.account,
+            tenant=phase.tenant,
+            flow=miner.number * 1_000 + connection.number,
+            first=(bucket + 1) * SECOND,
+            last=(bucket + BUCKET - 1) * SECOND,
+            seen=1 if miner.one_sided else 3,
+            algorithm=miner.algorithm.name,
+            coin=miner.algorithm.coin,
+            pool=miner.pool,
+            agent=miner.agent,
+            hardware=miner.hardware,
+            workers=[f"h:{one}" for one in range(miner.machines)] if is_new else [],
+            known_since=connection.known_since * SECOND,
+        )
+        if miner.states:
+            rate = miner.rate / miner.machines
+            work.stated = {f"h:{one}": rate for one in range(miner.machines)}
+            for moment in ([bucket + 1] if is_new else []) + [bucket + BUCKET - 1]:
+                connection = self._hold(miner, phase, connection, moment)
+            if is_new:
+                yield msgspec.structs.replace(work, last=work.first)
+        self._connections[key] = connection
+        if not number and not miner.states:
+            return
+        work.submitted, work.accepted = number, 0 if miner.one_sided else number
+        work.bytes_up = work.bytes_down = number * MINING_BYTES // 2
+        work.difficulty = worth / 2**32
+        if known:
+            work.counted, work.hashes, work.squares = number, number * worth, number * worth * worth
+        else:
+            work.unknown = number
+        yield work
+
+    def _hold(self, miner: Miner, phase: Phase, connection: Connection, moment: int) -> Connection:
+        """A statement goes on to hold up to a moment, and not for longer than the books believe it."""
+        if connection.stated:
+            held = min(moment - connection.stated, STATED_FOR // SECOND)
+            self._earn(miner, phase, miner.rate * held)
+        return connection._replace(stated=moment)
+
+    def _close(self, now: int) -> None:
+        """The sensor stops, and knows nothing of anyone when it begins again."""
+        for (number, phase), connection in self._connections.items():
+            self._hold(self.miners[number], phase, connection, now)
+        self._connections.clear()
+
+    def _earn(self, miner: Miner, phase: Phase, hashes: float) -> None:
+        """Enter hashes that the sensor knows of, and their energy at the meter if the table has a central figure."""
+        truth, name = self.truth, miner.algorithm.name
+        key = phase.tenant, name
+        truth.told[key] = truth.told.get(key, 0.0) + hashes
+        costs = miner.costs
+        if costs is not None and costs.central is not None:
+            joules = hashes * self.plan.overhead
+            truth.joules[name] = truth.joules.get(name, 0.0) + joules * miner.joules
+            sums = truth.estimates.setdefault(name, [0.0, 0.0, 0.0])
+            for place, cost in enumerate((costs.low, costs.central, costs.high)):
+                sums[place] += joules * cost
 
     @staticmethod
     def _worth(miner: Miner, phase: Phase, bucket: int) -> float:
@@ -283,9 +397,9 @@ class Campaign:
         wavers = 2 ** ((bucket // HOUR + miner.number) % 3 // 2)
         return aim / 2**climbing * wavers
 
-    def _sign(self, phase: Phase, bucket: int, number: int) -> None:
+    def _sign(self, miner: Miner, phase: Phase, bucket: int, number: int) -> None:
         truth = self.truth
-        truth.hosts.add(phase.host)
+        truth.machines[phase.host] = miner.machines
         truth.shares[phase.host] = truth.shares.get(phase.host, 0) + number
         stretches = truth.signs.setdefault((phase.host, phase.tenant), [])
         first, last = bucket + 1, bucket + BUCKET - 1
@@ -303,87 +417,18 @@ class Campaign:
         pairs = {}
         for miner in self.miners:
             hosts = list(dict.fromkeys(one.host for one in miner.phases))
-            if len(hosts) == 2 and set(hosts) <= self.truth.hosts:
+            if len(hosts) == 2 and self.truth.shares.keys() >= set(hosts):
                 pairs[hosts[0]] = hosts[1]
         return pairs
 
 
-class Adapter:
-    """Makes history rows of what miners did: the part that the parent's own book plays in the daemon."""
-
-    def __init__(self, campaign: Campaign) -> None:
-        self._campaign = campaign
-        self._sessions: dict[tuple[int, str, int], list[int]] = {}  # first, last, submitted, unknown
-        self._octets: dict[tuple[str, str, int], int] = {}
-        self._begun = campaign.begin * SECOND
-
-    def page(self, done: list[Done], start: int, end: int) -> Page | None:
-        """Rows of one page; none while no sensor runs."""
-        campaign = self._campaign
-        buckets = [bucket for bucket in range(start, end, BUCKET) if not _within(bucket, campaign.down)]
-        if not buckets:
-            return None
-        for _, until in campaign.down:
-            if start < until <= end:  # it runs again, and counts from nothing
-                self._begun = until * SECOND
-        health = tuple(
-            Health(bucket, float(BUCKET), 0, 0, 0.0, 0, up=True)
-            if _within(bucket, campaign.silent)
-            else Health(bucket, float(BUCKET), PACKETS, 90, 0.1, 40, up=True)
-            for bucket in buckets
-        )
-        samples, alive = [], {}
-        octets = self._octets = {
-            place: size for place, size in self._octets.items() if place[2] >= start - HOUR
-        }  # a row is of its hour so far
-        for one in done:
-            begun = self._begun if one.start * SECOND >= self._begun else campaign.begin * SECOND
-            key = one.miner.number, one.phase.host, begun
-            if one.shares or one.unknown:
-                counted = self._sessions.setdefault(key, [one.first, one.last, 0, 0])
-                counted[1] = one.last
-                counted[2] += one.shares + one.unknown
-                counted[3] += one.unknown
-                alive[key] = one
-                moment = (one.phase.host, one.phase.tenant, one.start // HOUR * HOUR)
-                octets[moment] = octets.get(moment, 0) + (one.shares + one.unknown) * MINING_BYTES
-            samples.append(_sample(one, begun))
-        return Page(
-            now=end * SECOND,
-            sessions=tuple(_session(one, key[2], self._sessions[key]) for key, one in alive.items()),
-            samples=tuple(samples),
-            tenants=tuple(campaign.tenants) if start == campaign.begin else (),
-            health=health,
-            traffic=tuple(
-                Traffic(host, tenant, hour, size * 50, size) for (host, tenant, hour), size in octets.items()
-            ),
-        )
-
-
-def _sample(one: Done, begun: int) -> Sample:
-    miner, hashes = one.miner, one.shares * one.worth
-    stated = miner.rate * one.seconds if miner.states and one.seconds else None
-    best = hashes if stated is None else stated
-    known = miner.algorithm.known and best > 0
-    low, central, high = (best * joules if known else None for joules in miner.algorithm.joules)
-    return Sample(
-        one.phase.host, miner.server, 3333, "stratum-v1", miner.account, one.phase.tenant, begun, one.start, one.seconds,
-        one.shares, hashes, hashes * one.worth, one.unknown, stated, low, central, high,
-    )  # fmt: skip
-
-
-def _session(one: Done, begun: int, counted: list[int]) -> Session:
-    miner, (first, last, submitted, unknown) = one.miner, counted
-    return Session(
-        one.phase.host, miner.server, 3333, "stratum-v1", miner.account, one.phase.tenant, begun, first * SECOND, last * SECOND,
-        submitted, 0 if miner.one_sided else submitted, 0, unknown, one.worth, miner.rate if miner.states else None,
-        miner.machines, "client" if miner.one_sided else "both", miner.algorithm.name, miner.algorithm.coin, miner.pool, "",
-        miner.agent, "", submitted * MINING_BYTES // 2, submitted * MINING_BYTES // 2,
-    )  # fmt: skip
-
-
 def _address(number: int) -> str:
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+@cache
+def _packed(host: str) -> bytes:
+    return ipaddress.IPv4Address(host).packed
 
 
 def _within(moment: int, stretches: list[tuple[int, int]]) -> bool:

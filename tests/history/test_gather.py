@@ -264,6 +264,79 @@ def test_sessions_come_new_and_then_with_their_buckets() -> None:
     assert all(row.start % BUCKET == 0 for row in samples)
 
 
+def test_one_that_comes_back_has_a_row_of_its_own() -> None:
+    """After a day of silence it is let go; what it does then does not take the place of what it did before."""
+    book = SizeBook(HostNames(inside=("10.0.0.0/8",)), samples=True)
+    gatherer = Gatherer(BEGUN)
+    held: dict[tuple[str, int], Session] = {}
+    for second in (5, 10, *range(600, 90_000, 3_600), 100_000, 100_300):
+        if not 10 < second < 100_000:
+            book.add(work(second, 2, host=b"\x0a\0\0\x07"))
+        book.turn(T0 + second * SECOND, everything=True)
+        for page in gatherer.pages(T0 + second * SECOND, book.take(), book.sessions.finished):
+            held |= {(row.host, row.begun): row for row in page.sessions}
+    assert [row.submitted for row in held.values()] == [4, 4]
+    assert [row.first - T0 for row in held.values()] == [5 * SECOND, 100_000 * SECOND]
+
+
+def traffic_of(pages: Iterable[Page]) -> dict[tuple[str, int], int]:
+    """Bytes that the history holds after all these: the last row of each key."""
+    return {
+        (row.host, (row.hour - T0 // SECOND) // HOUR): row.mining_bytes
+        for page in pages
+        for row in page.traffic
+    }
+
+
+def test_bytes_of_mining_add_up() -> None:
+    """Of all sessions of a host, by the hour; each row is the hour's so far, and comes only where that has grown."""
+    book = SizeBook(HostNames(inside=("10.0.0.0/8",)), samples=True)
+    gatherer = Gatherer(BEGUN)
+    pages = []
+    for second in range(0, 7_200, 60):
+        for account in ("a", "b"):
+            book.add(work(second, 1, host=b"\x0a\0\0\x07", account=account, bytes_up=30, bytes_down=10))
+        book.turn(T0 + second * SECOND, everything=True)
+        pages += gatherer.pages(T0 + second * SECOND, book.take(), book.sessions.finished)
+    book.finish()
+    gatherer.finish()
+    pages += gatherer.pages(T0 + 7_200 * SECOND, book.take(), book.sessions.finished)
+    told = traffic_of(pages)
+    assert sum(told.values()) == 2 * 120 * 40
+    # A session is told when a bucket is over: what its last minutes carried may count for the next hour.
+    assert told["10.0.0.7", 0] == pytest.approx(told["10.0.0.7", 1], rel=0.2)
+    rows = [(row.host, row.hour, row.mining_bytes) for page in pages for row in page.traffic]
+    assert len(rows) == len(set(rows)) <= 2 * 12 + 2
+    gatherer.pages(T0 + 5 * HOUR * SECOND, [], None)
+    assert not gatherer._traffic
+
+
+def test_bytes_of_another_time_do_not_stay() -> None:
+    """An hour of years ahead is let go, too, once time is back, and keeps nothing behind it."""
+    book = book_of_sessions()
+    book.add(work(5, 1, host=b"\x0a\0\0\x08", last=T0 + YEARS, bytes_up=9))
+    book.turn(T0, everything=True)
+    gatherer = Gatherer(BEGUN)
+    pages = gatherer.pages(T0, book.take(), None)
+    assert [row.mining_bytes for page in pages for row in page.traffic] == [9]
+    gatherer.pages(T0 + HOUR * SECOND, [], None)
+    assert not gatherer._traffic
+
+
+def test_bytes_of_many_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of some rows; beyond the bound what finds no room is counted."""
+    monkeypatch.setattr(gather, "MAX_TRAFFIC", 6_000)
+    book = SizeBook(HostNames(inside=("10.0.0.0/8",)), samples=True)
+    for number in range(10_000):
+        book.add(work(5, 1, host=(0x0A000000 + number).to_bytes(4, "big"), bytes_up=7))
+    book.turn(T0 + 10 * SECOND, everything=True)
+    gatherer = Gatherer(BEGUN)
+    pages = gatherer.pages(T0, book.take(), book.sessions.finished)
+    assert all(len(page.sessions) + len(page.samples) + len(page.traffic) <= MAX_ROWS for page in pages)
+    assert len(traffic_of(pages)) == 6_000
+    assert gatherer.lost == 4_000
+
+
 def test_many_sessions_make_pages_of_some_rows() -> None:
     """What is more than a page comes at once in several, each of about so many rows; no row twice."""
     book = book_of_sessions(10_000)

@@ -101,6 +101,10 @@ def test_machines() -> None:
     assert session_of(*(work(1, 1, flow=flow) for flow in range(5))).devices(START) == 5
     assert session_of(work(1, 1, workers=["a", "b"]), work(2, 1, workers=["b", "c"])).devices(START) == 3
     assert session_of(work(1, 1, devices=40)).devices(START) == 40
+    again = session_of(work(1, 1), work(4_000, 1, flow=2))
+    assert (
+        again.devices(START + 4_000 * SECOND) == 1
+    )  # it has connected anew, an hour after it was heard last
     session = session_of(*(work(1, 1, flow=flow) for flow in range(5)))
     assert session.devices(START + 2 * 3_600 * SECOND) == 1
 
@@ -138,3 +142,15 @@ def test_idle_sessions_go() -> None:
     book.add(work(100, 1, account="b"))
     assert [one.account for one in book.expire(50 * SECOND)] == ["a"]
     assert (len(book), book.expired) == (1, 1)
+
+
+def test_one_that_comes_back_is_another() -> None:
+    """What was let go and begins again has a number of its own, so that nobody takes its counts for the old one's."""
+    book = SessionBook()
+    first, _ = book.add(work(1, 1))
+    book.clock += 2 * BUCKET
+    assert book.expire(BUCKET) == [first]
+    again, _ = book.add(work(900, 1))
+    assert again.key == first.key
+    assert again.number != first.number
+    assert book.add(work(901, 1))[0] is again
