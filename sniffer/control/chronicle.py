@@ -100,7 +100,7 @@ class Chronicle:
             logger().warning(
                 "the history has no room for so many addresses and rules",
                 code="history_rows_lost",
-                hits=self.gatherer.lost,
+                rows=self.gatherer.lost,
                 samples=samples,
             )
 

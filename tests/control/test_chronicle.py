@@ -200,7 +200,7 @@ def test_books_are_made_now_and_then() -> None:
 
 
 def test_rows_without_room_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log says how many hits and samples, again only when there are more."""
+    """The log says how many rows and samples, again only when there are more."""
     monkeypatch.setattr(chronicle, "WATCH_EVERY", 0.0)
     monkeypatch.setattr(gather, "MAX_DETECTIONS", 1)
     keeper = made(Queue())
@@ -208,7 +208,7 @@ def test_rows_without_room_are_told_once(monkeypatch: pytest.MonkeyPatch) -> Non
         keeper.gatherer.hit(f"h{number}", "", "r", "high", "confirmed", 2, START)
     with capture_logs() as logs:
         minutes(keeper, 0, 5)
-    assert [(line["code"], line["hits"], line["samples"]) for line in logs] == [("history_rows_lost", 4, 0)]
+    assert [(line["code"], line["rows"], line["samples"]) for line in logs] == [("history_rows_lost", 4, 0)]
 
 
 def test_tenants_are_told_as_configured() -> None:
