@@ -538,16 +538,18 @@ def test_every_sink_gets_every_line(start: Callable[..., Daemon], miner: Path) -
     got: list[bytes] = []
 
     def serve(listener: socket.socket) -> None:
-        while True:
-            connection, _ = listener.accept()
-            with connection, connection.makefile("rb") as stream:
-                while count := stream.read(1):
-                    while not count.endswith(b" "):
-                        count += stream.read(1)
-                    got.append(stream.read(int(count)))
+        with contextlib.suppress(OSError):  # until the listener is shut
+            while True:
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rb") as stream:
+                    while count := stream.read(1):
+                        while not count.endswith(b" "):
+                            count += stream.read(1)
+                        got.append(stream.read(int(count)))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        serving = threading.Thread(target=serve, args=(listener,), daemon=True)
+        serving.start()
         server = f"127.0.0.1:{listener.getsockname()[1]}"
         daemon = start("--replay", miner, config=f"syslog: {{server: '{server}'}}\n")
         daemon.until(lambda: daemon.said("the replay has ended"), "the end")
@@ -560,6 +562,8 @@ def test_every_sink_gets_every_line(start: Callable[..., Daemon], miner: Path) -
         deadline = time.monotonic() + 10
         while len(got) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
+        listener.shutdown(socket.SHUT_RDWR)  # before its number is somebody else's
+        serving.join(10)
     assert [one.split(b" - ", 1)[1] for one in got] == lines
     assert [json.loads(line)["event_type"] for line in lines] == ["alert", "stats"]
 
