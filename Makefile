@@ -39,7 +39,7 @@ test-pythons:
 	@sh scripts/test_pythons.sh "$(MAKE)" $(PYTHONS)
 
 test-slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 test-live: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "live and not package"
