@@ -267,7 +267,7 @@ class Engine:
             self._witness.packet(flow, packet, followed.known_as)
         self._read(flow, followed, chunks)
         if followed.tally:
-            followed.tally.bytes[(packet.source, packet.source_port) == flow.ends[1]] += packet.frame_length
+            followed.tally.bytes[flow.side_of(packet)] += packet.frame_length
         if followed.reports.waiting:
             self._reporter.release(followed.reports)
         self._give_verdict(flow, followed, packet)
@@ -536,7 +536,7 @@ class Engine:
 
         Each direction may have labels of its own, so hits that wait for the peer's answer are owned by both sides' labels.
         """
-        side = int((packet.source, packet.source_port) != flow.ends[0])
+        side = flow.side_of(packet)
         if followed.labelled[side] or ACCESS_LAYERS.isdisjoint(packet.layers):
             return
         followed.labelled[side] = True

@@ -45,6 +45,7 @@ class Outbox:
         rows: int = MAX_ROWS,
         lines: int = MAX_LINES,
         sightings: int = MAX_SIGHTINGS,
+        tallies: int = MAX_TALLIES,
     ) -> None:
         sock.setblocking(False)
         self._sock = sock
@@ -52,6 +53,7 @@ class Outbox:
         self._sightings: deque[Sighting] = deque()
         self._hits: dict[tuple[bytes, str, int, int, str], tuple[int, int]] = {}
         self._lines: deque[bytes] = deque()
+        self._max_tallies = tallies
         self._tallies: deque[Tally] = deque()
         self._pending = bytearray()
         self.dropped_hits = 0
@@ -86,8 +88,8 @@ class Outbox:
 
     def tally(self, tally: Tally) -> None:
         """Fetch the work of a flow with the next record; until then it adds up there."""
-        if len(self._tallies) >= MAX_TALLIES:
-            self._tallies.popleft()
+        if len(self._tallies) >= self._max_tallies:
+            self._tallies.popleft().take()  # lost; from its next message on it is queued again
             self.dropped_hits += 1
         self._tallies.append(tally)
 

@@ -85,6 +85,10 @@ class Flow:
         """Ports of both ends."""
         return self.ends[0][1], self.ends[1][1]
 
+    def side_of(self, packet: Packet) -> int:
+        """The side that sent a packet of this flow."""
+        return 0 if (packet.source, packet.source_port) == self.ends[0] else 1
+
     @property
     def has_hole(self) -> bool:
         """Whether bytes of a side wait for others."""

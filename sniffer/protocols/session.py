@@ -367,10 +367,7 @@ class Session:
         if isinstance(user, str) and (user, worker) != self._last:
             self._last = user, worker
             remember(self._workers, user)
-            account = user.partition("/")[0]
-            remember(
-                self._accounts, account.removesuffix(f".{worker}") if isinstance(worker, str) else account
-            )
+            remember(self._accounts, account_of(user, worker))
         if reading.part:
             remember(self._parts, reading.part)
         machines = max(len(self.sessions), len(self._workers), len(self._parts))
@@ -445,6 +442,12 @@ def number_of(message: Mapping[str, Any]) -> str | float | None:
     if isinstance(number, str):
         return number[:64]
     return number if isinstance(number, int | float) else None
+
+
+def account_of(user: str, worker: Value | None) -> str:
+    """The account of a user as a miner sent it: without options behind a slash, and without its worker."""
+    account = user.partition("/")[0]
+    return account.removesuffix(f".{worker}") if isinstance(worker, str) else account
 
 
 def are_kin(one: str, other: str) -> bool:

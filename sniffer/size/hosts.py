@@ -46,7 +46,6 @@ class Estimate(NamedTuple):
     algorithm: str
     hashes: float
     variance: float  # 0 where the machines state it themselves
-    is_stated: bool
     watts: Joules
 
 
@@ -336,30 +335,18 @@ class SizeBook:
         return ("\n".join(out) + "\n").encode()
 
     def _render_tenants(self, out: list[str]) -> None:
-        head(
-            out,
-            "tenant_power_watts",
-            "gauge",
-            "Power at the meter of a tenant's hosts, as far as it can be estimated.",
-        )
-        out += [
-            f'sniffer_tenant_power_watts{{tenant="{escaped(tenant)}",bound="{bound}"}} {sums[place]:.6g}'
-            for tenant, sums in self._power.items()
-            if tenant
-            for place, bound in enumerate(BOUNDS)
-        ]
-        head(
-            out,
-            "tenant_energy_joules_total",
-            "counter",
-            "Energy at the meter of a tenant's hosts, as far as it can be estimated.",
-        )
-        out += [
-            f'sniffer_tenant_energy_joules_total{{tenant="{escaped(tenant)}",bound="{bound}"}} {sums[place]:.0f}'
-            for tenant, sums in self._energy.items()
-            if tenant
-            for place, bound in enumerate(BOUNDS)
-        ]
+        says = "at the meter of a tenant's hosts, as far as it can be estimated."
+        for name, kind, what, sums_of, digits in (
+            ("tenant_power_watts", "gauge", "Power", self._power, ".6g"),
+            ("tenant_energy_joules_total", "counter", "Energy", self._energy, ".0f"),
+        ):
+            head(out, name, kind, f"{what} {says}")
+            out += [
+                f'sniffer_{name}{{tenant="{escaped(tenant)}",bound="{bound}"}} {sums[place]:{digits}}'
+                for tenant, sums in sums_of.items()
+                if tenant
+                for place, bound in enumerate(BOUNDS)
+            ]
 
 
 def estimate_of(session: Session, now: int) -> Estimate | None:
@@ -383,7 +370,7 @@ def estimate_of(session: Session, now: int) -> Estimate | None:
         None if costs.high is None else costs.high * high,
     )
     algorithm = session.algorithm or UNKNOWN
-    return Estimate(algorithm if algorithm in NAMES else OTHER, hashes, variance, stated is not None, watts)
+    return Estimate(algorithm if algorithm in NAMES else OTHER, hashes, variance, watts)
 
 
 def figures_of(host: HostSize) -> Figures:

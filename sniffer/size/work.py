@@ -16,6 +16,7 @@ import msgspec
 
 from sniffer.errors import printable
 from sniffer.model import Role
+from sniffer.protocols.session import account_of
 from sniffer.size.algorithms import ROLLING, algorithm_of, worth_in
 from sniffer.size.power import hardware_algorithm
 
@@ -164,8 +165,7 @@ class Tally:
         """The row that a message belongs to."""
         if self._user[0] != user:
             worker = facts.values.get("mining.worker") if "mining.user" in facts.values else None
-            account = user.partition("/")[0]
-            self._user = user, account.removesuffix(f".{worker}") if isinstance(worker, str) else account
+            self._user = user, account_of(user, worker)
         account = self._user[1]
         bucket = facts.time // BUCKET
         row = self._rows.get((account, bucket))

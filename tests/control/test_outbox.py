@@ -14,6 +14,7 @@ from sniffer.control.records import News, Unframer, from_worker
 from sniffer.counts import Sighting
 from sniffer.evidence.exhibit import Exhibit, Frame
 from sniffer.model import Confidence, Severity
+from sniffer.size.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,32 @@ def test_hits_are_kept_apart_by_tenant(pair: tuple[socket.socket, socket.socket]
     outbox.put_news()
     (news,) = Reader(pair[1]).news()
     assert [(hit.tenant, hit.count) for hit in news.hits] == [("a", 2), ("b", 1), ("", 1)]
+
+
+class Queued:
+    """A tally, as far as the outbox knows it."""
+
+    def __init__(self, number: int) -> None:
+        self.rows = [Work(bytes(4), bytes(4), 3333, "stratum-v1", "", "", number)]
+
+    def take(self) -> list[Work]:
+        """Hand over what there is."""
+        rows, self.rows = self.rows, []
+        return rows
+
+
+def test_work_beyond_the_bound(pair: tuple[socket.socket, socket.socket]) -> None:
+    """The oldest work makes room and is counted; its flow starts afresh and can be queued again."""
+    outbox = Outbox(pair[0], tallies=3)
+    tallies: list[Any] = [Queued(number) for number in range(5)]
+    for tally in tallies:
+        outbox.tally(tally)
+    assert outbox.dropped_hits == 2
+    assert [len(tally.rows) for tally in tallies] == [0, 0, 1, 1, 1]
+    outbox.put_news()
+    (news,) = Reader(pair[1]).news()
+    assert [work.flow for work in news.works] == [2, 3, 4]
+    assert not outbox.has_news
 
 
 def test_nothing_to_tell_is_not_told(pair: tuple[socket.socket, socket.socket]) -> None:
