@@ -7,11 +7,15 @@ Never: used in production for judging frames; labels of access sessions are read
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sniffer.gate import kinds, reasons
 from sniffer.gate.headers import MAX_HEADERS, MAX_IPV6_HEADERS, TCP, UDP
 from sniffer.gate.plain_links import Refused, link_header, need, u16, u32
 from sniffer.gate.plain_tunnels import add_layer, add_vlan, open_datagram, open_layer, open_protocol, open_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass
@@ -59,8 +63,22 @@ def decode(data: bytes, at: int, cut: int, link: int, tag: tuple[int, int], foun
     walk(data, at, cut, kind, found)
 
 
-def walk(data: bytes, at: int, cut: int, kind: int, found: Found) -> None:
-    """Read one header after another until TCP or UDP."""
+def untold(data: bytes, at: int, kind: int) -> None:
+    """Nobody listens to :func:`walk`."""
+
+
+def walk(
+    data: bytes,
+    at: int,
+    cut: int,
+    kind: int,
+    found: Found,
+    tell: Callable[[bytes, int, int], None] = untold,
+) -> None:
+    """Read one header after another until TCP or UDP.
+
+    ``tell`` is told of each wrapping but IP and VLAN tags: where it starts, and its kind; of a datagram, where its payload does.
+    """
     for _ in range(MAX_HEADERS):
         if kind in (kinds.IPV4, kinds.IPV6):
             read = ipv4 if kind == kinds.IPV4 else ipv6
@@ -79,6 +97,7 @@ def walk(data: bytes, at: int, cut: int, kind: int, found: Found) -> None:
             found.protocol = UDP
             udp(data, at, cut, found)
             data, cut = data[: found.payload + found.payload_length], found.missing
+            tell(data, found.payload, kind)
             step = open_datagram(data, found.payload, found)
             if step is None:
                 return
@@ -86,8 +105,10 @@ def walk(data: bytes, at: int, cut: int, kind: int, found: Found) -> None:
         elif kind in (kinds.VLAN, kinds.QINQ, kinds.QINQ_OLD):
             kind, at = open_tag(data, at, kind, found)
         elif kind >= kinds.PROTOCOL:
+            tell(data, at, kind)
             kind, at = open_protocol(data, at, kind - kinds.PROTOCOL, found)
         else:
+            tell(data, at, kind)
             kind, at = open_layer(data, at, kind, found)
     raise Refused(reasons.TUNNEL_DEPTH)
 

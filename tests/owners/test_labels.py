@@ -121,6 +121,12 @@ def test_frames_that_are_cut_or_damaged() -> None:
         read_labels(bytes(damaged), chance.choice([1, 113]))
 
 
+def test_a_capture_that_keeps_the_beginning_of_each_frame() -> None:
+    """The label of a frame that goes on behind what was captured is found: the gate reads such a frame, too."""
+    frame = wire.ethernet(l2tp(17, 4711, INNER), 0x0800)
+    assert read_labels(frame[:-1], 1) == Labels(l2tp=((17, 4711),))
+
+
 def test_a_pile_of_labels_is_bounded() -> None:
     """As deep as the gate goes, and no deeper."""
     assert len(read_labels(wire.ethernet(mpls(*range(300)) + INNER, 0x8847), 1).mpls) <= 8
