@@ -177,7 +177,7 @@ def scan(
             warm_up(tell)
     gc.freeze()  # all this stays: a look for waste need not go through it
     privacy = Privacy(os.urandom(32) if private else None)
-    holders, _, told = load_holders(settings.ownership, privacy.hide)
+    timeline, _, told = load_holders(settings.ownership, privacy.hide)
     scan_settings = ScanSettings(
         engine=settings.engine(paranoid=paranoid),
         sensor=settings.sensor.name,
@@ -186,7 +186,7 @@ def scan(
         continuous=continuous,
         jobs=jobs,
         owners=read_sources(settings.sources).owners,
-        holders=holders,
+        holders=tuple(timeline.changes()),
         overhead=settings.size.overhead,
     )
     for line in told:

@@ -1,6 +1,6 @@
 """Owners for whoever reads a capture, or asks about one address: everything is loaded, and nothing followed.
 
-In: the configuration.  Out: changes of holders, an :class:`~.table.Ownership`.
+In: the configuration.  Out: a :class:`~.timeline.Timeline`, an :class:`~.table.Ownership`.
 Never: more entries than the configuration allows.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def load_holders(
     settings: Settings, hide: Callable[[str], str]
-) -> tuple[tuple[Change, ...], dict[str, Lines], list[str]]:
+) -> tuple[Timeline, dict[str, Lines], list[str]]:
     """What the logs of the configuration say now.
 
     Args:
@@ -29,7 +29,7 @@ def load_holders(
         hide: what is shown of a subscriber.
 
     Returns:
-        The changes; what became of the lines of each file; a sentence for each that is of less use than it could be.
+        Who held what; what became of the lines of each file; a sentence for each that is of less use than it could be.
     """
     tails = Tails(settings.mappings, hide, settings.read_back)
     timeline = Timeline(settings.max_mappings)
@@ -44,11 +44,11 @@ def load_holders(
     ]
     if timeline.evicted:
         told.append(f"{timeline.evicted} entries had no room; raise ownership.max_mappings")
-    return tuple(timeline.changes()), {str(tail.path): tail.lines for tail in tails.tails}, told
+    return timeline, {str(tail.path): tail.lines for tail in tails.tails}, told
 
 
 def make_ownership(owners: Owners, holders: Sequence[Change]) -> Ownership:
-    """The owners of a scan, or of a question."""
+    """The owners of a scan: its processes get holders as changes."""
     timeline = Timeline(max(len(holders), 1))
     timeline.apply(holders)
     return Ownership(owners, timeline)

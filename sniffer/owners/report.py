@@ -19,12 +19,12 @@ from sniffer.config import privacy_key
 from sniffer.errors import EXIT_OK, ConfigError, UsageError, printable
 from sniffer.moments import moment
 from sniffer.owners import keys
-from sniffer.owners.asking import load_holders, make_ownership
+from sniffer.owners.asking import load_holders
 from sniffer.owners.checks import findings
 from sniffer.owners.files import read_sources
 from sniffer.owners.keys import ANY, Labels
 from sniffer.owners.mappings import read_time
-from sniffer.owners.table import Owned, Seen
+from sniffer.owners.table import Owned, Ownership, Seen
 from sniffer.sinks.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sniffer.config import Config
-    from sniffer.owners.table import Owners
 
 T = TypeVar("T")
 
@@ -148,9 +147,9 @@ def ask(config: Config, seen: Seen) -> Answer:
     Raises:
         ConfigError: tenants have faults.
     """
-    owners: Owners = read_sources(config.sources).owners
-    holders, _, warnings = load_holders(config.ownership, privacy_of(config).hide)
-    return Answer(seen, make_ownership(owners, holders).of(seen), warnings)
+    owners = read_sources(config.sources).owners
+    timeline, _, warnings = load_holders(config.ownership, privacy_of(config).hide)
+    return Answer(seen, Ownership(owners, timeline).of(seen), warnings)
 
 
 def read_seen(address: str, at: str, port: int, *, vlan: str, pppoe: str, l2tp: str, mpls: str) -> Seen:

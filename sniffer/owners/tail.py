@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 TURN: Final = 4 << 20
 """Bytes read in one turn, of all files together."""
 PIECE: Final = 256 << 10
-FIRST_LINE: Final = MAX_LINE
 MAX_TURNS: Final = 10_000
 """Until those that are there at the start have been read: some 40 GB."""
 
@@ -114,7 +113,7 @@ class Tail:
         return True
 
     def _read_headings(self) -> None:
-        line, end, _ = os.pread(self._file, FIRST_LINE, 0).partition(b"\n")
+        line, end, _ = os.pread(self._file, MAX_LINE, 0).partition(b"\n")
         if end:
             with contextlib.suppress(ValueError):
                 self._reader.read(line)
