@@ -18,20 +18,6 @@ HOUR: Final = 3_600
 DAY: Final = 86_400
 SECOND: Final = 1_000_000_000  # nanoseconds
 
-KINDS: Final = (
-    "park",
-    "data-centre",
-    "power-plant",
-    "telecom",
-    "internet-company",
-    "internet-cafe",
-    "campus",
-    "government",
-    "household",
-    "other",
-)
-"""Kinds of owners."""
-
 
 class Session(msgspec.Struct, frozen=True):
     """One (host, server, server_port, protocol, account, tenant), cumulative since the daemon's start (``begun``)."""
@@ -106,7 +92,7 @@ class Tenant(msgspec.Struct, frozen=True):
     name: str
     site: str
     district: str
-    kind: str  # of KINDS, or ""
+    kind: str  # of sniffer.owners.keys.KINDS, or ""
     contact: str
 
 

@@ -22,7 +22,8 @@ import msgspec
 import numpy as np
 from sensor import Sensor
 
-from sniffer.history.rows import KINDS, Tenant
+from sniffer.history.rows import Tenant
+from sniffer.owners.keys import KINDS
 from sniffer.size.power import Efficiency, Row, efficiency, rounded, rows
 from sniffer.size.sessions import STATED_FOR
 from sniffer.size.work import Work

@@ -9,7 +9,7 @@ from typing import Any
 from sniffer.campaign.figures import BY, CHANGES
 from sniffer.campaign.model import Unknown
 from sniffer.campaign.words import CHINESE, ENGLISH, LANGUAGES, Words
-from sniffer.history.rows import KINDS
+from sniffer.owners.keys import KINDS
 
 
 def texts(value: Any, place: str = "") -> dict[str, str]:
