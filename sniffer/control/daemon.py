@@ -489,7 +489,7 @@ class Daemon:
     async def _load_again(self) -> tuple[str, ...]:
         """Load the rules and have every worker take them; return what speaks against them."""
         try:
-            found = await load_in_child(self._directories, (), self.config.sources)
+            found = await load_in_child(self._directories, self.config.sources)
         except OSError as error:  # no process, no memory
             return (f"error: rules: cannot be loaded now: {printable(error.strerror)}",)
         if isinstance(found, Refused):
@@ -603,7 +603,7 @@ def run_daemon(config: Config, options: Options) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure(config.log.format, config.log.level)
     directories = rule_folders(options.rules, config.rules.directories)
-    loaded = load(directories, (), config.sources)
+    loaded = load(directories, config.sources)
     seal_parent()
     collect_seldom()
     share_one_heap()

@@ -60,7 +60,7 @@ def check(file: Path | None) -> str:
 def _rules(config: Config) -> Iterator[str]:
     from sniffer.control.reload import load  # noqa: PLC0415  # readers and rules: a second
 
-    loaded = load(rule_folders(None, config.rules.directories), (), config.sources)
+    loaded = load(rule_folders(None, config.rules.directories), config.sources)
     yield f"{len(loaded.rules)} rules ({loaded.version})"
     if loaded.owners.tenants:
         yield f"{len(loaded.owners.tenants)} tenants"

@@ -23,7 +23,7 @@ from sniffer.owners.files import Sources, read_sources
 from sniffer.owners.table import Owners
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from sniffer.ruleset import RuleSet
 
@@ -46,7 +46,6 @@ class Order(msgspec.Struct, frozen=True):
     """What the child shall load."""
 
     directories: tuple[str, ...]
-    tenants: tuple[str, ...]
     sources: Sources = Sources()
 
 
@@ -73,16 +72,11 @@ _orders = msgspec.msgpack.Decoder(Order)
 _answers = msgspec.msgpack.Decoder(Loaded | Refused)
 
 
-def load(
-    directories: Sequence[Path],
-    tenants: Collection[str],
-    sources: Sources = Sources(),  # noqa: B008  # nobody can change it
-) -> Loaded:
+def load(directories: Sequence[Path], sources: Sources = Sources()) -> Loaded:  # noqa: B008  # nobody can change it
     """Load rules and run their examples; load tenants, which rules may name.
 
     Args:
         directories: with the files of rules.
-        tenants: names of tenants that there are beside those of ``sources``.
         sources: of tenants.
 
     Raises:
@@ -94,7 +88,7 @@ def load(
     known: list[str] | None = None
     try:
         owners = read_sources(sources).owners
-        known = [*tenants, *owners.names]
+        known = owners.names
     except ConfigError as error:
         problems += error.problems
     try:
@@ -131,13 +125,12 @@ def describe(ruleset: RuleSet) -> Loaded:
 
 async def load_in_child(
     directories: Sequence[Path],
-    tenants: Collection[str],
     sources: Sources = Sources(),  # noqa: B008  # nobody can change it
     *,
     command: Sequence[str] = COMMAND,
 ) -> Loaded | Refused:
     """Load rules and tenants in a process of its own, within :data:`SECONDS` and :data:`MEMORY`."""
-    order = Order(tuple(str(directory) for directory in directories), tuple(tenants), sources)
+    order = Order(tuple(str(directory) for directory in directories), sources)
     child = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE,
@@ -214,7 +207,7 @@ def main() -> int:
     answer: Loaded | Refused
     try:
         order = _orders.decode(sys.stdin.buffer.read())
-        answer = load([Path(directory) for directory in order.directories], order.tenants, order.sources)
+        answer = load([Path(directory) for directory in order.directories], order.sources)
     except SnifferError as error:
         answer = Refused(tuple(error.lines()))
     except (MemoryError, RecursionError, OSError) as error:

@@ -35,7 +35,7 @@ OWN_RULE = """
 @pytest.fixture(scope="session")
 def shipped() -> Loaded:
     """The rules that ship with the program."""
-    return load([shipped_rules()], ())
+    return load([shipped_rules()])
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from control.conftest import OWN_RULE
 from sniffer.control import reload
 from sniffer.control.reload import Loaded, Refused, Reloader, load, load_in_child
 from sniffer.errors import ConfigError
+from sniffer.owners.files import InlineTenant, Sources
+from sniffer.owners.table import Owner
 from sniffer.paths import shipped_rules
 from sniffer.ruleset import restore
 
@@ -25,6 +27,11 @@ def folder_of(folder: Path, text: str) -> Path:
     return folder
 
 
+def tenant(name: str) -> Sources:
+    """A configuration with one tenant."""
+    return Sources(inline=(InlineTenant(Owner(name), ()),))
+
+
 def test_the_shipped_rules(shipped: Loaded) -> None:
     """A loaded set tells its rules, and can be built again from what is handed to a worker."""
     again = restore(shipped.dump)
@@ -35,26 +42,26 @@ def test_the_shipped_rules(shipped: Loaded) -> None:
 
 def test_examples_are_run(tmp_path: Path) -> None:
     """A rule whose example does not do what it says is refused."""
-    assert len(load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.ping"))], ()).rules) == 1
+    assert len(load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.ping"))]).rules) == 1
     with pytest.raises(ConfigError, match="hits all the same"):
-        load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.submit"))], ())
+        load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.submit"))])
 
 
 def test_a_set_that_is_too_large_to_be_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a fault of the rules, told like the others, not of the talk with a worker."""
     monkeypatch.setattr(reload, "MAX_DUMP", 100)
     with pytest.raises(ConfigError, match="shorten the lists"):
-        load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.ping"))], ())
+        load([folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.ping"))])
 
 
 def test_tenants_of_suppressions_are_checked_in_the_child(tmp_path: Path) -> None:
     """A reload knows the tenants of the configuration."""
     folder = folder_of(tmp_path, OWN_RULE.replace("EXAMPLE", "mining.ping"))
     (folder / "allow.yaml").write_text("allow: [{tenant: acme, reason: a test, until: 2026-01-31}]\n")
-    loaded = asyncio.run(load_in_child([folder], ["acme"]))
+    loaded = asyncio.run(load_in_child([folder], tenant("acme")))
     assert isinstance(loaded, Loaded)
     assert loaded.suppressions[0].where == f"{folder}/allow.yaml, entry 1"
-    refused = asyncio.run(load_in_child([folder], ["acne"]))
+    refused = asyncio.run(load_in_child([folder], tenant("acne")))
     assert isinstance(refused, Refused)
     assert "did you mean 'acne'" in refused.lines[0]
 
@@ -65,17 +72,17 @@ def test_rules_on_datagrams_are_told(tmp_path: Path) -> None:
     rule = OWN_RULE.replace("EXAMPLE", "mining.ping")
     for transport, wants in (("tcp", False), ("udp", True), ("any", True)):
         payload = f"{{any: [{match}, {{payload: {{starts_with: HELLO, transport: {transport}}}}}]}}"
-        assert load([folder_of(tmp_path, rule.replace(match, payload))], ()).wants_datagrams is wants
+        assert load([folder_of(tmp_path, rule.replace(match, payload))]).wants_datagrams is wants
 
 
 def test_a_child_loads_the_same(shipped: Loaded) -> None:
     """What the child finds is what this process finds."""
-    assert asyncio.run(load_in_child([shipped_rules()], ())) == shipped
+    assert asyncio.run(load_in_child([shipped_rules()])) == shipped
 
 
 def test_a_child_tells_every_fault(tmp_path: Path) -> None:
     """Faults come back as the lines an operator reads."""
-    found = asyncio.run(load_in_child([folder_of(tmp_path, "- id: x\n  titel: y\n- {")], ()))
+    found = asyncio.run(load_in_child([folder_of(tmp_path, "- id: x\n  titel: y\n- {")]))
     assert isinstance(found, Refused)
     assert found.lines
     assert all(line.startswith(f"error: {tmp_path}/own.yaml:") for line in found.lines)
@@ -91,7 +98,7 @@ def test_a_child_tells_every_fault(tmp_path: Path) -> None:
 )
 def test_a_child_that_dies(code: str) -> None:
     """A child that dies, or says something else, is a refusal; nothing is raised."""
-    found = asyncio.run(load_in_child([], (), command=(sys.executable, "-c", code)))
+    found = asyncio.run(load_in_child([], command=(sys.executable, "-c", code)))
     assert isinstance(found, Refused)
     assert "died" in found.lines[0]
 
@@ -99,7 +106,7 @@ def test_a_child_that_dies(code: str) -> None:
 def test_a_child_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child has its time."""
     monkeypatch.setattr(reload, "SECONDS", 0.3)
-    found = asyncio.run(load_in_child([], (), command=(sys.executable, "-c", "import time; time.sleep(60)")))
+    found = asyncio.run(load_in_child([], command=(sys.executable, "-c", "import time; time.sleep(60)")))
     assert isinstance(found, Refused)
     assert "took more than" in found.lines[0]
 

@@ -171,7 +171,7 @@ def test_sightings_are_told_one_by_one(parent: Parent, miner: Path, tmp_path: Pa
     rules = tmp_path / "rules"
     rules.mkdir()
     (rules / "own.yaml").write_text(COUNTING)
-    dump = load([rules], ()).dump
+    dump = load([rules]).dump
     parent.send(Job(dump, replay=ReplayJob(str(miner), 20.0, loop=True), events=True, paranoid=True))
     sightings: list[Sighting] = []
     while len(sightings) < 7:
