@@ -16,7 +16,8 @@ import msgspec
 
 from sniffer.errors import AccessError, printable
 from sniffer.evidence.chain import NAME as CHAIN
-from sniffer.evidence.store import append_line, moment
+from sniffer.evidence.store import append_line
+from sniffer.sinks.event import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def note(folder: Path, command: str, bundles: Sequence[str] = (), reason: str = 
     if not (folder / CHAIN).exists():
         return
     record = {
-        "time": moment(time.time_ns()),
+        "time": timestamp(time.time_ns()),
         "uid": os.getuid(),
         "who": who(),
         "command": command,

@@ -30,7 +30,6 @@ PACKETS: Final = "packets.pcapng"
 VERDICT: Final = "verdict.json"
 TIMELINE: Final = "timeline.jsonl"
 SENSOR: Final = "sensor.json"
-MAX_VERDICT: Final = 4 << 20
 
 
 class Said(msgspec.Struct, frozen=True):

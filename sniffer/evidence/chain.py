@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from sniffer.replace import sync_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -116,20 +118,37 @@ def own(descriptor: int, folder: Path) -> None:
                 os.fchown(descriptor, state.st_uid, state.st_gid)
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextlib.contextmanager
+def appending(path: Path) -> Iterator[int]:
+    """A file of a folder of evidence, open at its end; made if it is not there, and never behind a link.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.fsync(descriptor)
+        own(descriptor, path.parent)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def write_whole(descriptor: int, data: bytes) -> None:
+    """Write all of it, in as many pieces as the system takes.
+
+    Raises:
+        OSError: a part of it cannot be written.
+    """
+    done = 0
+    while done < len(data):
+        done += os.write(descriptor, data[done:])
 
 
 class Chain:
     """The file, for whoever writes it; the caller holds the lock of the folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._path = folder, folder / NAME
+        self._path = folder / NAME
         self.sequence = 0  # of the last bundle
         self.head = NOTHING  # SHA-256 of its manifest
         self.size = 0  # bytes
@@ -178,24 +197,16 @@ class Chain:
         """
         entry = msgspec.structs.replace(entry, link=link_of(entry, self._link))
         line = encode(entry)
-        descriptor = os.open(
-            self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        try:
-            own(descriptor, self._folder)
-            done = 0
+        with appending(self._path) as descriptor:
             try:
-                while done < len(line):
-                    done += os.write(descriptor, line[done:])
+                write_whole(descriptor, line)
                 os.fsync(descriptor)
                 if not self.size:
-                    sync_folder(self._folder)
+                    sync_folder(self._path.parent)
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(descriptor, self.size)
                 raise
-        finally:
-            os.close(descriptor)
         self._take(entry, line)
 
     def _cut(self, size: int) -> None:

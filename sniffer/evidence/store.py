@@ -24,9 +24,11 @@ from sniffer import __version__
 from sniffer.errors import AccessError, InputError, OutputError, printable
 from sniffer.evidence import manifest as manifests
 from sniffer.evidence.chain import NAME as CHAIN
-from sniffer.evidence.chain import NOTHING, Chain, Entry, locked, own, sha256, sync_folder
+from sniffer.evidence.chain import NOTHING, Chain, Entry, appending, locked, sha256, write_whole
 from sniffer.evidence.keys import public_of
 from sniffer.evidence.manifest import Manifest
+from sniffer.replace import sync_folder
+from sniffer.sinks.event import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,11 +87,6 @@ def time_of(name: str) -> int:
 def takes(size: int) -> int:
     """Bytes that a file of a size takes on the disk, at most."""
     return (size + BLOCK - 1) // BLOCK * BLOCK
-
-
-def moment(nanoseconds: int) -> str:
-    """A wall time as it is written."""
-    return datetime.fromtimestamp(nanoseconds / SECOND, UTC).isoformat(timespec="microseconds")
 
 
 class Store:
@@ -168,7 +165,7 @@ class Store:
             path.rename(aside)
         log.error("evidence_chain_set_aside", file=printable(path), fault=printable(told), aside=aside.name)
         self._chain = Chain(self.folder)
-        self._chain.add(Entry("rebuilt", moment(self._wall()), reason=f"the file before is {aside.name}"))
+        self._chain.add(Entry("rebuilt", timestamp(self._wall()), reason=f"the file before is {aside.name}"))
 
     def _adopt(self, name: str) -> None:
         """Take a bundle into the chain whose line was not written any more, or is lost."""
@@ -224,7 +221,7 @@ class Store:
             format=manifests.FORMAT,
             bundle=name,
             sequence=sequence,
-            recorded=moment(now),
+            recorded=timestamp(now),
             sensor=self.sensor,
             program=__version__,
             previous=self._chain.head,
@@ -245,7 +242,7 @@ class Store:
             (self.folder / temporary).rename(self.folder / name)
             sync_folder(self.folder)
             digest = sha256(data)
-            self._chain.add(Entry("bundle", moment(now), sequence, name, digest, self._chain.head))
+            self._chain.add(Entry("bundle", timestamp(now), sequence, name, digest, self._chain.head))
         except OSError:
             self._remove(temporary)
             self._take_away(name)
@@ -261,9 +258,7 @@ class Store:
                 folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
             )
             try:
-                done = 0
-                while done < len(data):
-                    done += os.write(descriptor, data[done:])
+                write_whole(descriptor, data)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -317,7 +312,7 @@ class Store:
         self._chain.add(
             Entry(
                 "purged",
-                moment(self._wall()),
+                timestamp(self._wall()),
                 int(name.partition("-")[0]),
                 name,
                 digest,
@@ -370,9 +365,5 @@ def append_line(path: Path, line: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        own(descriptor, path.parent)
-        os.write(descriptor, line)
-    finally:
-        os.close(descriptor)
+    with appending(path) as descriptor:
+        write_whole(descriptor, line)

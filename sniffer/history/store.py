@@ -29,6 +29,7 @@ from sniffer.errors import OutputError, printable
 from sniffer.history import schema
 from sniffer.history.cases import MOST, Entry, Profile
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Sample
+from sniffer.replace import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -198,7 +199,7 @@ def _begin(path: Path) -> sqlite3.Connection:
     finally:
         base.close()
     fresh.rename(path)
-    sync_folder(path)
+    sync_folder(path.parent)
     base = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _prepare(base)
@@ -206,15 +207,6 @@ def _begin(path: Path) -> sqlite3.Connection:
         base.close()
         raise
     return base
-
-
-def sync_folder(path: Path) -> None:
-    """Have the name of a file on the disk."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _check(base: sqlite3.Connection) -> None:
