@@ -175,7 +175,8 @@ def _refusal(path: Path, code: str, what: str, remedy: str) -> ConfigError:
 
 
 def _too_large(file: str, most: int) -> ConfigError:
-    return ConfigError([Problem(file, 1, 1, "size", f"is larger than {most >> 20} MiB", "split it")])
+    size = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+    return ConfigError([Problem(file, 1, 1, "size", f"is larger than {size}", "split it")])
 
 
 def load(text: str, file: str) -> Document:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from sniffer.errors import ConfigError, Problem
+from sniffer.strictyaml import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,10 +80,10 @@ def is_signed(public: bytes, signature: bytes, data: bytes) -> bool:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            return stream.read(MAX_FILE)
-    except OSError as error:
-        raise _refusal(file, f"cannot be read: {error.strerror}", MAKE) from None
+        return read_bytes(file, MAX_FILE)
+    except ConfigError as error:
+        why = error.problems[0].what.removeprefix("cannot be read ")
+        raise _refusal(file, f"cannot be read: {why}", MAKE) from None
 
 
 def _refusal(file: Path, what: str, remedy: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sniffer.errors import ConfigError
-from sniffer.evidence.keys import is_signed, load_public_key, load_signing_key, public_of
+from sniffer.evidence.keys import MAX_FILE, is_signed, load_public_key, load_signing_key, public_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,20 @@ def test_what_is_no_key(tmp_path: Path) -> None:
         with pytest.raises(ConfigError):
             load_public_key(file)
     file.unlink()
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot be read: no such file"):
+        load_signing_key(file)
+
+
+def test_a_pipe_and_a_file_that_is_too_large(tmp_path: Path) -> None:
+    """Neither is waited for, nor taken for a key as far as it was read."""
+    file = tmp_path / "key"
+    os.mkfifo(file)
+    with pytest.raises(ConfigError, match="cannot be read: is no regular file"):
+        load_signing_key(file)
+    file.unlink()
+    key = Ed25519PrivateKey.generate().private_bytes(*PEM, form.NoEncryption())
+    file.write_bytes(key + bytes(MAX_FILE))
+    with pytest.raises(ConfigError, match="cannot be read: is larger than 16 KiB"):
         load_signing_key(file)
 
 
