@@ -27,7 +27,7 @@ from sniffer.report import console, plain_table
 from sniffer.rulereport import as_json as tell_as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sniffer.config import Config
 
@@ -52,8 +52,8 @@ def folder_of(directory: Path | None, config: Config) -> Path:
     return open_folder(found)
 
 
-def bundle_at(named: str, directory: Path | None, config_file: Path | None) -> Path:
-    """A bundle: a folder, or a name or number in the folder of evidence.
+def bundle_at(named: str, find_folder: Callable[[], Path]) -> Path:
+    """A bundle: a folder, or a name or number in the folder of evidence, which is looked for only then.
 
     Raises:
         InputError: there is none.
@@ -61,7 +61,7 @@ def bundle_at(named: str, directory: Path | None, config_file: Path | None) -> P
     path = Path(named)
     if path.is_dir():
         return path.resolve()
-    folder = folder_of(directory, load_config(config_file))
+    folder = find_folder()
     for name in bundle_names(folder):
         if name == named or (named.isdecimal() and int(name.partition("-")[0]) == int(named)):
             return folder / name
@@ -139,7 +139,7 @@ def print_verified(
     signing = load_signing_key(config.evidence.signing_key_file) if key is None else None
     public = load_public_key(key) if key is not None else public_of(signing) if signing is not None else None
     if named is not None:
-        bundle = bundle_at(named, directory, config_file)
+        bundle = bundle_at(named, lambda: folder_of(directory, config))
         access.note(bundle.parent, "verify", [bundle.name])
         checked = verify_bundle(bundle, public)
     else:
@@ -182,7 +182,7 @@ def _summary(checked: Checked, key: bytes | None) -> str:
 
 def print_replayed(named: str, directory: Path | None, config_file: Path | None, *, as_json: bool) -> int:
     """Judge a bundle again, from itself alone; status 1 where a verdict does not come out again."""
-    bundle = bundle_at(named, directory, config_file)
+    bundle = bundle_at(named, lambda: folder_of(directory, load_config(config_file)))
     access.note(bundle.parent, "replay", [bundle.name])
     done = replay(bundle)
     if as_json:
@@ -233,7 +233,7 @@ def purge(
         raise UsageError("--older-than and names exclude each other", remedy="choose one")
     store = Store(folder)
     if named:
-        names = [bundle_at(one, folder, None).name if not BUNDLE.fullmatch(one) else one for one in named]
+        names = [one if BUNDLE.fullmatch(one) else bundle_at(one, lambda: folder).name for one in named]
     else:
         seconds = config.evidence.keep if older_than is None else older_than
         names = store.older_than(time.time_ns() - int(seconds * SECOND))
