@@ -183,7 +183,7 @@ class Worker:
             self._rules,
             interfaces=self.source.interfaces,
             settings=settings,
-            hit=self.outbox.hit if self._witness is None else self._hit,
+            hit=self._hit,
             event=self._event,
             learned=self._share if self.job.shares else None,
             sighting=self._sighting,

@@ -6,7 +6,12 @@ Never: work, code, a path.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+FRAME_WEIGHT: Final = 64
+"""What a frame weighs besides its bytes."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -29,6 +34,11 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     interface: int  # index into Exhibit.interfaces
     length: int  # bytes that it had on the wire
     data: bytes
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it weighs, about."""
+        return len(self.data) + FRAME_WEIGHT
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True):
@@ -76,9 +86,5 @@ class Exhibit(msgspec.Struct, tag="exhibit", frozen=True):
     @property
     def size(self) -> int:
         """Bytes that it weighs, about."""
-        parts = sum(len(frame.data) + FRAME_WEIGHT for frame in self.frames) + sum(map(len, self.messages))
+        parts = sum(frame.weight for frame in self.frames) + sum(map(len, self.messages))
         return parts + sum(len(verdict.line) for verdict in self.verdicts)
-
-
-FRAME_WEIGHT = 64
-"""What a frame weighs besides its bytes."""

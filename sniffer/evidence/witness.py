@@ -18,7 +18,7 @@ import msgspec
 
 from sniffer.addresses import address_text
 from sniffer.errors import printable
-from sniffer.evidence.exhibit import FRAME_WEIGHT, Bounds, Exhibit, Frame, Handshake, Verdict
+from sniffer.evidence.exhibit import Bounds, Exhibit, Frame, Handshake, Verdict
 from sniffer.sinks.event import timestamp
 from sniffer.sinks.privacy import PRIVATE, Privacy
 
@@ -105,14 +105,14 @@ class Witness:
     def packet(self, flow: Flow, packet: Packet, known_as: str) -> None:
         """Keep a packet of a flow that is read; ``known_as``: the name its server is known by, "" if none."""
         number, frame = flow.id, frame_of(packet)
-        kept = self._room(number, len(frame.data) + FRAME_WEIGHT, packet.time, known_as)
+        kept = self._room(number, frame.weight, packet.time, known_as)
         if packet.start >= 0:
-            side = 0 if flow.ends[0] == (packet.source, packet.source_port) else 1
+            side = flow.side_of(packet)
             if side not in kept.handshake:
                 ends = flow.ends[side], flow.ends[1 - side]
                 kept.handshake[side] = Handshake(*ends[0], *ends[1], packet.start, packet.opener == side)
         kept.frames.append(frame)
-        self._weigh(kept, len(frame.data) + FRAME_WEIGHT)
+        self._weigh(kept, frame.weight)
         self._flows.move_to_end(number)
         while self.held > self._bounds.all_bytes or len(self._flows) > MAX_FLOWS:
             self._evict()
@@ -177,7 +177,7 @@ class Witness:
             self._complete(number)
             kept = self._flows[number]
         while kept.frames and (kept.weight + weight > most // 2 or len(kept.frames) > packets // 2):
-            self._weigh(kept, -len(kept.frames.popleft().data) - FRAME_WEIGHT)
+            self._weigh(kept, -kept.frames.popleft().weight)
             kept.forgotten += 1
         while kept.messages and (kept.weight + weight > most // 2 or len(kept.messages) > packets):
             self._weigh(kept, -len(kept.messages.popleft()))
