@@ -1,10 +1,10 @@
 """The next rules of a worker, made beside its work.
 
-In: rules as the parent hands them over.  Out: each set, ready to be taken, or what speaks against it.
+In: rules and tenants as the parent hands them over.  Out: each set, ready to be taken, or what speaks against it.
 Never: a wait: packets are read while a set is made; two sets in the making; more than one that waits; an offer that
 nobody answers.
 
-A set of a hundred thousand names takes the better part of a second to make, and a worker that reads nothing for so long
+A set of a hundred thousand names takes the better part of a second to make, as many keys of tenants a tenth, and a worker that reads nothing for so long
 loses packets and is taken for dead.  So a thread makes it, and tries it with the self-test.  Kernels run without the
 interpreter's lock; for what runs with it, the two take turns, shorter ones than usual.
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.errors import WorkerError, printable
 from sniffer.garbage import not_collected
+from sniffer.owners.table import Ownership
 from sniffer.prepared import Prepared, prepare
 from sniffer.ruleset import restore
 from sniffer.selftest import find_fault
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from sniffer.control.records import NewRules
+    from sniffer.owners.timeline import Timeline
 
 TURN: Final = 0.0001
 """Seconds after which a thread that computes is asked for the interpreter's lock; Python's own 0.005 is several blocks."""
@@ -38,6 +40,7 @@ class Made(NamedTuple):
 
     generation: int
     prepared: Prepared | None = None  # None: see fault
+    ownership: Ownership | None = None  # of the tenants that came with them
     fault: str = ""
 
 
@@ -63,14 +66,20 @@ def make_rules(dump: bytes, seed: int) -> Prepared:
 class NextRules:
     """Makes rule sets one after another, the newest only."""
 
-    def __init__(self, make: Callable[[bytes], Prepared], processors: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        make: Callable[[bytes], Prepared],
+        processors: Collection[int] = (),
+        timeline: Timeline | None = None,
+    ) -> None:
         """Take what makes a set.
 
         Args:
             make: called in the thread; whatever it raises is what speaks against the set.
             processors: those that the thread may use, where the worker itself stays on one; none: as the worker.
+            timeline: who held which address when, for whoever asks for an owner; not asked here.
         """
-        self._make, self._processors = make, processors
+        self._make, self._processors, self._timeline = make, processors, timeline
         self._turn = sys.getswitchinterval()
         self._thread: threading.Thread | None = None
         self._waiting: NewRules | None = None
@@ -112,6 +121,9 @@ class NextRules:
             with contextlib.suppress(OSError, AttributeError):
                 os.sched_setaffinity(0, self._processors)  # of this thread alone
         try:
-            self._result = Made(rules.generation, self._make(rules.dump))
+            prepared = self._make(rules.dump)
+            with not_collected():
+                ownership = Ownership(rules.owners, self._timeline)
+            self._result = Made(rules.generation, prepared, ownership)
         except Exception as error:  # noqa: BLE001  # whatever it is, the old rules go on
             self._result = Made(rules.generation, fault=printable(f"{type(error).__name__}: {error}"))

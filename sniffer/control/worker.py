@@ -47,7 +47,7 @@ from sniffer.control.records import (
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import SnifferError, WorkerError
 from sniffer.evidence.witness import Witness
-from sniffer.garbage import not_collected, share_one_heap
+from sniffer.garbage import share_one_heap
 from sniffer.gate import gate
 from sniffer.learned import Lesson
 from sniffer.owners.table import Ownership
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from sniffer.control.records import ToWorker
     from sniffer.counts import Sighting
     from sniffer.model import Batch, Detection
-    from sniffer.owners.table import Owners
 
 LEVELS_EVERY: Final = 1.0  # to sweep the table takes milliseconds, and to ask an interface a system call
 COMMIT_EVERY: Final = 0.05
@@ -146,12 +145,11 @@ class Worker:
         self.stopping = False
         self._rules = prepare(restore(job.rules))
         seed = self._rules.names.seed
-        self._next_rules = NextRules(lambda dump: make_rules(dump, seed), processors)
         self._privacy = Privacy(job.key, leave_out=job.leave_out)
         self._timeline = Timeline(job.max_mappings) if job.max_mappings else None
         self._knows_holders = self._timeline is None  # all that was known when the Job was made
         self._ownership = Ownership(job.owners, self._timeline)
-        self._next_owners: dict[int, Owners] = {}  # by the generation of the rules they come with
+        self._next_rules = NextRules(lambda dump: make_rules(dump, seed), processors, self._timeline)
         self._filename = job.replay.path.rpartition("/")[2] if job.replay else ""
         self._restarts = 0
         self._past = Totals()  # of engines before this one
@@ -337,7 +335,6 @@ class Worker:
         if isinstance(record, Stop):
             self.stopping = True
         elif isinstance(record, NewRules):
-            self._next_owners[record.generation] = record.owners
             self._next_rules.offer(record)
         elif isinstance(record, Mapped):
             if self._timeline is not None:
@@ -358,12 +355,10 @@ class Worker:
     def _take_rules(self) -> None:
         """Change to rules that have been made meanwhile: the step between two batches."""
         for made in self._next_rules.take():
-            owners = self._next_owners.pop(made.generation)
-            if made.prepared is not None:
+            if made.prepared is not None and made.ownership is not None:
                 self._rules = made.prepared
                 self._engine.set_rules(made.prepared)
-                with not_collected():
-                    self._ownership = self._engine.ownership = Ownership(owners, self._timeline)
+                self._ownership = self._engine.ownership = made.ownership
                 self._fault = ""  # they were tried
             self.outbox.put(RulesInUse(made.generation, made.fault))
 

@@ -17,6 +17,9 @@ from rulefolder import many_pools
 from sniffer import selftest
 from sniffer.control.nextrules import SUPERSEDED, Made, NextRules, make_rules
 from sniffer.control.records import NewRules
+from sniffer.owners.keys import read_prefix
+from sniffer.owners.table import Owner, Owners, Seen
+from sniffer.owners.timeline import Timeline
 from sniffer.prepared import prepare
 from sniffer.ruleset import load_rules, restore
 
@@ -61,6 +64,18 @@ def test_a_set_is_made_beside_the_work(shipped: Loaded) -> None:
     assert made.prepared.ruleset.version == shipped.version
     assert made.prepared.names.seed == SEED
     assert rules.take() == []
+
+
+def test_tenants_are_made_ready_beside_the_work(shipped: Loaded) -> None:
+    """A hundred thousand keys of tenants cost the worker nothing but the step to them."""
+    timeline = Timeline(1)
+    rules = NextRules(lambda dump: make_rules(dump, SEED), timeline=timeline)
+    owners = Owners((Owner("acme"),), ((read_prefix("10.0.0.0/8"), 0),))
+    rules.offer(NewRules(2, shipped.dump, owners))
+    (made,) = outcomes(rules)
+    assert made.ownership is not None
+    assert (made.ownership.owners, made.ownership.timeline) == (owners, timeline)
+    assert made.ownership.of(Seen(bytes((10, 1, 2, 3)), 0, 0)).tenant == "acme"
 
 
 def test_rubbish_is_refused(shipped: Loaded) -> None:
