@@ -40,7 +40,8 @@ class Holders:
         self._timeline = Timeline(settings.max_mappings)
         self._tails = Tails(settings.mappings, hide, settings.read_back)
         self._task: asyncio.Task[list[Change]] | None = None
-        self._faults: dict[str, str] = {}
+        self._faults: dict[str, str] = {}  # by file, as told last
+        self._complained: set[str] = set()  # files of whose bad lines the log has told
 
     def load(self) -> None:
         """Read what is there, before anything starts."""
@@ -90,8 +91,8 @@ class Holders:
                     )
                 else:
                     logger().info("a log of mappings can be read again", file=name)
-            if tail.first_bad and f"{name} bad" not in self._faults:
-                self._faults[f"{name} bad"] = tail.first_bad
+            if tail.first_bad and name not in self._complained:
+                self._complained.add(name)
                 logger().warning(
                     "a log of mappings has lines of no use; they are counted",
                     code="mapping_lines",
