@@ -16,6 +16,7 @@ import msgspec
 
 from sniffer.addresses import address_text
 from sniffer.errors import printable
+from sniffer.evidence import manifest as manifests
 from sniffer.evidence import pcapng
 from sniffer.evidence.rulestext import LISTS, RULES
 from sniffer.sinks.event import timestamp
@@ -114,18 +115,14 @@ def make_files(exhibit: Exhibit, rules: RulesText, sensor: Mapping[str, Any]) ->
     }
     files = {
         PACKETS: pcapng.encode(exhibit.frames, exhibit.interfaces),
-        VERDICT: _pretty(told),
+        VERDICT: manifests.encode(told),
         TIMELINE: b"".join(exhibit.messages),
-        SENSOR: _pretty({**sensor, "clock": clock}),
+        SENSOR: manifests.encode({**sensor, "clock": clock}),
         RULES: rules.rules,
     }
     if rules.lists:
         files[LISTS] = rules.lists
     return files
-
-
-def _pretty(record: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
 def read_verdict(data: bytes) -> VerdictFile:

@@ -54,9 +54,9 @@ def list_files(files: Mapping[str, bytes]) -> tuple[Listed, ...]:
     return tuple(Listed(name, len(data), sha256(data)) for name, data in files.items())
 
 
-def encode(manifest: Manifest) -> bytes:
-    """``manifest.json``."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+def encode(record: object) -> bytes:
+    """``manifest.json``, or another file of a bundle that people read as well as programs."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
 def decode(data: bytes) -> Manifest:
