@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -69,7 +69,6 @@ class Gatherer:
 
     Args:
         begun: nanoseconds since 1970 at which this run of the daemon began.
-        tenants: as configured.
         overhead: watts at the meter for a watt in a machine.
         every: nanoseconds of packet time between two pages, unless there are many rows; cases wait for the time, so some are empty.
     """
@@ -78,13 +77,12 @@ class Gatherer:
         self,
         begun: int,
         *,
-        tenants: Iterable[Tenant] = (),
         overhead: float = 1.0,
         every: int = 60 * SECOND,
     ) -> None:
         self.lost = 0  # hits, and growth of bytes, that found no room
         self._begun, self._overhead, self._every = begun, overhead, every
-        self._tenants: tuple[Tenant, ...] = tuple(tenants)
+        self._tenants: tuple[Tenant, ...] = ()
         self._detections: dict[DetectionKey, Counted] = {}  # by hour, oldest first, about
         self._new: deque[DetectionKey] = deque()  # not yet told
         self._grown: dict[DetectionKey, int] = {}  # since then; when to tell it, earliest first, about
@@ -102,7 +100,7 @@ class Gatherer:
         self._last = False  # no more pages will come
 
     def use(self, tenants: Iterable[Tenant]) -> None:
-        """Tenants have been read anew."""
+        """Tenants have been read, for the first time or anew."""
         self._tenants = tuple(tenants)
 
     def hit(
@@ -289,16 +287,22 @@ class Gatherer:
                 break
             del self._traffic[key]
 
+    def _known_by(self, session: size.Session) -> dict[str, Any]:
+        """What the rows of a session have in common."""
+        return {
+            "host": session.label,
+            "server": address_text(session.server),
+            "server_port": session.port,
+            "protocol": session.protocol,
+            "account": session.account,
+            "tenant": session.tenant,
+            "begun": self._begun + session.number,
+        }
+
     def _session(self, session: size.Session, now: int) -> Session:
         self._carry(session)
         return Session(
-            host=session.label,
-            server=address_text(session.server),
-            server_port=session.port,
-            protocol=session.protocol,
-            account=session.account,
-            tenant=session.tenant,
-            begun=self._begun + session.number,
+            **self._known_by(session),
             first=session.first,
             last=session.last,
             submitted=session.submitted,
@@ -322,13 +326,7 @@ class Gatherer:
     def _sample(self, session: size.Session, sample: size.Sample) -> Sample:
         low, central, high = (None if each is None else each * self._overhead for each in sample.joules)
         return Sample(
-            host=session.label,
-            server=address_text(session.server),
-            server_port=session.port,
-            protocol=session.protocol,
-            account=session.account,
-            tenant=session.tenant,
-            begun=self._begun + session.number,
+            **self._known_by(session),
             start=sample.start // SECOND,
             seconds=sample.seconds,
             shares=sample.shares,

@@ -40,7 +40,8 @@ class Sensor:
         self, begun: int, tenants: Iterable[Tenant], overhead: float, every: int, round_: int
     ) -> None:
         self._sizes = SizeBook(HostNames(), overhead=overhead, samples=True)
-        self._gatherer = Gatherer(begun * SECOND, tenants=tenants, overhead=overhead, every=every * SECOND)
+        self._gatherer = Gatherer(begun * SECOND, overhead=overhead, every=every * SECOND)
+        self._gatherer.use(tenants)
         self._round = round_
         self._interface = InterfaceTotals()
         self._totals = Totals(

@@ -68,7 +68,8 @@ def totals(packets: int, dropped: int = 0, hidden: int = 0, one_sided: float = 0
 def test_new_hits_come_with_the_next_page() -> None:
     """All of a row is there; the tenants as configured come with it."""
     tenant = Tenant("north", "", "", "park", "")
-    gatherer = Gatherer(BEGUN, tenants=[tenant])
+    gatherer = Gatherer(BEGUN)
+    gatherer.use([tenant])
     hit(gatherer, T0 + 2 * SECOND, count=3)
     hit(gatherer, T0 + 1 * SECOND, count=2)
     (page,) = gatherer.pages(T0 + 2 * SECOND, [], None)
