@@ -1,12 +1,15 @@
 """The next rules of a worker, made beside its work.
 
 In: rules and tenants as the parent hands them over.  Out: each set, ready to be taken, or what speaks against it.
-Never: a wait: packets are read while a set is made; two sets in the making; more than one that waits; an offer that
-nobody answers.
+Never: a wait for a set: packets are read while it is made; two sets in the making; more than one that waits; an offer
+that nobody answers.
 
-A set of a hundred thousand names takes the better part of a second to make, as many keys of tenants a tenth, and a worker that reads nothing for so long
-loses packets and is taken for dead.  So a thread makes it, and tries it with the self-test.  Kernels run without the
-interpreter's lock; for what runs with it, the two take turns, shorter ones than usual.
+A set of a hundred thousand names takes the better part of a second to make, as many keys of tenants a tenth, and a
+worker that reads nothing for so long loses packets and is taken for dead.  So a thread makes it, and tries it with the
+self-test.  Kernels run without the interpreter's lock; for what runs with it, the two take turns, shorter ones than
+usual.  A worker that is never idle and whose kernels are short has the lock back before a thread on the other processor
+is awake, and the thread does not count that as being refused: it got its first turn after minutes.  So the worker
+steps aside for a turn now and then.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.errors import WorkerError, printable
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 TURN: Final = 0.0001
 """Seconds after which a thread that computes is asked for the interpreter's lock; Python's own 0.005 is several blocks."""
+ASIDE_EVERY: Final = 0.001
+"""Seconds between two turns that the worker gives away while a set is made: it reads nine tenths of the time."""
 SUPERSEDED: Final = "superseded by newer rules"
 
 
@@ -85,6 +91,7 @@ class NextRules:
         self._waiting: NewRules | None = None
         self._result: Made | None = None
         self._answers: list[Made] = []
+        self._next_aside = 0.0
 
     def offer(self, rules: NewRules) -> None:
         """Have a set made; one that waits, or is in the making, is not wanted any more."""
@@ -95,7 +102,9 @@ class NextRules:
 
     def take(self) -> list[Made]:
         """What has become of offers since the last call.  Of several sets none but the newest is ready."""
-        if self._thread is not None and not self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
+            self._step_aside()
+        elif self._thread is not None:
             self._thread.join()
             self._thread = None
             sys.setswitchinterval(self._turn)
@@ -106,6 +115,11 @@ class NextRules:
             self._begin()
         out, self._answers = self._answers, []
         return out
+
+    def _step_aside(self) -> None:
+        if time.monotonic() >= self._next_aside:
+            time.sleep(TURN)
+            self._next_aside = time.monotonic() + ASIDE_EVERY
 
     def _begin(self) -> None:
         if self._thread is not None or self._waiting is None:

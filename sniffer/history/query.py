@@ -182,18 +182,13 @@ class Reader:
                 timeout=10,
                 isolation_level=None,
             )
-            ours = self._one("PRAGMA application_id") == schema.APPLICATION
-            version = self._one("PRAGMA user_version")
         except sqlite3.Error as fault:
             raise self._unreadable(fault) from None
-        if not ours or version != schema.VERSION:
+        try:
+            self._check()
+        except BaseException:
             self.close()
-            what = (
-                f"its schema has version {version}, this program knows {schema.VERSION}"
-                if ours
-                else "it is no history"
-            )
-            raise InputError(what, where=self._where, remedy="read it with the program that wrote it")
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -206,6 +201,18 @@ class Reader:
     def close(self) -> None:
         """Let go of the file."""
         self._base.close()
+
+    def _check(self) -> None:
+        """Whether it is a history, and one of this program's."""
+        ours = self._one("PRAGMA application_id") == schema.APPLICATION
+        version = self._one("PRAGMA user_version")
+        if not ours or version != schema.VERSION:
+            what = (
+                f"its schema has version {version}, this program knows {schema.VERSION}"
+                if ours
+                else "it is no history"
+            )
+            raise InputError(what, where=self._where, remedy="read it with the program that wrote it")
 
     def _unreadable(self, fault: sqlite3.Error) -> InputError:
         return InputError(

@@ -314,14 +314,21 @@ class Store:
         except UnusableError as fault:
             set_aside(path, str(fault))
             self._base = connect(path)
-        self._identity = _identity(path)
-        prune_aside(path, bounds.keep)
+        try:
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self) -> None:
+        self._identity = _identity(self.path)
+        prune_aside(self.path, self.bounds.keep)
         self._words = Words(self._base)
         self._numbers: dict[int, int] = {}  # of sessions, by the hash of what makes them one (64 bit, keyed)
         self._nows: list[int] = []
         self._next_merge = self._next_purge = float("-inf")
         self._page_size = self._value("PRAGMA page_size")
-        self._room, self._log_room = int(bounds.max_size * ROOM), int(bounds.max_size * LOG_ROOM)
+        self._room, self._log_room = int(self.bounds.max_size * ROOM), int(self.bounds.max_size * LOG_ROOM)
         self._limit(self._room)
         self._base.execute(f"PRAGMA cache_size = -{min(16 << 20, self._log_room // 8) >> 10}")
         self._base.execute(f"PRAGMA journal_size_limit = {min(16 << 20, self._log_room // 2)}")

@@ -165,7 +165,7 @@ def test_the_old_set_is_gone_at_once(shipped: Loaded) -> None:
 
 @pytest.mark.slow
 def test_the_work_goes_on_meanwhile(tmp_path: Path) -> None:
-    """While a set of a hundred thousand names is made, a loop that reads packets never stands still for long."""
+    """While a set of a hundred thousand names is made, a loop that is never idle neither stands still nor holds it up."""
     dump = load_rules([many_pools(tmp_path / "rules", 100_000)]).dump()
     run = Run(load_rules([many_pools(tmp_path / "few", 10)]))
     rules = NextRules(lambda dump: make_rules(dump, run.engine.gate.names.seed))
@@ -182,5 +182,6 @@ def test_the_work_goes_on_meanwhile(tmp_path: Path) -> None:
     assert made.prepared is not None
     run.engine.set_rules(made.prepared)
     longest = max(longest, time.monotonic() - last)
-    assert longest < 0.5 * took  # measured: 0.09 s of 2.2 on a busy machine
+    assert longest < 0.5 * took  # measured: 0.01 s of 2
+    assert took < 60  # before the loop stepped aside: 380 s
     assert turns > 100

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from typing import TYPE_CHECKING, get_args
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from historyrows import T0, WORTH, detection, farm_page, health, sample, session, traffic
@@ -13,9 +15,6 @@ from sniffer.history.cases import CaseBook
 from sniffer.history.query import BY, By, Coverage, Day, Reader
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Page, Tenant
 from sniffer.history.store import Bounds, Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BOUNDS = Bounds(90 * DAY, 2 * DAY, 1 << 30)
 OWNERS = (
@@ -222,13 +221,14 @@ def test_a_copy_can_be_read(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"no history at all\n" * 100])
 def test_what_is_no_history_is_told(tmp_path: Path, content: bytes | None) -> None:
-    """In words, with the path."""
+    """In words, with the path; nor does it stay open."""
     file = tmp_path / "history.db"
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(InputError) as told:
         Reader(file)
     assert str(file) in str(told.value)
+    assert str(file) not in {os.path.realpath(one) for one in Path("/proc/self/fd").iterdir()}
 
 
 def test_the_file_is_not_changed(path: Path) -> None:
