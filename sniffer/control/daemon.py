@@ -364,15 +364,14 @@ class Daemon:
 
     def _enter(self, hit: HitDelta, now: float) -> None:
         """Enter hits into the books."""
-        severity, confidence = Severity(hit.severity), Confidence(hit.confidence)
-        self.book.hit(hit.host, hit.rule, severity, confidence, hit.count, hit.last, now, hit.tenant)
+        self.book.hit(hit.host, hit.rule, hit.severity, hit.confidence, hit.count, hit.last, now, hit.tenant)
         if self.chronicle is not None:
             self.chronicle.gatherer.hit(
                 self.book.names.written(hit.host),
                 hit.tenant,
                 hit.rule,
-                severity.label,
-                confidence.label,
+                hit.severity.label,
+                hit.confidence.label,
                 hit.count,
                 hit.last,
             )
@@ -395,9 +394,8 @@ class Daemon:
         """Count a sighting by host; it, and others that waited for it, may be hits."""
         for hit in self.counts.add(sighting, None):
             one = hit.sighting
-            self._enter(
-                HitDelta(one.host, one.rule, one.severity, one.confidence, 1, one.time, one.tenant), now
-            )
+            severity, confidence = Severity(one.severity), Confidence(one.confidence)
+            self._enter(HitDelta(one.host, one.rule, severity, confidence, 1, one.time, one.tenant), now)
             if hit.is_due and one.line and self.outlets:
                 self.outlets.write(recounted(one.line, hit.told))
 

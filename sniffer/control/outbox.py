@@ -9,10 +9,12 @@ beyond the limits, what finds no room is counted.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sniffer.control.records import HitDelta, News, frame
+from sniffer.model import Confidence, Severity
 
 if TYPE_CHECKING:
     import socket
@@ -34,6 +36,9 @@ MAX_TALLIES: Final = 200_000
 MAX_EXHIBITS: Final = 64
 MAX_EXHIBIT_BYTES: Final = 16 << 20
 
+HitKey: TypeAlias = tuple[bytes, str, int, int, str]
+"""Host (packed), rule, severity, confidence, tenant; the two as integers, which hash faster than members of an enumeration."""
+
 
 class Outbox:
     """Hits, sightings, lines and work that the parent has not got yet."""
@@ -51,7 +56,7 @@ class Outbox:
         self._sock = sock
         self._max_rows, self._max_lines, self._max_sightings = rows, lines, sightings
         self._sightings: deque[Sighting] = deque()
-        self._hits: dict[tuple[bytes, str, int, int, str], tuple[int, int]] = {}
+        self._hits: dict[HitKey, tuple[int, int]] = {}
         self._lines: deque[bytes] = deque()
         self._max_tallies = tallies
         self._tallies: deque[Tally] = deque()
@@ -132,8 +137,7 @@ class Outbox:
             self.put(exhibit)
         if self._pending or not self.has_news:
             return
-        keys = list(self._hits)[:NEWS_ROWS]
-        hits = tuple(HitDelta(*key[:4], *self._hits.pop(key), key[4]) for key in keys)
+        hits = tuple(self._delta(key) for key in list(itertools.islice(self._hits, NEWS_ROWS)))
         lines = tuple(self._lines.popleft() for _ in range(min(NEWS_LINES, len(self._lines))))
         seen = self._sightings
         sightings = tuple(seen.popleft() for _ in range(min(NEWS_SIGHTINGS, len(seen))))
@@ -141,6 +145,11 @@ class Outbox:
         for _ in range(min(NEWS_TALLIES, len(self._tallies))):
             works += self._tallies.popleft().take()
         self.put(News(hits, lines, sightings, tuple(works)))
+
+    def _delta(self, key: HitKey) -> HitDelta:
+        host, rule, severity, confidence, tenant = key
+        count, last = self._hits.pop(key)
+        return HitDelta(host, rule, Severity(severity), Confidence(confidence), count, last, tenant)
 
     def flush(self) -> None:
         """Write what the socket takes."""

@@ -17,6 +17,7 @@ import msgspec
 from sniffer.capture.packet_socket import Position, RingSettings
 from sniffer.counts import Sighting  # noqa: TC001  # as below
 from sniffer.evidence.exhibit import Bounds, Exhibit  # as below
+from sniffer.model import Confidence, Severity  # noqa: TC001  # as below
 from sniffer.owners.table import Owners
 from sniffer.owners.timeline import Change  # noqa: TC001  # as below
 from sniffer.size.work import Work  # noqa: TC001
@@ -115,8 +116,8 @@ class HitDelta(msgspec.Struct, frozen=True, array_like=True):
 
     host: bytes  # packed
     rule: str
-    severity: int
-    confidence: int
+    severity: Severity
+    confidence: Confidence
     count: int
     last: int  # packet time of the last one, nanoseconds since 1970
     tenant: str = ""  # whose the address was at the time

@@ -31,6 +31,7 @@ SERIES_LIMIT: Final = 10_000
 SERIES_CEILING: Final = 100_000
 RECENT: Final = 3600.0  # seconds
 DAY: Final = 86_400.0
+NEVER: Final = float("-inf")
 OVERFLOW: Final = "_overflow"
 MAX_TENANTS: Final = 20_000
 """Twice as many as there can be at a time: those of before a reload keep their counters."""
@@ -56,7 +57,6 @@ class HostRow(NamedTuple):
 class Series:
     """One counter: an address, a rule, a severity, a tenant."""
 
-    labels: str  # as exposed, braces included
     rule: str
     severity: Severity
     host: Host | None  # None for _outside and _overflow
@@ -64,6 +64,7 @@ class Series:
     seen: float  # monotonic seconds of the last hit
     hits: int = 0
     last: int = 0  # packet time of the last hit, nanoseconds since 1970
+    labels: str = ""  # as exposed, braces included, once it was; most series of a flood go before
 
 
 @dataclass(slots=True)
@@ -74,9 +75,8 @@ class Host:
     tenant: str
     network: bytes
     series: dict[SeriesKey, Series] = field(default_factory=dict)
-    seen: dict[Confidence, float] = field(
-        default_factory=dict
-    )  # monotonic seconds of the last hit by confidence
+    seen: list[float] = field(default_factory=lambda: [NEVER] * (max(Confidence) + 1))
+    """Monotonic seconds of the last hit, by confidence."""
 
     def row(self) -> HostRow:
         """This host in a table."""
@@ -85,7 +85,7 @@ class Host:
             ip=self.ip,
             tenant=self.tenant,
             hits=sum(one.hits for one in series),
-            confidence=max(self.seen),
+            confidence=max(level for level in Confidence if self.seen[level] > NEVER),
             severity=max(one.severity for one in series),
             last_hit=max(one.last for one in series),
             rules=tuple(dict.fromkeys(one.rule for one in series)),
@@ -130,9 +130,10 @@ class HostBook:
         self._high: OrderedDict[SeriesKey, Series] = OrderedDict()
         self._hosts: dict[tuple[bytes, str], Host] = {}
         self._special: dict[tuple[str, str, Severity], Series] = {}  # _outside and _overflow
-        self._by_rule: dict[tuple[str, Severity, Confidence], int] = {}
+        # By severities and confidences as integers: members of an enumeration take long to hash.
+        self._by_rule: dict[tuple[str, int, int], int] = {}
         self._overflow: dict[str, int] = {}
-        self._by_tenant: dict[tuple[str, Severity], int] = {}
+        self._by_tenant: dict[tuple[str, int], int] = {}
         self.declare_tenants(tenants)
 
     def __len__(self) -> int:
@@ -148,18 +149,18 @@ class HostBook:
             self._overflow.setdefault(rule, 0)
             for confidence in Confidence:
                 if confidence <= most:
-                    self._by_rule.setdefault((rule, severity, confidence), 0)
+                    self._by_rule.setdefault((rule, int(severity), int(confidence)), 0)
 
     def declare_tenants(self, names: Iterable[str]) -> None:
         """Have counters at 0 for tenants; those that are no more stay if they have hits, up to :data:`MAX_TENANTS`."""
-        counts = {(name, severity): 0 for name in names for severity in Severity}
+        counts = {(name, int(severity)): 0 for name in names for severity in Severity}
         gone = [
             name
             for (name, severity), hits in self._by_tenant.items()
             if hits and (name, severity) not in counts
         ]
         for name in list(dict.fromkeys(gone))[: max(MAX_TENANTS - len(counts) // len(Severity), 0)]:
-            counts.update({(name, severity): 0 for severity in Severity})
+            counts.update({(name, int(severity)): 0 for severity in Severity})
         counts.update({kind: self._by_tenant[kind] for kind in counts if kind in self._by_tenant})
         self._by_tenant = counts
 
@@ -189,12 +190,15 @@ class HostBook:
         if count <= 0:
             return
         self.hits += count
-        kind = (rule, severity, confidence)
-        self._by_rule[kind] = self._by_rule.get(kind, 0) + count
-        self._overflow.setdefault(rule, 0)
-        self.expire(now)
-        if (tenant, severity) in self._by_tenant:
-            self._by_tenant[tenant, severity] += count
+        level = int(severity)
+        kind = (rule, level, int(confidence))
+        if kind in self._by_rule:
+            self._by_rule[kind] += count
+        else:
+            self._by_rule[kind] = count
+            self._overflow.setdefault(rule, 0)
+        if (owned := (tenant, level)) in self._by_tenant:
+            self._by_tenant[owned] += count
         if not self.names.is_inside(host):
             series = self._special_series(OUTSIDE, rule, severity, now)
         else:
@@ -202,7 +206,7 @@ class HostBook:
             if series.host is None:
                 self._overflow[rule] += count
             else:
-                series.host.seen[confidence] = now
+                series.host.seen[kind[2]] = now
         series.hits += count
         series.last = max(series.last, time_ns)
         series.seen = now
@@ -232,24 +236,23 @@ class HostBook:
             return self._special_series(OVERFLOW, rule, severity, now)
         owner = self._hosts.get((network, tenant))
         if owner is None:
-            owner = self._hosts[network, tenant] = Host(self.names.label(network), tenant, network)
-        series = Series(_labels(owner.ip, rule, severity, tenant), rule, severity, owner, now, now)
+            owner = self._hosts[network, tenant] = Host(self.names.written(network), tenant, network)
+        series = Series(rule, severity, owner, now, now)
         queue[key] = owner.series[key] = series
         return series
 
     def _make_room(self, severity: Severity, now: float) -> bool:
         """Let the longest idle series go that may go for a new one of this severity."""
-        queues = []
-        if self._low:
-            queues.append(self._low)
-        if self._high:
-            oldest = next(iter(self._high.values()))
-            idle = now - oldest.seen >= RECENT
-            if idle or (severity >= Severity.HIGH and not self._low):
-                queues.append(self._high)
-        if not queues:
+        low, high = next(iter(self._low.values()), None), next(iter(self._high.values()), None)
+        may_go = high is not None and (
+            now - high.seen >= RECENT or (severity >= Severity.HIGH and low is None)
+        )
+        if high is not None and may_go and (low is None or high.seen < low.seen):
+            self._remove(self._high)
+        elif low is not None:
+            self._remove(self._low)
+        else:
             return False
-        self._remove(min(queues, key=lambda queue: next(iter(queue.values())).seen))
         self.evicted += 1
         return True
 
@@ -266,9 +269,8 @@ class HostBook:
         key = (name, rule, severity)
         series = self._special.get(key)
         if series is None:
-            series = self._special[key] = Series(
-                _labels(name, rule, severity, ""), rule, severity, None, now, now
-            )
+            series = self._special[key] = Series(rule, severity, None, now, now)
+            series.labels = _labels(name, rule, severity, "")
         return series
 
     # ── what is shown ────────────────────────────────────────────────────────────────────────────────────
@@ -283,13 +285,12 @@ class HostBook:
     def active(self, now: float) -> dict[Confidence, int]:
         """How many hosts had a hit in the last hour, by the highest confidence of that hour."""
         counts = [0] * (max(Confidence) + 1)
-        since = now - RECENT
+        since, levels = now - RECENT, sorted(map(int, Confidence), reverse=True)
         for host in self._hosts.values():  # all of them at each scrape: no call and no hash for each
-            highest = 0
-            for level, seen in host.seen.items():
-                if seen >= since and level > highest:
-                    highest = level
-            counts[highest] += 1
+            for level in levels:
+                if host.seen[level] >= since:
+                    counts[level] += 1
+                    break
         return {level: counts[level] for level in Confidence}
 
     def render(self, now: float | None = None) -> bytes:
@@ -303,6 +304,9 @@ class HostBook:
         out: list[str] = []
         born_before = now - self.hold_seconds
         all_series = [*self._special.values(), *self._high.values(), *self._low.values()]
+        for one in all_series:
+            if not one.labels and one.host is not None:
+                one.labels = _labels(one.host.ip, one.rule, one.severity, one.host.tenant)
         head(out, "host_hits_total", "counter", "Messages that a rule matched, by the address that mines.")
         out += [
             f"sniffer_host_hits_total{one.labels} {one.hits if one.born <= born_before else 0}"
@@ -321,7 +325,7 @@ class HostBook:
             out, "hits_total", "counter", "Messages that a rule matched; never falls when a host series goes."
         )
         out += [
-            f'sniffer_hits_total{{rule="{escaped(rule)}",severity="{severity.label}",confidence="{level.label}"}} {hits}'
+            f'sniffer_hits_total{{rule="{escaped(rule)}",severity="{Severity(severity).label}",confidence="{Confidence(level).label}"}} {hits}'
             for (rule, severity, level), hits in self._by_rule.items()
         ]
         head(
@@ -331,7 +335,7 @@ class HostBook:
             "Messages that a rule matched, by tenant of the address that mines.",
         )
         out += [
-            f'sniffer_tenant_hits_total{{tenant="{escaped(tenant)}",severity="{severity.label}"}} {hits}'
+            f'sniffer_tenant_hits_total{{tenant="{escaped(tenant)}",severity="{Severity(severity).label}"}} {hits}'
             for (tenant, severity), hits in self._by_tenant.items()
         ]
         head(out, "active_hosts", "gauge", "Hosts with a hit in the last hour, by their highest confidence.")

@@ -32,7 +32,7 @@ BOUNDS: Final = ("low", "central", "high")
 UNKNOWN: Final = "unknown"  # nothing tells the algorithm
 OTHER: Final = "other"  # a message names one that we do not know
 NAMES: Final = {*known(), UNKNOWN}  # that become labels: whoever invents names makes no series
-ROUND: Final = 240  # turns in which every host is renewed once: two minutes
+ROUND: Final = 480  # turns in which every host is renewed once: four minutes, less than a bucket
 FEWEST: Final = 200  # sessions looked at in each turn, if there are as many
 MAX_OF_HOST: Final = 4_096  # sessions of one address: whoever invents accounts makes no turn long
 

@@ -197,6 +197,15 @@ class Session:
 
     def _note_texts(self, work: Work) -> bool:
         """Take over what is known of it by now; returns whether that is news."""
+        if (
+            work.algorithm == self.algorithm
+            and work.coin == self.coin
+            and work.pool == self.pool
+            and work.domain == self.domain
+            and work.agent == self.agent
+            and work.hardware == self.hardware
+        ):
+            return False  # as nearly always
         news = False
         for name in TEXTS:
             text = getattr(work, name)
@@ -249,6 +258,8 @@ class Session:
     def advance(self, now: int) -> None:
         """Let time pass until ``now``, nanoseconds of packet time: close buckets, sum what machines state themselves."""
         bucket = now // BUCKET
+        if bucket == self.newest and self.stated is None:
+            return
         if not self.newest:
             self.newest = bucket
         if abs(bucket - self.newest) > LEAP:
