@@ -34,9 +34,9 @@ from ends import ACK, PSH, SYN, Ends
 from measure import pin
 from mix import START
 
+from sniffer.batch import FRAME, Batch
 from sniffer.engine import Engine, EngineSettings
 from sniffer.gate.gate import warm_up
-from sniffer.model import FRAME, Batch
 from sniffer.paths import shipped_rules
 from sniffer.ruleset import load_rules
 

@@ -28,8 +28,9 @@ from sniffer.sinks.event import encode, make_event
 from sniffer.sinks.privacy import Privacy
 
 if TYPE_CHECKING:
+    from sniffer.batch import Batch
     from sniffer.counts import Sighting
-    from sniffer.model import Batch, Detection
+    from sniffer.model import Detection
     from sniffer.ruleset import RuleSet
 
 RULE = """

@@ -41,10 +41,11 @@ from sniffer.totals import InterfaceTotals, Totals
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sniffer.batch import Batch
     from sniffer.counts import Sighting
     from sniffer.evidence.witness import Witness
     from sniffer.flows.table import Flow
-    from sniffer.model import Batch, Chunk, Packet
+    from sniffer.model import Chunk, Packet
     from sniffer.owners.keys import Labels
     from sniffer.owners.table import Owned, Ownership
     from sniffer.prepared import Party

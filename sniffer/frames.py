@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from sniffer.model import FRAME, Batch, TcpFlag
+from sniffer.batch import FRAME, Batch
+from sniffer.model import TcpFlag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

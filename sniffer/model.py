@@ -14,43 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-# ── Batch: made by capture/, read by gate/ ───────────────────────────────────────────────────────────────
-
-FRAME = np.dtype(
-    [
-        ("time", "<i8"),  # nanoseconds since 1970, UTC
-        ("offset", "<u4"),  # of the first byte of the frame in Batch.data
-        ("captured", "<u4"),  # bytes present in Batch.data
-        ("length", "<u4"),  # bytes the frame had on the wire
-        ("link", "<u2"),  # LINKTYPE_ number of the first header (tcpdump.org/linktypes.html)
-        ("interface", "<u2"),  # index into Source.interfaces
-        (
-            "vlan",
-            "<u2",
-        ),  # tag that the kernel took out of the frame (its TCI); valid when vlan_protocol is not 0
-        ("vlan_protocol", "<u2"),  # 0x8100 or 0x88a8 when the kernel took a tag out, else 0
-    ]
-)
-"""One row a frame.  32-byte rows keep two frames in a cache line."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """One memory area with many frames: a kernel ring block or a window of a capture file.
-
-    ``data`` is valid only until the source is asked for the next batch.
-    """
-
-    data: NDArray[np.uint8]
-    frames: NDArray[Any]  # dtype FRAME, exactly the frames of this batch
-
 
 # ── Packet: made by gate/, read by flows/ ────────────────────────────────────────────────────────────────
 

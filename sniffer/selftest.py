@@ -15,7 +15,7 @@ from sniffer.engine import Engine, EngineSettings
 from sniffer.frames import batch, conversation
 
 if TYPE_CHECKING:
-    from sniffer.model import Batch
+    from sniffer.batch import Batch
     from sniffer.prepared import Prepared
     from sniffer.ruleset import RuleSet
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sniffer.model import FRAME, Batch
+from sniffer.batch import FRAME, Batch
 
 SYN, ACK, FIN, RST, PSH = 0x02, 0x10, 0x01, 0x04, 0x08
 MILLISECOND = 1_000_000

@@ -13,7 +13,7 @@ from sniffer.size.work import BUCKET, Tallies, Tally, Work
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from sniffer.model import Batch
+    from sniffer.batch import Batch
     from sniffer.prepared import Prepared
     from sniffer.ruleset import RuleSet
     from sniffer.size.sessions import Session

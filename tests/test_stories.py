@@ -15,9 +15,10 @@ import dpkt
 import pytest
 import yaml
 
+from sniffer.batch import Batch
 from sniffer.capture.savefile import Savefile
 from sniffer.engine import Engine, EngineSettings
-from sniffer.model import Batch, Confidence, Detection
+from sniffer.model import Confidence, Detection
 from sniffer.prepared import prepare
 from sniffer.ruleset import restore
 

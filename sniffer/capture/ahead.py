@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sniffer.model import Batch
+    from sniffer.batch import Batch
 
 
 def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

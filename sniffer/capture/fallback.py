@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from sniffer.batch import FRAME, Batch
 from sniffer.capture.packet_socket import Statistics
 from sniffer.errors import AccessError, InputError
-from sniffer.model import FRAME, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sniffer.batch import FRAME, Batch
 from sniffer.capture.interface import is_up
 from sniffer.capture.memory import RingMemory
 from sniffer.capture.packet_socket import Position, RingSettings, Statistics, open_ring
 from sniffer.capture.ring import Ring, merge_frames
-from sniffer.model import FRAME, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

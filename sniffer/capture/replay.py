@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sniffer.batch import Batch
 from sniffer.capture.savefile import Savefile
-from sniffer.model import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

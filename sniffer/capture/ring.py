@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sniffer.batch import FRAME
 from sniffer.capture.interface import link_type, mtu, received
 from sniffer.capture.packet_socket import Position, RingSettings, Statistics, is_gone
 from sniffer.gate.compiled import kernel, one_at_a_time
-from sniffer.model import FRAME
 
 if TYPE_CHECKING:
     import socket

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from sniffer.batch import FRAME, Batch
 from sniffer.capture import blocks, walk
 from sniffer.capture.faults import Fault, input_error
 from sniffer.capture.stream import GZIP, OTHER_PACKINGS, File, Gunzip
@@ -19,7 +20,6 @@ from sniffer.capture.walk import warm_up
 from sniffer.capture.window import Window
 from sniffer.errors import printable
 from sniffer.gate.links import LINKS
-from sniffer.model import FRAME, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sniffer.model import Batch
+    from sniffer.batch import Batch
 
 
 class Source(Protocol):

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sniffer.batch import FRAME
 from sniffer.gate.compiled import kernel, one_at_a_time
 from sniffer.gate.integers import le32, u32
-from sniffer.model import FRAME
 
 MAX_CAPTURED = 262_144  # what libpcap and its kin agree on as the longest packet
 MAX_PACKET_BLOCK = 16 << 20  # a packet and its options; what libpcap reads

@@ -17,7 +17,6 @@ import os
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import numpy as np
 
 from sniffer.control.records import Snapshot
 
@@ -29,15 +28,13 @@ PLACE: Final = 1 << 18
 MAX_RINGS: Final = 64
 TRIES: Final = 100
 
-HEAD: Final = np.dtype(
-    [
-        ("turns", "<u8"),  # of the worker's loop
-        ("written", "<u8"),  # snapshots so far; the last one is in place ``written % 2``
-        ("sizes", "<u8", (2,)),  # bytes in each place
-        ("hands", "<u8", (MAX_RINGS,)),  # of each ring: number of the block that is being read now, 0: none
-    ]
-)
-SIZE: Final = HEAD.itemsize + 2 * PLACE
+WORD: Final = 8
+TURNS: Final = 0  # where the words of the head are: turns of the worker's loop,
+WRITTEN: Final = 1  # snapshots so far,
+SIZES: Final = 2  # bytes in each of the two places (the last snapshot is in place ``written % 2``),
+HANDS: Final = 4  # and of each ring the number of the block that is being read now, 0: none
+HEAD: Final = WORD * (HANDS + MAX_RINGS)
+SIZE: Final = HEAD + 2 * PLACE
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Snapshot)
@@ -50,14 +47,8 @@ class Board:
         """Map the memory behind a descriptor, which is owned from now on."""
         self._descriptor = descriptor
         self._map = mmap.mmap(descriptor, SIZE)
-        self._bytes = np.frombuffer(self._map, dtype=np.uint8)
-        self._head = self._bytes[: HEAD.itemsize].view(HEAD)
-        self._words = (
-            self._head["turns"],
-            self._head["written"],
-            self._head["sizes"][0],
-            self._head["hands"][0],
-        )
+        self._bytes = memoryview(self._map)
+        self._words = self._bytes[:HEAD].cast("Q")  # each is written with one store
 
     @classmethod
     def make(cls) -> Board:
@@ -74,11 +65,12 @@ class Board:
 
     def turn(self) -> None:
         """Tell that the loop goes on."""
-        self._words[0][0] += 1
+        self._words[TURNS] += 1
 
     def hold(self, hands: Sequence[int]) -> None:
         """Tell which block of each ring is being read from now on; zeros: none."""
-        self._words[3][: len(hands)] = hands
+        for number, hand in enumerate(hands, HANDS):
+            self._words[number] = hand
 
     def write(self, snapshot: Snapshot) -> None:
         """Put a snapshot onto the board.  One that is too long is put there without its interfaces."""
@@ -86,29 +78,28 @@ class Board:
         if len(data) > PLACE:
             totals = msgspec.structs.replace(snapshot.totals, interfaces={})
             data = _encoder.encode(msgspec.structs.replace(snapshot, totals=totals, up={}))
-        _, written, sizes, _ = self._words
-        place = (int(written[0]) + 1) % 2
-        at = HEAD.itemsize + place * PLACE
-        self._bytes[at : at + len(data)] = np.frombuffer(data, dtype=np.uint8)
-        sizes[place] = len(data)
-        written[0] += 1
+        place = (self._words[WRITTEN] + 1) % 2
+        at = HEAD + place * PLACE
+        self._bytes[at : at + len(data)] = data
+        self._words[SIZES + place] = len(data)
+        self._words[WRITTEN] += 1
 
     # ── the parent ───────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def turns(self) -> int:
         """How often the loop went round."""
-        return int(self._words[0][0])
+        return self._words[TURNS]
 
     @property
     def hands(self) -> tuple[int, ...]:
         """Block of each ring that is being read, or was when the worker died."""
-        return tuple(self._words[3].tolist())
+        return tuple(self._words[HANDS:])
 
     @property
     def written(self) -> int:
         """How many snapshots there were."""
-        return int(self._words[1][0])
+        return self._words[WRITTEN]
 
     def read(self) -> Snapshot | None:
         """The last snapshot; None: there is none yet, or the worker writes faster than can be read."""
@@ -116,9 +107,9 @@ class Board:
             written = self.written
             if not written:
                 return None
-            at = HEAD.itemsize + written % 2 * PLACE
-            size = min(int(self._words[2][written % 2]), PLACE)
-            data = self._bytes[at : at + size].tobytes()
+            at = HEAD + written % 2 * PLACE
+            size = min(self._words[SIZES + written % 2], PLACE)
+            data = bytes(self._bytes[at : at + size])
             if self.written == written:
                 with contextlib.suppress(msgspec.MsgspecError):
                     return _decoder.decode(data)
@@ -127,6 +118,7 @@ class Board:
 
     def close(self) -> None:
         """Let go of the memory."""
-        del self._words, self._head, self._bytes
+        self._words.release()
+        self._bytes.release()
         self._map.close()
         os.close(self._descriptor)

@@ -63,10 +63,11 @@ from sniffer.totals import InterfaceTotals, Totals, continued, take_statistics
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sniffer.batch import Batch
     from sniffer.capture.source import Source
     from sniffer.control.records import ToWorker
     from sniffer.counts import Sighting
-    from sniffer.model import Batch, Detection
+    from sniffer.model import Detection
 
 LEVELS_EVERY: Final = 1.0  # to sweep the table takes milliseconds, and to ask an interface a system call
 COMMIT_EVERY: Final = 0.05

@@ -17,11 +17,12 @@ from sniffer.totals import Totals, take_statistics
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from sniffer.batch import Batch
     from sniffer.blindspots import BlindSpots, Offer
     from sniffer.capture.packet_socket import Statistics
     from sniffer.doctor.link import CardLosses
     from sniffer.engine import EngineSettings
-    from sniffer.model import Batch, Detection
+    from sniffer.model import Detection
     from sniffer.ruleset import RuleSet
 
 MAX_HOSTS = 10_000

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from sniffer.addresses import address_text
+from sniffer.batch import FRAME, Batch
 from sniffer.capture.savefile import Savefile
 from sniffer.engine import Engine, EngineSettings
 from sniffer.errors import InputError, printable
@@ -24,7 +25,7 @@ from sniffer.evidence import bundle as bundles
 from sniffer.evidence.rulestext import LISTS, RULES, RulesText, restored
 from sniffer.evidence.verify import verify_bundle
 from sniffer.learned import LONGEST, Lesson
-from sniffer.model import FRAME, Batch, TcpFlag
+from sniffer.model import TcpFlag
 
 if TYPE_CHECKING:
     from pathlib import Path

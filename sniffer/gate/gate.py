@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sniffer.batch import FRAME, Batch
 from sniffer.gate import decide, fragments, kinds, labels, names, patterns, quic, reasons, rows, servers
 from sniffer.gate.area import make_area
 from sniffer.gate.compiled import one_at_a_time
@@ -23,7 +24,7 @@ from sniffer.gate.flowtable import (
     aligned_zeros,
     sweep,
 )
-from sniffer.model import FRAME, Batch, Packet, Pattern
+from sniffer.model import Packet, Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

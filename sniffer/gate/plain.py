@@ -69,7 +69,8 @@ from sniffer.model import TcpFlag
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sniffer.model import Batch, Pattern
+    from sniffer.batch import Batch
+    from sniffer.model import Pattern
 
 SYN, ACK = TcpFlag.SYN, TcpFlag.ACK
 

@@ -12,10 +12,10 @@ from capture.craft import enhanced, interface, pcap_header, pcap_record, section
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sniffer.batch import FRAME, Batch
 from sniffer.capture.ahead import ahead
 from sniffer.capture.savefile import Savefile, warm_up
 from sniffer.errors import InputError
-from sniffer.model import FRAME, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

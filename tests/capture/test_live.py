@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sniffer.batch import FRAME
 from sniffer.capture import ring
-from sniffer.model import FRAME
 
 TIMES = st.lists(st.integers(0, 50), max_size=30).map(sorted)
 

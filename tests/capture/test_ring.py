@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sniffer.batch import FRAME
 from sniffer.capture import interface, packet_socket, ring
 from sniffer.capture.packet_socket import NoMemoryError, RingSettings, Statistics, open_ring_socket
 from sniffer.errors import AccessError, InputError
-from sniffer.model import FRAME
 
 if TYPE_CHECKING:
     import socket

@@ -10,9 +10,9 @@ from capture import craft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sniffer.batch import FRAME
 from sniffer.capture import walk
 from sniffer.capture.blocks import time_unit
-from sniffer.model import FRAME
 
 RESOLUTIONS = [*range(20), *range(0x80, 0xC0)]
 

@@ -935,6 +935,6 @@ def test_sinks_that_are_off_have_zeros(start: Callable[..., Daemon], miner: Path
 
 def test_the_parent_has_no_compiler() -> None:
     """Packets are the worker's: the parent loads neither what compiles their code nor a library that takes them apart."""
-    code = "import sys, sniffer.control.daemon; print(*{'numba', 'llvmlite', 'scapy', 'dpkt'} & set(sys.modules))"
+    code = "import sys, sniffer.control.daemon; print(*{'numba', 'llvmlite', 'numpy', 'scapy', 'dpkt'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert found.stdout.split() == []

@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sniffer.batch import Batch
     from sniffer.control.records import FromWorker, ToWorker
     from sniffer.control.reload import Loaded
     from sniffer.counts import Sighting
-    from sniffer.model import Batch
 
 
 class Parent:

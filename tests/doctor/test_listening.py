@@ -17,7 +17,7 @@ from sniffer.totals import InterfaceTotals, Totals
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sniffer.model import Batch
+    from sniffer.batch import Batch
     from sniffer.ruleset import RuleSet
 
 SUBMIT = '{"params":["w.1","bf","00000001","504e86ed","b2957c02"],"id":4,"method":"mining.submit"}\n'

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from sniffer.batch import Batch
     from sniffer.evidence.exhibit import Exhibit
-    from sniffer.model import Batch, Detection
+    from sniffer.model import Detection
     from sniffer.ruleset import RuleSet
 
 SUBMIT = '{"params":["wallet.1","bf","00000001","504e86ed","b2957c02"],"id":4,"method":"mining.submit"}\n'

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sniffer.model import FRAME, Batch
+from sniffer.batch import FRAME, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

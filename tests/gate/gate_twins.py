@@ -19,7 +19,8 @@ from sniffer.gate.plain import Found, PlainGate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sniffer.model import Batch, Pattern
+    from sniffer.batch import Batch
+    from sniffer.model import Pattern
 
 KEYS = (0x0706050403020100, 0x0F0E0D0C0B0A0908, 0x1716151413121110)
 FIELDS = tuple(field.name for field in dataclasses.fields(Found))

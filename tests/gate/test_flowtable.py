@@ -11,11 +11,11 @@ import pytest
 from gate_frames import LOGIN, Connection, Seen
 from gate_twins import Twins
 
+from sniffer.batch import FRAME, Batch
 from sniffer.gate import rows
 from sniffer.gate.decide import SECOND
 from sniffer.gate.flowtable import CACHE_LINE, EVICTIONS, IDLE_SECONDS, FlowTable
 from sniffer.gate.gate import Gate
-from sniffer.model import FRAME, Batch
 
 BINARY = b"\x80" * 30
 

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loadscript import script
 
+from sniffer.batch import Batch
 from sniffer.capture.savefile import SUFFIXES, Savefile
 from sniffer.errors import InputError
 from sniffer.gate import rows
-from sniffer.model import Batch, Pattern
+from sniffer.model import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,8 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sniffer.batch import Batch
     from sniffer.capture.live import LiveCapture
-    from sniffer.model import Batch
 
 CLONE_NEWNET = 0x4000_0000
 

@@ -12,8 +12,8 @@ from live.test_ring import SMALL, frame
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sniffer.batch import Batch
     from sniffer.capture.live import LiveCapture
-    from sniffer.model import Batch
 
 pytestmark = [
     pytest.mark.live,
