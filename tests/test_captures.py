@@ -118,7 +118,7 @@ def test_shares_and_verdicts(name: str, ruleset: RuleSet) -> None:
     source.close()
     found: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for session in run.sessions:
-        key = address_text(session.host), address_text(session.server), session.port
+        key = address_text(session.key.host), address_text(session.key.server), session.key.port
         for place, count in enumerate((session.submitted, session.accepted, session.rejected)):
             found[key][place] += count
     wanted: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])

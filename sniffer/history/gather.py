@@ -268,7 +268,7 @@ class Gatherer:
         carried = session.bytes_up + session.bytes_down
         grown, session.told_bytes = carried - session.told_bytes, carried
         hour = session.last // SECOND // HOUR * HOUR
-        key = (session.label, session.tenant, hour)
+        key = (session.label, session.key.tenant, hour)
         if key not in self._traffic and len(self._traffic) >= MAX_TRAFFIC:
             self.lost += 1
         elif grown:
@@ -291,11 +291,11 @@ class Gatherer:
         """What the rows of a session have in common."""
         return {
             "host": session.label,
-            "server": address_text(session.server),
-            "server_port": session.port,
-            "protocol": session.protocol,
-            "account": session.account,
-            "tenant": session.tenant,
+            "server": address_text(session.key.server),
+            "server_port": session.key.port,
+            "protocol": session.key.protocol,
+            "account": session.key.account,
+            "tenant": session.key.tenant,
             "begun": self._begun + session.number,
         }
 

@@ -133,11 +133,9 @@ class SizeBook:
         key = self._key(session)
         host = self._hosts.get(key)
         if host is None:
-            host = self._hosts[key] = HostSize(key, self._names.written(session.host))
+            host = self._hosts[key] = HostSize(key, self._names.written(session.key.host))
         host.sessions.append(session)
         session.owner, session.label = host, host.ip
-        if session.host == key[0]:
-            session.host = host.key[0]  # one address, not two that are equal
         if len(host.sessions) > MAX_OF_HOST:
             self.sessions.drop(host.sessions[0])
             self._forget(host.sessions[0])
@@ -186,9 +184,9 @@ class SizeBook:
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _key(self, session: Session) -> HostKey:
-        if not self._names.is_inside(session.host):
+        if not self._names.is_inside(session.key.host):
             return b"", ""
-        return self._names.network(session.host), session.tenant
+        return self._names.network(session.key.host), session.key.tenant
 
     def _tell(self, session: Session) -> None:
         if session.finished is not None and session.is_due():

@@ -34,7 +34,7 @@ LEAP: Final = 288  # buckets, a day: packet time that moves on by more, or back,
 MAX_WORKERS: Final = 4_096  # of one session
 MAX_FLOWS: Final = 4_096
 MAX_FINISHED: Final = 300_000  # samples that wait to be fetched
-MAX_SHARED: Final = 10_000  # addresses of servers that sessions share
+MAX_SHARED: Final = 50_000  # addresses and ports that sessions share
 DOUBT: Final = 2.0  # times the band, beyond which shares are believed and not the statement
 ENOUGH: Final = 25  # shares for that
 NOW: Final = (
@@ -44,8 +44,16 @@ DRAWN: Final = NOW + 4  # joules that nobody has collected: low, central, high
 TEXTS: Final = ("algorithm", "coin", "pool", "domain", "agent", "hardware")
 SEEN: Final = ("", "client", "server", "both")
 
-SessionKey = tuple[bytes, bytes, int, str, str, str]
-"""Host and server (packed), port, protocol, account, tenant."""
+
+class SessionKey(NamedTuple):
+    """What makes work that of one session."""
+
+    host: bytes  # packed
+    server: bytes
+    port: int
+    protocol: str
+    account: str  # as it may be shown; "" unknown
+    tenant: str
 
 
 class Rate(NamedTuple):
@@ -114,27 +122,24 @@ class Session:
     """
 
     __slots__ = (
-        "accepted", "account", "agent", "algorithm", "bytes_down", "bytes_up", "changed", "coin", "costs", "difficulty", "domain",
-        "energy_until", "finished", "first", "flow", "flows", "hardware", "host", "known_since", "label", "last", "most", "newest",
-        "now_known", "now_unknown", "number", "owner", "pool", "port", "protocol", "rejected", "seen", "server", "stated", "submitted", "sums",
-        "tenant", "told", "told_bytes", "touched", "unknown", "worker", "workers",
+        "accepted", "agent", "algorithm", "bytes_down", "bytes_up", "changed", "coin", "costs", "difficulty", "domain",
+        "energy_until", "finished", "first", "flow", "flows", "hardware", "key", "known_since", "label", "last", "most", "newest",
+        "now_known", "now_unknown", "number", "owner", "pool", "rejected", "seen", "stated", "submitted", "sums", "told", "told_bytes", "touched", "unknown", "worker", "workers",
     )  # fmt: skip
 
-    def __init__(self, work: Work, finished: Finished | None = None, number: int = 0) -> None:
+    def __init__(
+        self, key: SessionKey, work: Work, finished: Finished | None = None, number: int = 0
+    ) -> None:
         """Begin.
 
         Args:
+            key: what it is known by.
             work: the first that was done.
             finished: where samples of buckets that are over go; None: nobody asks for them.
             number: tells it from an earlier one with the same key that has gone since.
         """
         self.number = number
-        self.host, self.server, self.port = work.host, work.server, work.server_port
-        self.protocol, self.account, self.tenant = (
-            sys.intern(work.protocol),
-            work.account,
-            sys.intern(work.tenant),
-        )
+        self.key = key
         self.owner: Any = None  # whoever keeps it may put a thing of its own here
         self.label = ""  # its host, as it may be written
         self.last = work.last
@@ -164,11 +169,6 @@ class Session:
         self.told = -1  # number of the bucket in which it was
         self.told_bytes = 0  # as of then, both directions; for whoever tells
         self.finished = finished
-
-    @property
-    def key(self) -> SessionKey:
-        """What it is known by."""
-        return self.host, self.server, self.port, self.protocol, self.account, self.tenant
 
     # ── work ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -239,7 +239,7 @@ class Session:
     def _summed(self) -> array[float]:
         """The sums; from now on there are some."""
         if self.sums is None:
-            self.sums = array("d", bytes(8 * (DRAWN + 3)))
+            self.sums = array("d", (0.0,)) * (DRAWN + 3)  # from bytes it would have room for an eighth more
         return self.sums
 
     def _count(self, work: Work) -> None:
@@ -411,6 +411,11 @@ class Session:
         return rounded(rate.hashes / max(self.most, len(self.flows or ()), len(self.workers or ())))
 
 
+def key_of(work: Work) -> SessionKey:
+    """The key of the session that work belongs to."""
+    return SessionKey(work.host, work.server, work.server_port, work.protocol, work.account, work.tenant)
+
+
 class SessionBook:
     """All sessions, bounded.
 
@@ -422,7 +427,7 @@ class SessionBook:
     def __init__(self, *, limit: int = SESSION_LIMIT, samples: bool = False) -> None:
         self.limit = limit
         self.finished = Finished(MAX_FINISHED) if samples else None
-        self._servers: dict[bytes, bytes] = {}  # so that equal ones are one
+        self._parts: dict[Any, Any] = {}  # of keys, so that equal ones are one
         self.evicted = 0
         self.expired = 0
         self.submitted = self.accepted = self.rejected = 0
@@ -449,12 +454,11 @@ class SessionBook:
         self.rejected += work.rejected
         self.bytes_up += work.bytes_up
         self.bytes_down += work.bytes_down
-        key = (work.host, work.server, work.server_port, work.protocol, work.account, work.tenant)
+        key = key_of(work)
         session, gone = self._sessions.get(key), None
         if session is None:
-            session = Session(work, self.finished, self.evicted + self.expired)
-            session.server = self._shared(work.server)
-            self._sessions[session.key] = session
+            key = self._shared(key)
+            self._sessions[key] = session = Session(key, work, self.finished, self.evicted + self.expired)
             if len(self._sessions) > self.limit:
                 _, gone = self._sessions.popitem(last=False)
                 self.evicted += 1
@@ -464,10 +468,18 @@ class SessionBook:
         session.touched = self.clock
         return session, gone
 
-    def _shared(self, server: bytes) -> bytes:
-        if len(self._servers) >= MAX_SHARED:
-            self._servers.clear()
-        return self._servers.setdefault(server, server)
+    def _shared(self, key: SessionKey) -> SessionKey:
+        """The same, of parts that other sessions have, too: one address, not a hundred thousand that are equal."""
+        one = self._parts
+        if len(one) >= MAX_SHARED:
+            one.clear()
+        host, server, port, protocol, account, tenant = key
+        host, server, port = (
+            one.setdefault(host, host),
+            one.setdefault(server, server),
+            one.setdefault(port, port),
+        )
+        return SessionKey(host, server, port, sys.intern(protocol), account, sys.intern(tenant))
 
     def drop(self, session: Session) -> None:
         """Let go of a session before its time."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from sizerun import SHARE, START, work
 
-from sniffer.size.sessions import BUCKETS, LEAP, SECOND, STATED_FOR, Finished, Session, SessionBook
+from sniffer.size.sessions import BUCKETS, LEAP, SECOND, STATED_FOR, Finished, Session, SessionBook, key_of
 from sniffer.size.work import BUCKET, Work
 
 
 def session_of(*works: Work) -> Session:
     """A session that has done all this."""
-    session = Session(works[0])
+    session = Session(key_of(works[0]), works[0])
     for one in works:
         session.add(one)
     return session
@@ -72,7 +72,7 @@ def test_samples_sum_up() -> None:
     """What the buckets hold is what was done, whenever they close; silence of an active session is a sample, too."""
     finished = Finished(100)
     works = [work(at, 2) for at in range(5, 3_000, 30)]
-    session = Session(works[0], finished)
+    session = Session(key_of(works[0]), works[0], finished)
     for one in works:
         session.add(one)
     session.advance(START + 6_000 * SECOND)
@@ -89,7 +89,7 @@ def test_samples_sum_up() -> None:
 def test_samples_that_nobody_fetches() -> None:
     """They are bounded and counted."""
     finished = Finished(300)
-    session = Session(work(0), finished)
+    session = Session(key_of(work(0)), work(0), finished)
     for number in range(1_000):
         session.add(work(300 * number, 1))
     assert finished.lost == 999 - 300
@@ -131,7 +131,7 @@ def test_the_book_is_bounded() -> None:
     assert len(book) == 100
     assert book.evicted == 901
     assert book.submitted == 2_000
-    assert sum(one.account == "steady" for one in book) == 1
+    assert sum(one.key.account == "steady" for one in book) == 1
 
 
 def test_idle_sessions_go() -> None:
@@ -140,7 +140,7 @@ def test_idle_sessions_go() -> None:
     book.add(work(0, 1))
     book.clock += 100 * SECOND
     book.add(work(100, 1, account="b"))
-    assert [one.account for one in book.expire(50 * SECOND)] == ["a"]
+    assert [one.key.account for one in book.expire(50 * SECOND)] == ["a"]
     assert (len(book), book.expired) == (1, 1)
 
 

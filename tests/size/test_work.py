@@ -66,7 +66,7 @@ def test_shares_verdicts_and_worth(prepared: Prepared) -> None:
         prepared, *GREETING, (0, submit(4)), (1, verdict(4)), (0, submit(5, 2)), (1, verdict(5, taken=False))
     )
     assert counts(session) == (2, 1, 1)
-    assert session.account == "acct"
+    assert session.key.account == "acct"
     rate = session.rate(session.last + 1)
     assert rate is not None
     assert rate.shares == 1
@@ -132,7 +132,7 @@ def test_accounts_are_hidden(prepared: Prepared) -> None:
     for side, message in (*GREETING, (0, submit(4)), (1, verdict(4))):
         talk.send(side, json.dumps(message) + "\n")
     (session,) = SizeRun(prepared, hide=lambda text: f"h:{len(text)}").feed([talk.batch()]).sessions
-    assert session.account == "h:4"
+    assert session.key.account == "h:4"
     assert session.worker == "h:4"
 
 
