@@ -32,6 +32,7 @@ SERIES_CEILING: Final = 100_000
 RECENT: Final = 3600.0  # seconds
 DAY: Final = 86_400.0
 NEVER: Final = float("-inf")
+LEVELS: Final = max(Confidence) + 1
 OVERFLOW: Final = "_overflow"
 MAX_TENANTS: Final = 20_000
 """Twice as many as there can be at a time: those of before a reload keep their counters."""
@@ -75,7 +76,7 @@ class Host:
     tenant: str
     network: bytes
     series: dict[SeriesKey, Series] = field(default_factory=dict)
-    seen: list[float] = field(default_factory=lambda: [NEVER] * (max(Confidence) + 1))
+    seen: list[float] = field(default_factory=lambda: [NEVER] * LEVELS)
     """Monotonic seconds of the last hit, by confidence."""
 
     def row(self) -> HostRow:
@@ -284,7 +285,7 @@ class HostBook:
 
     def active(self, now: float) -> dict[Confidence, int]:
         """How many hosts had a hit in the last hour, by the highest confidence of that hour."""
-        counts = [0] * (max(Confidence) + 1)
+        counts = [0] * LEVELS
         since, levels = now - RECENT, sorted(map(int, Confidence), reverse=True)
         for host in self._hosts.values():  # all of them at each scrape: no call and no hash for each
             for level in levels:
