@@ -236,9 +236,11 @@ class Engine:
                 self._datagram(packet)
         self._count_interfaces(batch, self.gate.bytes - before)
         self._advance(self.gate.now, self.gate.last_packet)
-        if self._time // CARRIED_EVERY != self._minute:
+        minute = self._time // CARRIED_EVERY
+        if minute != self._minute:
+            self._minute = self._minute or minute  # the first one
             self._tell_carried()
-            self._minute = self._time // CARRIED_EVERY
+            self._minute = minute
 
     def tick(self, idle: int) -> None:
         """Let time pass: ``idle`` nanoseconds went by without a packet."""
