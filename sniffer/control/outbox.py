@@ -1,6 +1,6 @@
 """A worker's news on their way to the parent: merged while they wait, bounded always.
 
-In: detections, sightings, lines, tallies, exhibits, records.  Out: frames written to a non-blocking socket.
+In: detections, sightings, lines, tallies, traffic of hosts, exhibits, records.  Out: frames written to a non-blocking socket.
 Never: a wait for the parent; a capture does not stop because a pipe is full.
 
 While the parent does not read, hits of the same (host, rule, confidence, tenant) add up in one row, so that none is lost;
@@ -46,7 +46,7 @@ HitKey: TypeAlias = tuple[bytes, str, int, int, str]
 
 
 class Outbox:
-    """Hits, sightings, lines and work that the parent has not got yet."""
+    """Hits, sightings, lines, work and traffic that the parent has not got yet."""
 
     def __init__(
         self,

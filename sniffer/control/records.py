@@ -140,7 +140,7 @@ class Carried(msgspec.Struct, frozen=True, array_like=True):
 
 
 class News(msgspec.Struct, tag="news", frozen=True):
-    """Hits, event lines, sightings and work since the last one."""
+    """Hits, event lines, sightings, work and traffic since the last one."""
 
     hits: tuple[HitDelta, ...] = ()
     events: tuple[bytes, ...] = ()
