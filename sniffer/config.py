@@ -226,7 +226,9 @@ class Capture(Section):
     )
     snaplen: int = Field(default=262_144, ge=128, le=262_144, description="bytes kept of each frame")
     filter: Literal["auto", "none"] = Field(
-        default="none", description="auto: the kernel drops what no rule can want; none: everything is read"
+        default="none",
+        description="auto: the kernel drops what no rule can want, and the part of a host's traffic that is mining is not"
+        " measured; none: everything is read",
     )
     timestamps: Literal["kernel", "hardware"] = Field(
         default="kernel", description="whose time packets have; hardware: the card's, where it makes stamps"

@@ -56,6 +56,10 @@ if TYPE_CHECKING:
 SECOND: Final = 1_000_000_000
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
 DUPLICATE_WITHIN: Final = SECOND // 20
+WATCH_EVERY: Final = (
+    600 * SECOND
+)  # that a flow which goes on mining says so, for its host's traffic to be counted
+CARRIED_EVERY: Final = 60 * SECOND  # of packet time, between two looks at what such hosts have carried
 SILENT_AFTER: Final = 4  # chunks in which a flow has neither mined nor named a host
 RESOLVER_PORTS: Final = (443, 853)
 SERVER_PROTOCOLS: Final = {"address.name": "pool-address", "doh.resolver": "doh"}
@@ -87,6 +91,7 @@ class Followed:
     told_server: bool = False
     reports: Reports = field(default_factory=Reports)
     tally: Tally | None = None  # of shares, once it mines
+    watch_due: int = 0  # when its host is to be watched again; 0: it is not yet
     stage: int = rows.WATCHED
     chunks: int = 0  # read so far
     labels: Labels = NO_LABELS  # of the packets of both sides
@@ -127,6 +132,8 @@ class Engine:
         sighting: Callable[[Sighting, Detection], None] | None = None,
         ownership: Ownership | None = None,
         tallies: Tallies | None = None,
+        carried: Callable[[bytes, int, int, int], None] | None = None,
+        watched: Callable[[bytes], None] | None = None,
     ) -> None:
         """Start with empty tables.
 
@@ -140,6 +147,10 @@ class Engine:
             sighting: called for each message that a rule counts by host; None: this engine sees all of them, and counts.
             ownership: tells whose an address is; suppressions and thresholds may be by tenant.
             tallies: begins the account of shares of a flow that mines; None: nobody asks how big.
+            carried: called now and then for each host that mines and has carried something, with its address, the packet
+                time (a minute, nanoseconds since 1970), and estimates of its bytes: of frames of mining flows that are in
+                no tally, and of everything else; None: nobody asks.
+            watched: called for each host that mines, again while it goes on; other engines can :meth:`watch` it.
         """
         prepared = rules if isinstance(rules, Prepared) else prepare(rules)
         self.interfaces = interfaces
@@ -155,6 +166,8 @@ class Engine:
         self._suppressor = Suppressor()
         self.ownership = ownership  # may be replaced between two batches
         self._tallies = tallies
+        self._carried, self._watched = carried, watched
+        self._minute = 0  # of packet time, in which it was last asked what hosts have carried
         self._reporter = Reporter(
             answer_wait=settings.answer_wait,
             repeat_interval=settings.repeat_interval,
@@ -223,6 +236,11 @@ class Engine:
                 self._datagram(packet)
         self._count_interfaces(batch, self.gate.bytes - before)
         self._advance(self.gate.now, self.gate.last_packet)
+        minute = self._time // CARRIED_EVERY
+        if minute != self._minute:
+            self._minute = self._minute or minute  # the first one
+            self._tell_carried()
+            self._minute = minute
 
     def tick(self, idle: int) -> None:
         """Let time pass: ``idle`` nanoseconds went by without a packet."""
@@ -250,6 +268,7 @@ class Engine:
             self._read(flow, flow.state, chunks)
         self._openings.finish()
         self._reporter.finish()
+        self._tell_carried()
 
     # ── packets ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -269,9 +288,33 @@ class Engine:
         self._read(flow, followed, chunks)
         if followed.tally:
             followed.tally.bytes[flow.side_of(packet)] += packet.frame_length
+            if self._carried is not None:
+                self._watch(followed, followed.tally.host, packet)
         if followed.reports.waiting:
             self._reporter.release(followed.reports)
         self._give_verdict(flow, followed, packet)
+
+    def _watch(self, followed: Followed, host: bytes, packet: Packet) -> None:
+        """Have the gate count what the host of a flow that mines carries in all, and leave out what is counted here."""
+        if (
+            not followed.watch_due or packet.reason != reasons.WATCHED
+        ):  # else: the gate has it since it was told
+            self.gate.note_mining(packet.slot, packet.flow_hash)
+        if self.now >= followed.watch_due:
+            followed.watch_due = self.now + WATCH_EVERY
+            self.gate.watch_host(host)
+            if self._watched is not None:
+                self._watched(host)
+
+    def watch(self, host: bytes) -> None:
+        """Count what a host carries that another engine saw mining."""
+        self.gate.watch_host(host)
+
+    def _tell_carried(self) -> None:
+        """Tell what hosts have carried since the last time, as of the minute that it was."""
+        if self._carried is not None:
+            for host, mining, other in self.gate.carried():
+                self._carried(host, self._minute * CARRIED_EVERY, mining, other)
 
     def _wake(self, packet: Packet) -> tuple[Flow, list[Chunk]] | None:
         """Read a flow that is not read any more again where its other side opens as a rule says."""

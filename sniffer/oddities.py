@@ -42,6 +42,7 @@ ODDITIES: Final[dict[str, str]] = {
     "stream_jump": "a sequence number far outside the window",
     "stream_segments_limit": "more segments waiting for a gap to close than are kept",
     "tls_malformed": "a TLS hello or certificate that contradicts itself",
+    "watched_limit": "a host that mines and found no room among those whose traffic is counted, or had to make room early",
     "websocket_limit": "a WebSocket message longer than 64 KiB",
     "websocket_malformed": "a WebSocket frame that cannot be",
     "window_evicted": "a window of a rule that counts, or a message that waited in one, that had to make room",

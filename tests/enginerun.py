@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sniffer.engine import Engine, EngineSettings
 from sniffer.owners.table import Ownership
+from sniffer.size.work import Tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sniffer.owners.table import Owners
     from sniffer.prepared import Prepared
     from sniffer.ruleset import RuleSet
+    from sniffer.size.work import Tally
 
 SUBSCRIBE = '{"id": 1, "method": "mining.subscribe", "params": ["cgminer/4.11.1"]}\n'
 SUBMIT = '{"params": ["bc1qexample.rig1", "bf", "00000001", "504e86ed", "b2957c02"], "id": 4, "method": "mining.submit"}\n'
@@ -33,10 +35,14 @@ class Run:
         *,
         owners: Owners | None = None,
         sighting: Callable[[Sighting, Detection], None] | None = None,
+        traffic: bool = False,
         **settings: object,
     ) -> None:
         self.hits: list[Detection] = []
         self.levels: list[Confidence] = []
+        self.tallies: list[Tally] = []
+        self.carried: list[tuple[bytes, int, int, int]] = []  # where ``traffic`` is asked for
+        self.watched: list[bytes] = []
         self.events: list[tuple[str, Confidence, int]] = []
         self.engine = Engine(
             ruleset,
@@ -46,6 +52,9 @@ class Run:
             event=lambda d: self.events.append((d.rule.id, d.confidence, d.count)),
             ownership=Ownership(owners) if owners is not None else None,
             sighting=sighting,
+            tallies=Tallies(self.tallies.append, str) if traffic else None,
+            carried=(lambda *row: self.carried.append(row)) if traffic else None,
+            watched=self.watched.append if traffic else None,
         )
 
     def _hit(self, detection: Detection) -> None:

@@ -456,6 +456,8 @@ def _addresses(
                 sessions=total.sessions,
                 machines=total.devices,
                 shares=_shares(total),
+                mining_bytes=total.mining_bytes,
+                all_bytes=total.bytes,
                 first=iso(total.first / SECOND, question.zone),
                 last=iso(total.last / SECOND, question.zone),
                 algorithms=tuple(sorted(part.algorithm for part in total.parts if part.algorithm)),

@@ -109,7 +109,11 @@ class Totals(Part, frozen=True, kw_only=True):
     hits: Annotated[int, Meta(description="Of rules, by hour.")]
     mining_bytes: Annotated[int, Meta(description="Traffic of mining, both directions.")]
     all_bytes: Annotated[
-        int, Meta(description="All traffic of the mining addresses (estimate); 0: not measured.")
+        int,
+        Meta(
+            description="All traffic of the mining addresses while they were watched, estimated from one frame in 64;"
+            " 0: not measured."
+        ),
     ]
     energy: Energy | None
     rates: Annotated[tuple[Rate, ...], Meta(description="By algorithm, most energy first.")]
@@ -142,6 +146,8 @@ class Address(Part, frozen=True, kw_only=True):
     sessions: int
     machines: int
     shares: int
+    mining_bytes: int
+    all_bytes: Annotated[int, Meta(description="Estimate, as in the totals; 0: not measured.")]
     first: Annotated[str, Meta(description="First share or message of a session that lives in the period.")]
     last: Annotated[str, Meta(description="The last one.")]
     algorithms: tuple[str, ...]

@@ -31,7 +31,7 @@ from sniffer.campaign.units import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sniffer.campaign.model import Address, Blind, Case, Energy, Group, Rate, Report
+    from sniffer.campaign.model import Address, Blind, Case, Energy, Group, Rate, Report, Totals
     from sniffer.campaign.words import Words
 
 CHARTS: Final = 4
@@ -206,7 +206,7 @@ class _Article:
         if totals.energy:
             for name, band in (("day", totals.energy.kwh_per_day), ("total", totals.energy.kwh)):
                 tiles.append((names[name], f"{rounded(band.value)}{THIN}kWh", self._range(band, 1.0, "kWh")))
-        tiles.append((names["traffic"], size(totals.mining_bytes), ""))
+        tiles.append((names["traffic"], size(totals.mining_bytes), self._of_traffic(totals)))
         return element(
             "dl",
             *(
@@ -333,12 +333,14 @@ class _Article:
             ("n", NOTHING if part is None else percent(part)),
         ]
         if with_traffic:
-            below = None
-            if one.all_bytes:
-                share = percent(one.mining_bytes / one.all_bytes)
-                below = element("small", words.of_traffic.format(share=share))
-            cells.append(("n", joined(size(one.mining_bytes), below)))
+            cells.append(("n", joined(size(one.mining_bytes), _below(self._of_traffic(one)))))
         return cells
+
+    def _of_traffic(self, one: Totals | Group | Address) -> str:
+        """Which part of all traffic is mining; "" where that was not measured.  An estimate may be below what is counted."""
+        if not one.all_bytes:
+            return ""
+        return self.words.of_traffic.format(share=percent(min(one.mining_bytes / one.all_bytes, 1.0)))
 
     def _addresses(self) -> Markup:
         report = self.report
@@ -351,7 +353,7 @@ class _Article:
         pools, coins = (_some(names, self.words.listed) for names in (one.pools, one.coins))
         return [
             ("n", str(one.rank)),
-            ("k", one.host),
+            ("k", joined(one.host, _below(self._of_traffic(one)))),
             ("t", one.tenant or NOTHING),
             ("t", joined(pools or NOTHING, _below(coins))),
             ("n", count(one.machines)),

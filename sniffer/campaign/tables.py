@@ -59,7 +59,7 @@ RANKING: Final = (
     "all_bytes",
 )  # fmt: skip
 ADDRESSES: Final = (
-    "rank", "host", "tenant", "sessions", "machines", "shares", "first", "last", "algorithms", "pools", "coins",
+    "rank", "host", "tenant", "sessions", "machines", "shares", "mining_bytes", "all_bytes", "first", "last", "algorithms", "pools", "coins",
 )  # fmt: skip
 CASES: Final = (
     "number", "change", "at", "host", "tenant", "opened", "stopped", "relapses", "other_host", "other_tenant",

@@ -199,7 +199,7 @@ ENGLISH: Final = Words(
         "addresses_with_signs_only": "Addresses with signs alone (names asked for, pools reached under encryption): counted nowhere else in this report.",
         "addresses_without_tenant": "Mining addresses that belong to no known tenant.",
     },
-    of_traffic="{share} of all its traffic",
+    of_traffic="about {share} of all its traffic",
     more="… and {count} more: see --format csv or json, or raise --top.",
     none="None in the period.",
     unknown_algorithm="not known",
@@ -223,6 +223,10 @@ ENGLISH: Final = Words(
         (
             "Averages and peaks",
             "Averages and kWh per day are over the time in which the sensor received packets; nothing is added for the rest. The highest hour is the hour with most hashes by watched second, among hours watched for at least half; the highest of many hours is by chance a little too high.",
+        ),
+        (
+            "Traffic",
+            "Mining traffic is counted frame by frame, from the first message that shows it. All traffic of a mining address is estimated from one frame in 64, taken at random, from its first mining until a day after the last; what it carried before is not in it. The part that is mining is therefore rough where an address carries little: with 1,000 frames beside its mining, to some 25 %, with 100,000 to 3 %.",
         ),
         (
             "Cases",
@@ -404,7 +408,7 @@ CHINESE: Final = Words(
         "addresses_with_signs_only": "只有迹象的地址（查询过矿池域名、加密连接矿池）：本报告其他各处均未计入。",
         "addresses_without_tenant": "不属于任何已知租户的挖矿地址。",
     },
-    of_traffic="占其全部流量 {share}",
+    of_traffic="约占其全部流量的 {share}",
     more="……另有 {count} 行：见 --format csv 或 json，或调大 --top。",
     none="报告期内没有。",
     unknown_algorithm="未知",
@@ -428,6 +432,10 @@ CHINESE: Final = Words(
         (
             "平均与最高",
             "平均值和千瓦时/日按传感器收到数据包的时长计算，其余时间不作补计。最高一小时是单位监测时长内哈希次数最多的一小时（监测不足一半的小时不参与）；从许多小时中取最高值，因偶然性会略微偏高。",
+        ),
+        (
+            "流量",
+            "挖矿流量自第一条可识别的消息起逐帧统计。挖矿地址的全部流量按随机抽取的 1/64 帧估计，自首次挖矿起，至最后一次挖矿后一天为止；此前的流量不在其中。因此流量很小的地址，其挖矿占比较粗略：挖矿之外有 1,000 帧时误差约 25%，有 100,000 帧时约 3%。",
         ),
         (
             "个案",

@@ -128,8 +128,12 @@ class Chronicle:
         self._refused.clear()
 
 
-def make_chronicle(config: Config, sizes: SizeBook, clock: Callable[[], float | None]) -> Chronicle | None:
+def make_chronicle(
+    config: Config, sizes: SizeBook, clock: Callable[[], float | None], *, filtered: bool = False
+) -> Chronicle | None:
     """The chronicle that the configuration asks for.
+
+    ``filtered``: the kernel leaves out packets, so that nobody can tell how much hosts carry in all.
 
     Raises:
         OutputError: the history cannot be written.
@@ -138,5 +142,5 @@ def make_chronicle(config: Config, sizes: SizeBook, clock: Callable[[], float | 
     if history is None:
         return None
     every = int(config.history.interval * SECOND)
-    gatherer = Gatherer(time.time_ns(), overhead=config.size.overhead, every=every)
+    gatherer = Gatherer(time.time_ns(), overhead=config.size.overhead, every=every, measures=not filtered)
     return Chronicle(history, sizes, gatherer, clock)

@@ -14,7 +14,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from sniffer.control.records import NewRules
+from sniffer.control.records import NewRules, Watched
 from sniffer.control.supervisor import COMMAND, Supervisor
 from sniffer.log import logger
 from sniffer.sinks.metrics import Accumulator, WorkerHealth
@@ -89,8 +89,10 @@ class Member:
         self._crew.catch_up(self)
 
     def news(self, news: News) -> None:
-        """Hits, sightings and event lines."""
+        """Hits, sightings and event lines; hosts that the other workers shall watch."""
         self._crew.listener.news(news)
+        if news.watched:
+            self._crew.spread_hosts(Watched(news.watched), self)
 
     def exhibit(self, exhibit: Exhibit) -> None:
         """A flow that is evidence."""
@@ -258,6 +260,12 @@ class Crew:
         for member in self.members:
             if member is not teacher:
                 member.supervisor.tell(learned)
+
+    def spread_hosts(self, watched: Watched, teacher: Member) -> None:
+        """Tell the other workers of hosts that one saw mining; a worker that has no room hears of them in some minutes again."""
+        for member in self.members:
+            if member is not teacher:
+                member.supervisor.queue(watched)
 
     def tell_holders(self, mapped: Mapped) -> None:
         """Tell every worker who holds an address now."""

@@ -119,7 +119,8 @@ class Daemon:
             expire_after=hosts.expire_after,
             samples=config.history.file is not None,
         )
-        self.chronicle = make_chronicle(config, self.sizes, self._now)
+        filtered = options.replay is None and config.capture.filter == "auto"
+        self.chronicle = make_chronicle(config, self.sizes, self._now, filtered=filtered)
         self.counts: HostCounts[None] = HostCounts(
             repeat_interval=config.events.repeat_nanoseconds,
             network_of=self.book.network_of,
@@ -340,6 +341,7 @@ class Daemon:
             shares=workers > 1,
             paranoid=options.paranoid,
             evidence=make_bounds(config),
+            traffic=self.chronicle is not None and self.chronicle.gatherer.measures,
         )
         return job, sockets
 
@@ -361,6 +363,12 @@ class Daemon:
             self._count(sighting, now)
         for work in news.works:
             self.sizes.add(work)
+        if self.chronicle is not None:
+            gatherer, written = self.chronicle.gatherer, self.book.names.written
+            for work in news.works:
+                gatherer.own(written(work.host), work.tenant)
+            for row in news.carried:
+                gatherer.carry(written(row.host), row.hour, row.mining, row.other)
 
     def _enter(self, hit: HitDelta, now: float) -> None:
         """Enter hits into the books."""

@@ -1,6 +1,6 @@
 """A worker's news on their way to the parent: merged while they wait, bounded always.
 
-In: detections, sightings, lines, tallies, exhibits, records.  Out: frames written to a non-blocking socket.
+In: detections, sightings, lines, tallies, traffic of hosts, exhibits, records.  Out: frames written to a non-blocking socket.
 Never: a wait for the parent; a capture does not stop because a pipe is full.
 
 While the parent does not read, hits of the same (host, rule, confidence, tenant) add up in one row, so that none is lost;
@@ -13,7 +13,8 @@ import itertools
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sniffer.control.records import HitDelta, News, frame
+from sniffer.control.records import Carried, HitDelta, News, frame
+from sniffer.history.rows import HOUR, SECOND
 from sniffer.model import Confidence, Severity
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ NEWS_SIGHTINGS: Final = 5_000
 MAX_SIGHTINGS: Final = 10_000
 NEWS_TALLIES: Final = 2_000
 MAX_TALLIES: Final = 200_000
+NEWS_CARRIED: Final = 5_000
+MAX_CARRIED: Final = 200_000
+NEWS_WATCHED: Final = 5_000
+MAX_WATCHED: Final = 65_536
 MAX_EXHIBITS: Final = 64
 MAX_EXHIBIT_BYTES: Final = 16 << 20
 
@@ -41,7 +46,7 @@ HitKey: TypeAlias = tuple[bytes, str, int, int, str]
 
 
 class Outbox:
-    """Hits, sightings, lines and work that the parent has not got yet."""
+    """Hits, sightings, lines, work and traffic that the parent has not got yet."""
 
     def __init__(
         self,
@@ -60,6 +65,8 @@ class Outbox:
         self._lines: deque[bytes] = deque()
         self._max_tallies = tallies
         self._tallies: deque[Tally] = deque()
+        self._carried: dict[tuple[bytes, int], tuple[int, int]] = {}
+        self._watched: dict[bytes, None] = {}
         self._pending = bytearray()
         self.dropped_hits = 0
         self.dropped_events = 0
@@ -98,6 +105,22 @@ class Outbox:
             self.dropped_hits += 1
         self._tallies.append(tally)
 
+    def carry(self, host: bytes, time: int, mining: int, other: int) -> None:
+        """Add to what a host has carried in the hour of a packet time."""
+        key = host, time // SECOND // HOUR * HOUR
+        past = self._carried.get(key)
+        if past is None and len(self._carried) >= MAX_CARRIED:
+            self.dropped_hits += 1
+            return
+        self._carried[key] = (past[0] + mining, past[1] + other) if past else (mining, other)
+
+    def watch(self, host: bytes) -> None:
+        """Queue a host that the other workers shall watch; what finds no room is said again in some minutes."""
+        if len(self._watched) >= MAX_WATCHED and host not in self._watched:
+            self.dropped_hits += 1
+            return
+        self._watched[host] = None
+
     def line(self, line: bytes) -> None:
         """Queue an event line."""
         if len(self._lines) >= self._max_lines:
@@ -116,8 +139,16 @@ class Outbox:
 
     @property
     def has_news(self) -> bool:
-        """Whether hits, lines, sightings, work or exhibits wait to be put into a record."""
-        return bool(self._hits or self._lines or self._sightings or self._tallies or self._exhibits)
+        """Whether hits, lines, sightings, work, traffic or exhibits wait to be put into a record."""
+        return bool(
+            self._hits
+            or self._lines
+            or self._sightings
+            or self._tallies
+            or self._carried
+            or self._watched
+            or self._exhibits
+        )
 
     @property
     def is_clear(self) -> bool:
@@ -144,7 +175,12 @@ class Outbox:
         works: list[Work] = []
         for _ in range(min(NEWS_TALLIES, len(self._tallies))):
             works += self._tallies.popleft().take()
-        self.put(News(hits, lines, sightings, tuple(works)))
+        rows = list(self._carried)[:NEWS_CARRIED]
+        carried = tuple(Carried(*key, *self._carried.pop(key)) for key in rows)
+        watched = tuple(self._watched)[:NEWS_WATCHED]
+        for host in watched:
+            del self._watched[host]
+        self.put(News(hits, lines, sightings, tuple(works), carried, watched))
 
     def _delta(self, key: HitKey) -> HitDelta:
         host, rule, severity, confidence, tenant = key

@@ -1,6 +1,6 @@
 """What parent and worker tell each other, and how it is framed on their socket.
 
-    parent ── Job, NewRules, Mapped, NewSocket, Learned, Stop ──▶ worker
+    parent ── Job, NewRules, Mapped, NewSocket, Learned, Watched, Stop ──▶ worker
     worker ── Ready, News, Exhibit, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
 
 In: records.  Out: frames (a length of four bytes, then msgpack), and records from frames.
@@ -66,6 +66,7 @@ class Job(msgspec.Struct, tag="job", frozen=True):
     shares: bool = False  # there are other workers: tell what was learned
     paranoid: bool = False  # each answer of the rules is found twice, and compared
     evidence: Bounds | None = None  # what is kept as evidence; None: nothing
+    traffic: bool = False  # tell how much hosts that mine carry in all
 
 
 class NewRules(msgspec.Struct, tag="rules", frozen=True):
@@ -98,11 +99,17 @@ class Learned(msgspec.Struct, tag="learned", frozen=True):
     seconds: float  # for which it counts from now on
 
 
+class Watched(msgspec.Struct, tag="watched", frozen=True):
+    """Hosts that mine, as another worker saw: count what they carry here."""
+
+    hosts: tuple[bytes, ...]  # packed
+
+
 class Stop(msgspec.Struct, tag="stop", frozen=True):
     """Finish what has arrived, then end."""
 
 
-ToWorker: TypeAlias = Job | NewRules | Mapped | NewSocket | Learned | Stop
+ToWorker: TypeAlias = Job | NewRules | Mapped | NewSocket | Learned | Watched | Stop
 
 # ── worker to parent ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,13 +130,24 @@ class HitDelta(msgspec.Struct, frozen=True, array_like=True):
     tenant: str = ""  # whose the address was at the time
 
 
+class Carried(msgspec.Struct, frozen=True, array_like=True):
+    """What a host that mines has carried in one hour, since the last record; estimates, bytes on the wire."""
+
+    host: bytes  # packed
+    hour: int  # seconds since 1970
+    mining: int  # frames of connections that mine which are in no work
+    other: int  # everything else
+
+
 class News(msgspec.Struct, tag="news", frozen=True):
-    """Hits, event lines, sightings and work since the last one."""
+    """Hits, event lines, sightings, work and traffic since the last one."""
 
     hits: tuple[HitDelta, ...] = ()
     events: tuple[bytes, ...] = ()
     sightings: tuple[Sighting, ...] = ()  # the parent counts them by host
     works: tuple[Work, ...] = ()  # of flows that mine
+    carried: tuple[Carried, ...] = ()  # by their hosts in all
+    watched: tuple[bytes, ...] = ()  # these hosts, for the other workers
 
 
 class Snapshot(msgspec.Struct, frozen=True):

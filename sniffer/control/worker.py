@@ -42,6 +42,7 @@ from sniffer.control.records import (
     Snapshot,
     Stop,
     Unframer,
+    Watched,
     to_worker,
 )
 from sniffer.engine import Engine, EngineSettings
@@ -188,6 +189,8 @@ class Worker:
             sighting=self._sighting,
             ownership=self._ownership,
             tallies=Tallies(self.outbox.tally, self._privacy.hide),
+            carried=self.outbox.carry if self.job.traffic else None,
+            watched=self.outbox.watch if self.job.traffic and self.job.shares else None,
         )
         if self._witness is not None:
             engine.show(self._witness)
@@ -344,6 +347,9 @@ class Worker:
         elif isinstance(record, Learned):
             until = self._engine.now + int(record.seconds * 1e9)
             self._engine.learn(Lesson(record.address, record.name, until))
+        elif isinstance(record, Watched):
+            for host in record.hosts:
+                self._engine.watch(host)
         elif isinstance(record, NewSocket) and self.link.descriptors:
             sock = socket.socket(fileno=self.link.descriptors.popleft())
             if self._live is not None:

@@ -11,6 +11,7 @@ Never: a Python object for a frame that does not pass; an exception for a frame'
     fragments.py     IP fragments, kept until their datagram is whole
     flowtable.py     what is known of each flow
     servers.py       servers that are known by their address
+    hosts.py         hosts that mine: how much they carry in all, from one frame in 64
     openings.py      what a payload opens like; http_heads.py, what an HTTP head gives away
     names.py         listed names in DNS and TLS, by hash
     patterns.py      bytes that rules look for where a side or a datagram begins

@@ -17,6 +17,7 @@ import numpy as np
 
 from sniffer.gate import (
     fragments,
+    hosts,
     http_heads,
     names,
     openings,
@@ -100,6 +101,7 @@ STATE = np.dtype(
         ("tcp_patterns", patterns.TABLE),  # what rules look for where a side of a flow begins
         ("udp_patterns", patterns.TABLE),  # and in datagrams
         ("servers", servers.TABLE),
+        ("hosts", hosts.TABLE),
         ("repeats", repeats.METER),
         ("quic", quic.STORE),
         ("fragments", fragments.STORE),
@@ -346,10 +348,12 @@ def note_syn(row, flow):  # type: ignore[no-untyped-def]
         flow.stage = rows.FRESH
         flow.seen = 0
         flow.probes = 0
+        flow.mines = 0
     elif flow.stage <= rows.JUDGED and (has_start or (flow.seen & (rows.SEEN_SYN << (1 - side))) == 0):
         flow.stage = rows.FRESH  # an answer to a call that was not seen: this sensor sees one direction
         flow.seen &= 0xFF & ~((rows.SEEN_SYN | rows.SEEN_PAYLOAD) << side) & ~(3 * rows.SEEN_CALL)
         flow.probes = 0
+        flow.mines = 0
     flow.seen |= rows.SEEN_SYN << side
     if flow.seen & (3 * rows.SEEN_CALL) == 0:
         flow.seen |= rows.SEEN_CALL << (1 - side if row.tcp_flags & ACK else side)
@@ -461,6 +465,7 @@ def read_frame(data, frame, row, hashes, state):  # type: ignore[no-untyped-def]
     captured = np.int64(frame.captured)
     cut = max(np.int64(frame.length) - captured, 0)
     link, tci, protocol = np.int64(frame.link), np.int64(frame.vlan), np.int64(frame.vlan_protocol)
+    row.family = 0
     reason = decode(data, at, at + captured, cut, link, tci, protocol, row)
     row.reason = reason
     row.slot = -1
@@ -487,6 +492,20 @@ def count_wrappings(layers, wrapped):  # type: ignore[no-untyped-def]
             counted |= np.int64(1) << layer
             wrapped[layer] += 1
         layers >>= np.uint64(8)
+
+
+@kernel
+def count_bytes(data, area, row, length, verdict, flows, state, now):  # type: ignore[no-untyped-def]
+    """Count a frame for its hosts; returns how many frames behind it the next one comes.
+
+    One of a flow that mines and passes is left to whoever reads it.
+    """
+    mines = row.slot >= 0 and flows[row.slot].mines != 0
+    if not mines or verdict >= reasons.PASSING:
+        memory = area if row.memory else data
+        column = hosts.MINING if mines else hosts.OTHER
+        hosts.count_frame(state.hosts, memory, row, length, column, state.keys[2], now)
+    return 1 + hosts.draw(state.hosts, state.keys[2])
 
 
 @inlined
@@ -540,6 +559,7 @@ def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, list
     """
     passed = 0
     state.fill = 0
+    taken = begin + state.hosts.left  # the next frame whose bytes are counted
     for i in range(begin, min(begin + STRIDE, len(frames))):
         expect_frame(data, frames[i])
     half = 0  # of the rows in scratch: those of the stride that is judged; the next one has the other
@@ -584,10 +604,14 @@ def pass_batch(data, frames, begin, found, verdicts, counts, hashes, flows, list
                 state.fill = fill  # nothing points there
             verdicts[i] = verdict
             counts[verdict] += 1
+            if i == taken:
+                taken += count_bytes(data, area, row, np.int64(frames[i].length), verdict, flows, state, now)
             if verdict < reasons.PASSING and found[passed - 1].source_port == DNS_PORT:
                 state.next = i + 1
+                state.hosts.left = taken - state.next
                 return passed
         half = STRIDE - half
         locate_stride(len(frames) - first - STRIDE, half, hashes, flows, state)
     state.next = len(frames)
+    state.hosts.left = taken - state.next
     return passed

@@ -153,6 +153,7 @@ def clear(flows, slot):  # type: ignore[no-untyped-def]
     flow.stage = rows.FRESH
     flow.seen = 0
     flow.probes = 0
+    flow.mines = 0
     flow.start0 = 0
     flow.start1 = 0
 

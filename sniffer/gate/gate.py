@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sniffer.batch import FRAME, Batch
-from sniffer.gate import decide, fragments, kinds, labels, names, patterns, quic, reasons, rows, servers
+from sniffer.gate import (
+    decide,
+    fragments,
+    hosts,
+    kinds,
+    labels,
+    names,
+    patterns,
+    quic,
+    reasons,
+    rows,
+    servers,
+)
 from sniffer.gate.area import make_area
 from sniffer.gate.compiled import one_at_a_time
 from sniffer.gate.flowtable import (
@@ -103,6 +115,36 @@ class Gate:
         self._address[: len(address)] = np.frombuffer(address, dtype=np.uint8)
         seconds = until // decide.SECOND
         servers.remember(self._state[0]["servers"], self._address, len(address), self.keys[2], seconds)
+
+    def watch_host(self, address: bytes) -> None:
+        """Count all bytes of a host for a day from now on, unless the table has no room; to be said again while it mines.
+
+        Args:
+            address: packed, 4 or 16 bytes.
+        """
+        self._address[: len(address)] = np.frombuffer(address, dtype=np.uint8)
+        table, seconds = self._state[0]["hosts"], self.now // decide.SECOND
+        hosts.watch(table, self._address, len(address), self.keys[2], seconds)
+
+    def carried(self) -> list[tuple[bytes, int, int]]:
+        """What watched hosts have carried since the last call, bytes on the wire, estimated from one frame in 64.
+
+        Returns:
+            Address, bytes of flows that mine in frames that did not pass (bare acknowledgements as a rule), bytes of all
+            other flows; of hosts with either.
+        """
+        table = self._state[0]["hosts"]
+        sums = table["sums"]
+        slots = np.flatnonzero(sums[:, hosts.MINING] | sums[:, hosts.OTHER])
+        told = [
+            (
+                table["addresses"][slot, : table["widths"][slot]].tobytes(),
+                *(sums[slot] * hosts.ONE_IN).tolist(),
+            )
+            for slot in slots
+        ]
+        sums[slots] = 0
+        return told
 
     def inspect(self, batch: Batch) -> Iterator[Packet]:
         """Judge every frame of a batch; yield those that pass, in order.
@@ -219,6 +261,11 @@ class Gate:
         if slot >= 0 and int(self.flows.hashes[slot]) == flow_hash:
             self.flows.flows[slot]["stage"] = stage
 
+    def note_mining(self, slot: int, flow_hash: int) -> None:
+        """A flow mines, and whoever reads it counts the bytes of its packets: they are not those of other flows."""
+        if slot >= 0 and int(self.flows.hashes[slot]) == flow_hash:
+            self.flows.flows[slot]["mines"] = 1
+
     @property
     def now(self) -> int:
         """Nanoseconds on the gate's own clock: packet time without its leaps."""
@@ -284,6 +331,7 @@ class Gate:
         return {
             **dict(zip(fragments.COUNTERS, state["fragments"]["counts"].tolist(), strict=True)),
             **dict(zip(quic.COUNTERS, state["quic"]["counts"].tolist(), strict=True)),
+            "watched_limit": int(state["hosts"]["full"]),
         }
 
     def sweep(self) -> tuple[int, int, float]:
@@ -316,4 +364,5 @@ def warm_up() -> None:
     batch = Batch(np.zeros(64, dtype=np.uint8), np.zeros(1, dtype=FRAME))
     list(gate.inspect(batch))
     gate.know_server(bytes(4))
+    gate.watch_host(bytes(4))
     gate.sweep()

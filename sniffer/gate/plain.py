@@ -30,12 +30,14 @@ from sniffer.gate.decide import (
 from sniffer.gate.flowtable import EVICTIONS, IDLE_SECONDS, WAYS
 from sniffer.gate.hashing import MASK
 from sniffer.gate.headers import TCP
+from sniffer.gate.hosts import MINING, OTHER
 from sniffer.gate.kinds import PROTOCOL
 from sniffer.gate.labels import HELLOS, LAYER_NAMES
 from sniffer.gate.names import MAX_NAME
 from sniffer.gate.openings import MAX_TINY
 from sniffer.gate.plain_fragments import PlainFragments
 from sniffer.gate.plain_headers import Found, decode, walk
+from sniffer.gate.plain_hosts import PlainHosts
 from sniffer.gate.plain_links import Refused, u16
 from sniffer.gate.plain_patterns import PlainPatterns
 from sniffer.gate.plain_payloads import (
@@ -89,6 +91,7 @@ class Flow:
     heard: set[int] = field(default_factory=set)  # sides, with or without payload
     probes: int = 0
     opener: int = 0  # 1 + the side that opened the connection
+    mines: bool = False  # whoever reads it counts its bytes
 
     def kind(self, now: int) -> str:
         """Name the kind of flow in the order of eviction."""
@@ -131,6 +134,7 @@ class PlainGate:
         self.quic = PlainQuic(keys[2])
         self.servers: dict[bytes, int] = {}  # address: second until which it counts
         self.repeats = PlainRepeats()
+        self.hosts = PlainHosts(keys[2])
         self.tcp_patterns = self.udp_patterns = PlainPatterns()
         self.area = bytearray()
 
@@ -143,6 +147,10 @@ class PlainGate:
     def know_server(self, address: bytes, until: int) -> None:
         """Let the first payload of each flow with this server pass until a time, in nanoseconds."""
         self.servers[address] = until // SECOND
+
+    def watch_host(self, address: bytes) -> None:
+        """Count all bytes of a host for a day from now on."""
+        self.hosts.watch(address, self.now // SECOND)
 
     def judge(self, batch: Batch) -> Iterator[tuple[Found, list[Found]]]:
         """Yield what was found in each frame, with its reason, and the packets that pass (two where fragments contradict)."""
@@ -176,12 +184,24 @@ class PlainGate:
                 if reading.reason == reasons.DECODED:
                     reading.reason = self.judge_packet(memory, reading)
             passing = [each for each in readings if each.reason < reasons.PASSING]
+            if self.hosts.is_taken():
+                self.count_bytes(memory, found, length, passes=bool(passing))
             if not passing:
                 del self.area[fill:]
             answer = readings[0] if readings[0] in passing or not passing else passing[0]
             yield answer, passing
             if passing and passing[-1].source_port == DNS_PORT:
                 self.area.clear()  # a pass is over
+
+    def count_bytes(self, memory: bytes, found: Found, length: int, *, passes: bool) -> None:
+        """Count a frame for its hosts, unless it is of a flow that mines and passes."""
+        flow = self.slots.get(found.slot)
+        mines = flow is not None and flow.mines
+        if not (mines and passes):
+            column = MINING if mines else OTHER
+            self.hosts.count(
+                bytes(self.area) if found.memory else memory, found, length, column, self.now // SECOND
+            )
 
     def judge_packet(self, memory: bytes, found: Found) -> int:
         """Decide about a packet whose headers were read."""
@@ -202,6 +222,12 @@ class PlainGate:
         flow = self.slots.get(slot)
         if flow and flow.hash == flow_hash:
             flow.stage = stage
+
+    def note_mining(self, slot: int, flow_hash: int) -> None:
+        """A flow mines, and whoever reads it counts its bytes."""
+        flow = self.slots.get(slot)
+        if flow and flow.hash == flow_hash:
+            flow.mines = True
 
     # ── what does not lie in one piece ───────────────────────────────────────────────────────────────────
 
@@ -366,10 +392,12 @@ class PlainGate:
             flow.payload_from.clear()
             flow.heard.clear()
             flow.probes = flow.opener = 0
+            flow.mines = False
         elif flow.stage <= rows.JUDGED and (known is not None or 1 - found.side not in flow.starts):
             flow.stage = rows.FRESH
             flow.payload_from.discard(found.side)
             flow.probes = flow.opener = 0
+            flow.mines = False
         flow.starts[found.side] = start
         flow.opener = flow.opener or 1 + (1 - found.side if found.tcp_flags & ACK else found.side)
 

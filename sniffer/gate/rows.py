@@ -50,7 +50,8 @@ FLOW = np.dtype(
         ("start1", "<u4"),
         ("stage", "u1"),
         ("seen", "u1"),  # SEEN_ bits
-        ("probes", "<u2"),  # payloads looked at while the stage is FRESH
+        ("probes", "u1"),  # payloads looked at while the stage is FRESH
+        ("mines", "u1"),  # 1: whoever reads it has found that it mines, and counts its bytes
     ]
 )
 """What is known of one flow: 16 bytes, so that a bucket of eight is two cache lines."""

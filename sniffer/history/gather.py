@@ -44,6 +44,7 @@ MAX_STEP: Final = 1_000  # counts of hits that one step takes
 GROWS: Final = 300 * SECOND  # nanoseconds of packet time between two rows about the same hits
 MAX_DETECTIONS: Final = 200_000  # kept while their hour may get more
 MAX_TRAFFIC: Final = 200_000  # counts of bytes, likewise
+MAX_OWNERS: Final = 200_000  # hosts of which it is known who mined there last
 LATE: Final = 2 * HOUR  # after which an hour is taken to be over
 MAX_HEALTH: Final = 10_000  # buckets of the sensor's health that are kept: 35 days
 LEAP: Final = 30 * DAY  # seconds of packet time between two looks at the sensor that were not watched
@@ -71,6 +72,7 @@ class Gatherer:
         begun: nanoseconds since 1970 at which this run of the daemon began.
         overhead: watts at the meter for a watt in a machine.
         every: nanoseconds of packet time between two pages, unless there are many rows; cases wait for the time, so some are empty.
+        measures: what hosts carry in all is counted; else it is told as 0, which stands for unknown.
     """
 
     def __init__(
@@ -79,7 +81,9 @@ class Gatherer:
         *,
         overhead: float = 1.0,
         every: int = 60 * SECOND,
+        measures: bool = False,
     ) -> None:
+        self.measures = measures
         self.lost = 0  # hits, and growth of bytes, that found no room
         self._begun, self._overhead, self._every = begun, overhead, every
         self._tenants: tuple[Tenant, ...] = ()
@@ -88,8 +92,9 @@ class Gatherer:
         self._grown: dict[DetectionKey, int] = {}  # since then; when to tell it, earliest first, about
         self._forgotten = 0  # counts of hours that were over
         self._traffic: dict[
-            tuple[str, str, int], int
-        ] = {}  # bytes by host, tenant, hour, oldest first, about
+            tuple[str, str, int], tuple[int, int]
+        ] = {}  # bytes of mining and in all by host, tenant, hour, oldest first, about
+        self._owners: dict[str, str] = {}  # by host, the tenant that mined there last; longest ago first
         self._carried: dict[tuple[str, str, int], None] = {}  # of these, what has grown since it was told
         self._rows: tuple[list[Session], list[Sample], list[Detection]] = ([], [], [])
         self._health: dict[int, Health] = {}  # by bucket; told ones, too, as time may come back to them
@@ -268,18 +273,46 @@ class Gatherer:
         carried = session.bytes_up + session.bytes_down
         grown, session.told_bytes = carried - session.told_bytes, carried
         hour = session.last // SECOND // HOUR * HOUR
-        key = (session.label, session.key.tenant, hour)
+        self._grow((session.label, session.key.tenant, hour), grown, grown)
+
+    def own(self, host: str, tenant: str) -> None:
+        """A tenant mines at a host: what that carries beside is the tenant's, until somebody else mines there."""
+        if not self.measures:
+            return
+        if self._owners.pop(host, None) is None and len(self._owners) >= MAX_OWNERS:
+            del self._owners[next(iter(self._owners))]
+        self._owners[host] = tenant
+
+    def carry(self, host: str, hour: int, mining: int, other: int) -> None:
+        """Enter what a host has carried beside the work of its sessions.
+
+        Args:
+            host: as it may be written.
+            hour: seconds since 1970, a multiple of an hour.
+            mining: bytes of connections that mine, which are not in the work of sessions.
+            other: bytes of everything else.
+        """
+        tenant = self._owners.get(host)
+        if tenant is None:
+            self.lost += 1
+        else:
+            self._grow((host, tenant, hour), mining, mining + other)
+
+    def _grow(self, key: tuple[str, str, int], mining: int, every: int) -> None:
+        """Add bytes of mining, and of everything."""
         if key not in self._traffic and len(self._traffic) >= MAX_TRAFFIC:
             self.lost += 1
-        elif grown:
-            self._traffic[key] = self._traffic.get(key, 0) + grown
+        elif every:
+            past = self._traffic.get(key, (0, 0))
+            self._traffic[key] = past[0] + mining, past[1] + every
             self._carried[key] = None
 
     def _take_traffic(self, now: int, most: int) -> Iterator[Traffic]:
         """Rows of what has been carried, so many; hours that are over go."""
         for key in list(itertools.islice(self._carried, most)):
             del self._carried[key]
-            yield Traffic(*key, bytes=0, mining_bytes=self._traffic[key])
+            mining, every = self._traffic[key]
+            yield Traffic(*key, bytes=every if self.measures else 0, mining_bytes=mining)
         seconds = now // SECOND
         for key in list(itertools.islice(self._traffic, most)):
             is_open = seconds - LATE <= key[-1] + HOUR and key[-1] <= seconds + LATE

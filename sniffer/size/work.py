@@ -125,6 +125,11 @@ class Tally:
         self._rolls = False  # the version field is rolled
         self.bytes = [0, 0]  # by side, not yet in a row
 
+    @property
+    def host(self) -> bytes:
+        """The address that mines, packed."""
+        return self._flow.ends[self._mines][0]
+
     def note(self, facts: Facts, session: Session) -> None:
         """Enter a mining message."""
         values, told = facts.values, facts.told or {}

@@ -53,6 +53,31 @@ def test_every_section_is_there(report: Report, words: Words) -> None:
     assert ("article", {"lang": words.code, "id": words.code}) in seen.tags
 
 
+@pytest.mark.parametrize(
+    ("every", "said"),
+    [(4, "about 25 % of all its traffic"), (0, ""), (0.5, "about 100 % of all its traffic")],
+    ids=["measured", "not measured", "an estimate below what was counted"],
+)
+def test_which_part_of_the_traffic(report: Report, every: float, said: str) -> None:
+    """At each address, each tenant and in all; nothing where it was not measured, and never more than everything."""
+
+    def with_all(one: Any) -> Any:
+        return msgspec.structs.replace(one, all_bytes=int(one.mining_bytes * every))
+
+    page = show(
+        msgspec.structs.replace(
+            report,
+            totals=with_all(report.totals),
+            ranking=tuple(map(with_all, report.ranking)),
+            addresses=tuple(map(with_all, report.addresses)),
+        )
+    )
+    mining = [one for one in (report.totals, *report.ranking, *report.addresses) if one.mining_bytes]
+    text = page.text.replace("\u202f", " ")
+    assert text.count("of all its traffic") == (len(mining) if said else 0)
+    assert said in text
+
+
 def test_chinese_has_no_english_sentence(report: Report) -> None:
     """What is not a name or a unit is in the language of the page."""
     text = show(report, CHINESE).text.replace(STYLE, "")

@@ -172,6 +172,33 @@ say(Finished())
     assert all(one.restarts == 0 for one in crew.health().values())
 
 
+def test_hosts_that_one_saw_mining_the_others_watch(tmp_path: Path) -> None:
+    """They travel with the news of one worker, and reach each of the others."""
+    script = """
+say(Ready())
+if first:
+    time.sleep(0.5)
+    say(News(watched=(bytes(4), bytes(16))))
+    assert isinstance(hear(), Stop)
+else:
+    told = hear()
+    assert told == Watched((bytes(4), bytes(16))), told
+    say(News((row,)))
+    assert isinstance(hear(), Stop)
+say(Finished())
+"""
+    crew, listener = make(tmp_path, script)
+
+    async def go() -> None:
+        working = asyncio.create_task(crew.run())
+        await listener.until(hits=2)
+        await crew.stop()
+        await working
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    assert all(one.restarts == 0 for one in crew.health().values())
+
+
 def test_rules_are_taken_by_all_or_by_none(tmp_path: Path) -> None:
     """If one worker refuses new rules, those that took them go back to the old ones."""
     script = """

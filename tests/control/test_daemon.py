@@ -893,6 +893,54 @@ def test_a_history_of_all_stories(start: Callable[..., Daemon], stories: Path, t
     assert report["period"]["watched_seconds"] == pytest.approx(602, abs=2)
 
 
+def test_a_farm_and_a_business(start: Callable[..., Daemon], tmp_path: Path) -> None:
+    """Of all that a host carries, the report has the part that is mining: one has ten times as much beside it, one nothing."""
+    business, farm = build.Conversation(), build.Conversation(client=("10.0.0.8", 40_000))
+    mining = []
+    for talk in (business, farm):
+        talk.open().send(0, SUBMIT)
+    # Other hosts fill the first batch: who is seen mining in one is watched from the next on.
+    small = build.udp(("10.0.0.9", 1_000), ("198.51.100.9", 2_000), b"")
+    frames = [*business.frames, *farm.frames, *[(business.time, small)] * 9_000]
+    for talk in (business, farm):
+        talk.frames, talk.step = [], 100 * build.MILLISECOND
+        for number in range(8_000):
+            talk.send(0, SUBMIT, answered=number % 10 == 0)
+        mining.append(sum(len(frame) for _, frame in talk.frames))
+    kinds = [
+        build.udp(("10.0.0.7", 50_000), ("198.51.100.9", 50_001), bytes(size)) for size in (60, 120, 180, 240)
+    ]
+    kinds += [build.tcp(("198.51.100.9", 80), ("10.0.0.7", 50_002), build.ACK, 1, 1, bytes(146))]
+    count = 10 * mining[0] // 200
+    span = (business.time - business.frames[0][0]) // count
+    beside = [(business.frames[0][0] + number * span, kinds[number % 5]) for number in range(count)]
+    other = sum(len(frame) for _, frame in beside)
+    frames += sorted((*business.frames, *farm.frames, *beside))
+    capture, file = tmp_path / "both.pcap", tmp_path / "history.db"
+    with capture.open("wb") as out:
+        out.write(build.pcap([]))
+        out.writelines(build.pcap([one])[24:] for one in frames)
+
+    daemon = start("--replay", capture, config=f"history: {{file: {file}}}\n")
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    assert daemon.stop()[0] == 0
+    command = [sys.executable, "-c", "from sniffer.cli import main; main()", "report", "--format", "json"]
+    answer = subprocess.run([*command, "--history", file], capture_output=True, check=True)
+    report = json.loads(answer.stdout)
+    share = {one["host"]: one["mining_bytes"] / one["all_bytes"] for one in report["addresses"]}
+    # Some 1,100 samples: to about 2 %.
+    assert share["10.0.0.8"] == 1
+    assert share["10.0.0.7"] == pytest.approx(mining[0] / (mining[0] + other), rel=0.12)
+    told = {one["host"]: one["mining_bytes"] for one in report["addresses"]}
+    assert told == {
+        "10.0.0.7": pytest.approx(mining[0], rel=0.08),
+        "10.0.0.8": pytest.approx(mining[1], rel=0.08),
+    }
+    totals = report["totals"]
+    assert totals["all_bytes"] == pytest.approx(sum(mining) + other, rel=0.1)
+    assert totals["mining_bytes"] == sum(told.values())
+
+
 def test_a_history_outlives_its_daemon(start: Callable[..., Daemon], stories: Path, tmp_path: Path) -> None:
     """KILL in the midst leaves a file that opens, with all that was committed; the next run goes on in it."""
     file = tmp_path / "history.db"

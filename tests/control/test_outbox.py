@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sniffer.control import outbox as module
 from sniffer.control.outbox import MAX_EXHIBIT_BYTES, MAX_EXHIBITS, NEWS_SIGHTINGS, Outbox
-from sniffer.control.records import News, Unframer, from_worker
+from sniffer.control.records import Carried, News, Unframer, from_worker
 from sniffer.counts import Sighting
 from sniffer.evidence.exhibit import Exhibit, Frame
 from sniffer.model import Confidence, Severity
@@ -108,6 +109,40 @@ def test_work_beyond_the_bound(pair: tuple[socket.socket, socket.socket]) -> Non
     (news,) = Reader(pair[1]).news()
     assert [work.flow for work in news.works] == [2, 3, 4]
     assert not outbox.has_news
+
+
+def test_what_hosts_carry_adds_up_by_the_hour(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Minutes of a host are one row for each hour until they leave; hosts to watch leave once."""
+    outbox = Outbox(pair[0])
+    host, hour = b"\x0a\0\0\7", 3_600
+    for minute in (0, 59, 60):
+        outbox.carry(host, minute * 60 * 10**9, 3, 100)
+        outbox.watch(host)
+    assert outbox.has_news
+    outbox.put_news()
+    (news,) = Reader(pair[1]).news()
+    assert news.carried == (Carried(host, 0, 6, 200), Carried(host, hour, 3, 100))
+    assert news.watched == (host,)
+    assert not outbox.has_news
+
+
+def test_what_hosts_carry_is_bounded(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the parent does not read, hosts that are known add up; others beyond the bounds are counted as dropped."""
+    for name in ("MAX_CARRIED", "MAX_WATCHED", "NEWS_CARRIED", "NEWS_WATCHED"):
+        monkeypatch.setattr(module, name, 50 if name.startswith("MAX") else 20)
+    outbox = Outbox(pair[0])
+    for _ in range(2):
+        for number in range(60):
+            outbox.carry(number.to_bytes(4, "big"), 0, 0, 1)
+            outbox.watch(number.to_bytes(4, "big"))
+    assert outbox.dropped_hits == 40
+    while outbox.has_news:
+        outbox.put_news()
+    told = Reader(pair[1]).news()
+    assert [len(news.carried) for news in told] == [len(news.watched) for news in told] == [20, 20, 10]
+    assert {row.other for news in told for row in news.carried} == {2}
 
 
 def test_nothing_to_tell_is_not_told(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -35,6 +35,7 @@ from sniffer.control.records import (
     Snapshot,
     Stop,
     Unframer,
+    Watched,
     frame,
 )
 from sniffer.control.reload import load
@@ -207,6 +208,31 @@ def test_evidence_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path)
     assert b"mining.submit" in one.frames[0].data
     assert parent.books.dropped_exhibits == 0
     assert isinstance(heard[-1], Finished)
+
+
+def test_traffic_only_when_wanted(parent: Parent, shipped: Loaded, tmp_path: Path) -> None:
+    """What hosts that mine carry in all, also those that another worker saw mining; these are told where there are others."""
+    talk = build.Conversation().open().send(0, SUBMIT)
+    other = build.udp(("10.0.0.8", 1_000), ("198.51.100.9", 2_000), bytes(100))
+    frames = [*talk.frames, *((talk.time + number, other) for number in range(20_000))]
+    file = tmp_path / "both.pcap"
+    file.write_bytes(build.pcap(frames))
+    replay = ReplayJob(str(file), 0.0, linger=False)
+    parent.send(Job(shipped.dump, replay=replay, traffic=True, shares=True))
+    parent.send(Watched((bytes([10, 0, 0, 8]),)))
+    news = [record for record in parent.rest() if isinstance(record, News)]
+    assert [host for one in news for host in one.watched] == [bytes([10, 0, 0, 7])]
+    hour = talk.time // 10**9 // 3_600 * 3_600
+    rows = [row for one in news for row in one.carried]
+    assert {(row.host, row.hour, row.mining) for row in rows} == {(bytes([10, 0, 0, 8]), hour, 0)}
+    assert sum(row.other for row in rows) == pytest.approx(20_000 * len(other), rel=0.02)
+
+
+def test_no_traffic_unless_wanted(parent: Parent, shipped: Loaded, miner: Path) -> None:
+    """Without a history nobody asks."""
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0.0, linger=False), shares=True))
+    news = [record for record in parent.rest() if isinstance(record, News)]
+    assert not any(one.watched or one.carried for one in news)
 
 
 def test_it_stays_after_a_replay(parent: Parent, shipped: Loaded, miner: Path) -> None:

@@ -71,6 +71,9 @@ class Twins:
             self.plain.repeats.sampled,
             self.plain.repeats.again,
         )
+        assert {address: told for address, *told in self.gate.carried()} == {
+            address: [*told] for address, told in self.plain.hosts.carried().items()
+        }
         counted = {**self.plain.fragments.counts, **self.plain.quic.counts}
         assert {kind: count for kind, count in self.gate.oddities().items() if count} == counted
         return [reasons.REASONS[each.reason].name for each, _ in answers]
@@ -79,6 +82,11 @@ class Twins:
         """Give a verdict to both."""
         self.gate.set_stage(each.slot, each.hash, stage)
         self.plain.set_stage(each.slot, each.hash, stage)
+
+    def note_mining(self, each: Found) -> None:
+        """Tell both that a flow mines."""
+        self.gate.note_mining(each.slot, each.hash)
+        self.plain.note_mining(each.slot, each.hash)
 
     def list_patterns(self, patterns: Iterable[Pattern]) -> None:
         """Have both look for bytes."""
@@ -90,6 +98,11 @@ class Twins:
         """Tell both of a server."""
         self.gate.know_server(address, until)
         self.plain.know_server(address, until)
+
+    def watch_host(self, address: bytes) -> None:
+        """Have both count a host's bytes."""
+        self.gate.watch_host(address)
+        self.plain.watch_host(address)
 
     def compare_tables(self) -> None:
         """Both flow tables hold the same."""
@@ -106,6 +119,7 @@ class Twins:
                 "payload_from": flow.payload_from,
                 "heard": flow.heard,
                 "opener": flow.opener,
+                "mines": flow.mines,
             }
 
 
@@ -121,4 +135,5 @@ def described(flow: Any) -> dict[str, Any]:
         "payload_from": {side for side in (0, 1) if seen & rows.SEEN_PAYLOAD << side},
         "heard": {side for side in (0, 1) if seen & rows.SEEN_ANY << side},
         "opener": seen // rows.SEEN_CALL,
+        "mines": bool(flow["mines"]),
     }

@@ -24,6 +24,8 @@ from sniffer.model import Pattern
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sniffer.gate.plain import Found
+
 rewrap = script("scripts/rewrap.py")
 quic = script("pcaps/initials.py")
 WRAPPINGS = list(rewrap.WRAPPINGS.values())
@@ -36,6 +38,7 @@ PATTERNS = [
     Pattern(2, b"\0\0\0", "any", "udp"),
     Pattern(20, b"xxx", "any", "tcp"),
 ]
+ENDS = ["10.0.0.7", "203.0.113.9", "0.0.0.0", "2001:db8::7", "2001:db8::9", "::", "192.0.2.1"]  # noqa: S104
 MAX_FRAMES = 20_000  # of one capture: the plain twin takes its time
 
 
@@ -423,9 +426,14 @@ def test_they_agree_on_garbage(seed: int, flows: int) -> None:
     twins.know_server(wire.packed("203.0.113.9"), (1 << 62) if seed == 1 else 0)
     twins.list_patterns(PATTERNS if seed == 2 else ())
     reasons_met: set[str] = set()
+    for each in ENDS:
+        twins.watch_host(wire.packed(each))
     for _ in range(20):
         reasons_met.update(twins.judge(garbage(rng, rng.choice([1, 31, 32, 33, 100, 300]))))
+        twins.watch_host(wire.packed(rng.choice(ENDS)))
         for each in twins.passed:
+            if rng.random() < 0.1:
+                twins.note_mining(each)
             if each.slot >= 0 and rng.random() < 0.3:
                 twins.set_stage(
                     each, rng.choice([rows.JUDGED, rows.REQUESTS, rows.MINING, rows.SETTLED, rows.FRESH])
@@ -529,6 +537,14 @@ def test_they_agree_wherever_a_frame_is_cut(gap: int) -> None:
             twins.judge_batch(wire.batch([cut], gap=gap))
 
 
+def watch_ends(twins: Twins, one: Batch, each: Found) -> None:
+    """Take a packet that passed for mining: have both of its ends watched, and its flow."""
+    twins.note_mining(each)
+    width = 4 if each.family == 4 else 16
+    for place in () if each.memory else (each.source, each.destination):
+        twins.watch_host(one.data[place : place + width].tobytes())
+
+
 # ── captures ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -549,6 +565,8 @@ def test_they_agree_on_every_capture(path: Path) -> None:
     with contextlib.suppress(InputError):  # damaged on purpose: what can be read is compared
         for one in Savefile(str(path)).batches():
             twins.judge_batch(Batch(one.data, one.frames[:left]))
+            for each in twins.passed:
+                watch_ends(twins, one, each)
             left -= len(one.frames[:left])
             if left == 0:
                 break

@@ -312,6 +312,53 @@ def test_bytes_of_mining_add_up() -> None:
     assert not gatherer._traffic
 
 
+def test_all_bytes_of_a_host() -> None:
+    """Mining and the rest, with the rest of whoever mined there last, also in hours without mining."""
+    book = SizeBook(HostNames(inside=("10.0.0.0/8",)), samples=True)
+    gatherer = Gatherer(BEGUN, measures=True)
+    first = T0 // SECOND // HOUR * HOUR
+    book.add(work(5, 1, host=b"\x0a\0\0\7", tenant="a", bytes_up=30, bytes_down=10))
+    gatherer.own("10.0.0.7", "a")
+    gatherer.carry("10.0.0.7", first, 5, 100)
+    gatherer.carry("10.0.0.7", first, 0, 50)
+    gatherer.carry("10.0.0.7", first + HOUR, 0, 7)
+    gatherer.own("10.0.0.7", "b")
+    gatherer.carry("10.0.0.7", first + HOUR, 0, 9)
+    book.turn(T0 + 10 * SECOND, everything=True)
+    pages = gatherer.pages(T0 + 10 * SECOND, book.take(), None)
+    rows = {
+        (row.tenant, row.hour - first): (row.mining_bytes, row.bytes)
+        for page in pages
+        for row in page.traffic
+    }
+    assert rows == {("a", 0): (45, 195), ("a", HOUR): (0, 7), ("b", HOUR): (0, 9)}
+
+
+def test_bytes_of_nobody_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of hosts whose mining was not told, or was so long ago that others took the room: whoever mines on keeps it."""
+    monkeypatch.setattr(gather, "MAX_OWNERS", 3)
+    gatherer = Gatherer(BEGUN, measures=True)
+    for host in "abcad":
+        gatherer.own(host, "")
+    for host in "abcde":
+        gatherer.carry(host, T0 // SECOND // HOUR * HOUR, 0, 1)
+    (page,) = gatherer.pages(T0, [], None)
+    assert sorted(row.host for row in page.traffic) == ["a", "c", "d"]
+    assert gatherer.lost == 2
+
+
+def test_where_nothing_is_measured_nothing_is_told() -> None:
+    """Bytes of everything are 0 then, which stands for unknown, and not those of mining."""
+    book = SizeBook(HostNames(inside=("10.0.0.0/8",)), samples=True)
+    book.add(work(5, 1, host=b"\x0a\0\0\7", bytes_up=30))
+    book.turn(T0, everything=True)
+    gatherer = Gatherer(BEGUN)
+    gatherer.own("10.0.0.7", "")
+    (page,) = gatherer.pages(T0, book.take(), None)
+    assert [(row.mining_bytes, row.bytes) for row in page.traffic] == [(30, 0)]
+    assert not gatherer._owners
+
+
 def test_bytes_of_another_time_do_not_stay() -> None:
     """An hour of years ahead is let go, too, once time is back, and keeps nothing behind it."""
     book = book_of_sessions()
