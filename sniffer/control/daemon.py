@@ -22,8 +22,8 @@ from sniffer.blindspots import BlindSpots, figures, measure, short
 from sniffer.capture.interface import interface_names
 from sniffer.capture.packet_socket import has_packet_sockets
 from sniffer.config import privacy_key
+from sniffer.confine import seal_parent
 from sniffer.control.chronicle import make_chronicle
-from sniffer.control.confine import seal_parent
 from sniffer.control.crew import Crew
 from sniffer.control.guard import Guard
 from sniffer.control.holders import Holders
