@@ -22,9 +22,11 @@ from sniffer.errors import OutputError
 from sniffer.history import schema
 from sniffer.history import store as store_module
 from sniffer.history.cases import CaseBook
+from sniffer.history.lock import Lock
 from sniffer.history.query import Reader
+from sniffer.history.records import Bounds
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Page
-from sniffer.history.store import Bounds, Lock, Store, TooLargeError, prune_aside
+from sniffer.history.store import Store, TooLargeError, prune_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
