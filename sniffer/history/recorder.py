@@ -368,7 +368,7 @@ class History:
             OSError: none can be started.
         """
         if self._writer is not None and self._writer.is_dead:  # while nothing was to be done
-            self._complain(self._dismiss())
+            self._settle(self._dismiss())
         if self._writer is None:
             begin = msgspec.structs.replace(self._begin, counts=self.counts)
             writer = Process(begin, self._lock, self._command)

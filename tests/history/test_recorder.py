@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from historyrows import T0, changed, farm_page, session
-from processes import until
+from processes import halted, until
 from structlog.testing import capture_logs
 
 from sniffer.config import Config
@@ -25,9 +25,6 @@ from sniffer.history.lock import Lock
 from sniffer.history.query import Reader
 from sniffer.history.recorder import COMMAND, History, faults, make_history, weigh
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Page
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TESTS = Path(__file__).parent.parent
 
@@ -56,17 +53,10 @@ def patched(code: str) -> tuple[str, ...]:
     return sys.executable, "-c", f"{imports}{code}\nsys.exit(writer.main(sys.argv[1:]))"
 
 
-@contextlib.contextmanager
-def stopped(history: History) -> Iterator[None]:
-    """While the writer hangs, as it does when the disk does."""
+def pid_of(history: History) -> int:
+    """The process of its writer, once there is one."""
     until(lambda: history.pid is not None)
-    pid = history.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    return history.pid or 0
 
 
 def test_pages_are_written_and_asked_for_while_it_runs(path: Path) -> None:
@@ -97,7 +87,7 @@ def test_a_flood_is_bounded_and_counted(path: Path) -> None:
     """While the disk hangs, so many pages and bytes wait and no more; offering takes no time."""
     history = History(config(path), max_pages=4)
     page = farm_page(5, T0)
-    with stopped(history):
+    with halted(pid_of(history)):
         started = time.monotonic()
         taken = sum(history.offer(page) for _ in range(10_000))
         assert time.monotonic() - started < 5
@@ -106,7 +96,7 @@ def test_a_flood_is_bounded_and_counted(path: Path) -> None:
     history.close(10)
     assert history.health.written == 4
     history = History(config(path), max_bytes=2 * weigh(page))
-    with stopped(history):
+    with halted(pid_of(history)):
         assert sum(history.offer(page) for _ in range(10)) in (2, 3)  # one may be in hand already
         assert not history.offer(farm_page(1_000, T0))
     history.close(10)
@@ -254,7 +244,7 @@ def test_the_second_daemon_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_closing_has_an_end(path: Path) -> None:
     """Whatever the disk does.  What was not answered is counted as dropped; what the writer has got, it writes all the same."""
     history = History(config(path))
-    with stopped(history):
+    with halted(pid_of(history)):
         history.offer(farm_page(2, T0))
         history.offer(farm_page(3, T0))
         until(lambda: history._hand)
@@ -276,7 +266,7 @@ def test_closing_has_an_end(path: Path) -> None:
 def test_closing_can_be_hurried(path: Path) -> None:
     """By a second signal; where there is no hurry, an end without a fault takes no longer for that."""
     history = History(config(path))
-    with stopped(history):
+    with halted(pid_of(history)):
         history.offer(farm_page(1, T0))
         timer = threading.Timer(0.2, history.hurry, (0.1,))
         timer.start()
@@ -423,8 +413,7 @@ def test_a_writer_that_dies_while_nothing_is_to_be_done(path: Path) -> None:
     history = History(config(path))
     history.offer(farm_page(3, T0))
     assert history.flush(10)
-    pid = history.pid
-    assert pid is not None
+    pid = pid_of(history)
     os.kill(pid, signal.SIGKILL)
     with capture_logs() as logs:
         history.offer(farm_page(4, T0))
@@ -432,7 +421,8 @@ def test_a_writer_that_dies_while_nothing_is_to_be_done(path: Path) -> None:
     assert history.pid not in (pid, None)
     history.close(10)
     assert history.health.written == 2
-    assert {line["error"] for line in logs if "error" in line} == {"the writer ended: killed by SIGKILL"}
+    assert [line["event"] for line in logs] == ["history_write_failed", "history_written_again"]
+    assert logs[0]["error"] == "the writer ended: killed by SIGKILL"
 
 
 @pytest.mark.usefixtures("soon")
@@ -452,9 +442,7 @@ def test_no_process_to_be_had(path: Path) -> None:
 def test_signals_for_the_daemon_are_none_for_the_writer(path: Path) -> None:
     """From its first instruction on: what a terminal sends to all, and what an operator sends to the wrong one."""
     history = History(config(path))
-    until(lambda: history.pid is not None)
-    pid = history.pid
-    assert pid is not None
+    pid = pid_of(history)
     for _ in range(20):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(pid, number)
