@@ -49,6 +49,7 @@ class Chronicle:
         self.gatherer = gatherer
         self._refused: deque[Page] = deque()
         self._given_up = 0
+        self._deadline = float("inf")  # of close(), monotonic
 
     @property
     def health(self) -> SinkHealth:
@@ -113,19 +114,25 @@ class Chronicle:
             self._refused.popleft()
 
     def close(self, now: int, totals: Callable[[], Totals], seconds: float) -> None:
-        """Tell what is left, and write it; for at most so many seconds.  What is not written then counts as dropped."""
-        deadline = time.monotonic() + seconds
+        """Tell what is left, and have it written; for at most so many seconds.  What is not written then counts as dropped."""
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
         self._sizes.turn(now)
         self._sizes.finish()
         self.gatherer.finish()
         self._next_watch = 0.0
         self._tell(now, totals)
-        while self._refused and time.monotonic() < deadline:
+        # Where there is a fault there is no use in a wait; the last of the pages in the queue finds out whether it is over.
+        while self._refused and self._history.health.up and time.monotonic() < self._deadline:
             time.sleep(0.01)
             self._offer()
-        self._history.close(max(deadline - time.monotonic(), 0.1))
+        self._history.close(max(self._deadline - time.monotonic(), 0.1))
         self._given_up += len(self._refused)
         self._refused.clear()
+
+    def hurry(self, seconds: float) -> None:
+        """Have :meth:`close` end within so many seconds from now, if it would last longer."""
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+        self._history.hurry(seconds)
 
 
 def make_chronicle(

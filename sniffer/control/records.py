@@ -3,18 +3,18 @@
     parent ── Job, NewRules, Mapped, NewSocket, Learned, Watched, Stop ──▶ worker
     worker ── Ready, News, Exhibit, Learned, RulesInUse, Lost, Ended, Finished ──▶ parent
 
-In: records.  Out: frames (a length of four bytes, then msgpack), and records from frames.
-Never: a frame beyond its limit, code on either side.
+In: records.  Out: frames of msgpack (:mod:`sniffer.children`), and records from their bodies.
+Never: code on either side.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from sniffer.capture.packet_socket import Position, RingSettings
+from sniffer.children import framed
 from sniffer.counts import Sighting  # noqa: TC001  # as below
 from sniffer.evidence.exhibit import Bounds, Exhibit  # as below
 from sniffer.model import Confidence, Severity  # noqa: TC001  # as below
@@ -22,13 +22,6 @@ from sniffer.owners.table import Owners
 from sniffer.owners.timeline import Change  # noqa: TC001  # as below
 from sniffer.size.work import Work  # noqa: TC001
 from sniffer.totals import Totals  # noqa: TC001  # msgspec reads annotations at run time
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-MAX_FRAME: Final = 64 << 20
-HEAD: Final = struct.Struct("<I")
-
 
 # ── parent to worker ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,32 +195,4 @@ from_worker = msgspec.msgpack.Decoder(FromWorker)
 
 def frame(record: ToWorker | FromWorker) -> bytes:
     """One record, ready for the socket."""
-    body = _encoder.encode(record)
-    if len(body) > MAX_FRAME:
-        raise ValueError(f"a record of {len(body)} bytes")
-    return HEAD.pack(len(body)) + body
-
-
-class Unframer:
-    """Cuts a stream of bytes into the bodies of its frames."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes; yield the bodies that are complete.  What is not asked for stays for the next call.
-
-        Raises:
-            ValueError: a frame longer than :data:`MAX_FRAME`: the other side is not what we think it is.
-        """
-        self._bytes += data
-        while len(self._bytes) >= HEAD.size:
-            (size,) = HEAD.unpack_from(self._bytes)
-            if size > MAX_FRAME:
-                raise ValueError(f"a frame of {size} bytes")
-            end = HEAD.size + size
-            if len(self._bytes) < end:
-                return
-            body = bytes(self._bytes[HEAD.size : end])
-            del self._bytes[:end]
-            yield body
+    return framed(_encoder.encode(record))

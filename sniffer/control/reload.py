@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from sniffer.control.records import MAX_FRAME
+from sniffer.children import MAX_FRAME
 from sniffer.control.suppressions import SuppressionRow
 from sniffer.errors import ConfigError, Problem, SnifferError, printable
 from sniffer.owners.files import Sources, read_sources

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from sniffer.children import Unframer, describe
 from sniffer.control.board import Board
 from sniffer.control.records import (
     Ended,
@@ -34,7 +34,6 @@ from sniffer.control.records import (
     Ready,
     RulesInUse,
     Stop,
-    Unframer,
     frame,
     from_worker,
 )
@@ -372,12 +371,3 @@ class Supervisor:
         """End without another word."""
         self._stopping = True
         self.kill()
-
-
-def describe(status: int) -> str:
-    """Why a process ended, in words."""
-    if status >= 0:
-        return f"exit status {status}"
-    with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(-status).name}"
-    return f"killed by signal {-status}"

@@ -24,8 +24,9 @@ from sniffer.capture import ring, savefile
 from sniffer.capture.fallback import ScapyCapture
 from sniffer.capture.live import LiveCapture
 from sniffer.capture.replay import Replay
+from sniffer.children import Unframer
+from sniffer.confine import confine
 from sniffer.control.board import Board
-from sniffer.control.confine import confine
 from sniffer.control.nextrules import NextRules, make_rules
 from sniffer.control.outbox import Outbox
 from sniffer.control.records import (
@@ -41,7 +42,6 @@ from sniffer.control.records import (
     RulesInUse,
     Snapshot,
     Stop,
-    Unframer,
     Watched,
     to_worker,
 )

@@ -11,8 +11,10 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from sniffer.errors import InputError, OutputError, UsageError, printable
+from sniffer.history.lock import Lock
 from sniffer.history.query import Reader
-from sniffer.history.store import Bounds, Lock, Store
+from sniffer.history.records import Bounds
+from sniffer.history.store import Store
 
 if TYPE_CHECKING:
     from sniffer.config import Config

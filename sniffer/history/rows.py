@@ -3,6 +3,8 @@
 In: what the parent counts.  Out: frozen structs, handed to :class:`~sniffer.history.recorder.History` once a minute.
 Never: an increment.  Rows of a page are as they stand; the later one takes the place of the earlier.
 
+Rows go to another process as arrays without names, and hold nothing that could lead back to them (``gc=False``).
+
 Strings that came from the wire are printable ASCII of at most 256 characters already.  Packet times are nanoseconds since
 1970; ``start`` and ``hour`` are seconds since 1970.
 """
@@ -19,7 +21,7 @@ DAY: Final = 86_400
 SECOND: Final = 1_000_000_000  # nanoseconds
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One (host, server, server_port, protocol, account, tenant), cumulative since the daemon's start (``begun``)."""
 
     host: str  # label: "192.0.2.7", "2001:db8::/64"
@@ -49,7 +51,7 @@ class Session(msgspec.Struct, frozen=True):
     bytes_down: int
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One session in one bucket; given again when the bucket is added to."""
 
     host: str
@@ -71,7 +73,7 @@ class Sample(msgspec.Struct, frozen=True):
     joules_high: float | None
 
 
-class Detection(msgspec.Struct, frozen=True):
+class Detection(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Hits of one rule on one host in one hour, so far."""
 
     host: str
@@ -86,7 +88,7 @@ class Detection(msgspec.Struct, frozen=True):
     begun: int  # ns
 
 
-class Tenant(msgspec.Struct, frozen=True):
+class Tenant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An owner as configured now."""
 
     name: str
@@ -96,7 +98,7 @@ class Tenant(msgspec.Struct, frozen=True):
     contact: str
 
 
-class Health(msgspec.Struct, frozen=True):
+class Health(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the sensor saw in one bucket."""
 
     start: int  # s, a multiple of BUCKET
@@ -108,7 +110,7 @@ class Health(msgspec.Struct, frozen=True):
     up: bool
 
 
-class Traffic(msgspec.Struct, frozen=True):
+class Traffic(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Bytes of one host in one hour."""
 
     host: str
@@ -118,7 +120,7 @@ class Traffic(msgspec.Struct, frozen=True):
     mining_bytes: int
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the parent hands over at once."""
 
     now: int  # ns, packet time

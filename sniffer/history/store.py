@@ -5,29 +5,28 @@ Never: a second writer, a file beyond its bound, a row that grows by being given
 
     path                 the tables
     path-wal, path-shm   SQLite's; they belong to it
-    path.lock            held by the one that writes
+    path.lock            held by the one that writes (lock.py)
     path.set-aside-TIME  a file that could not be used; at most three, and none older than rows may be
 
 A page is on the disk when :meth:`Store.write` returns (``synchronous=FULL``: the log is synced at each commit).  Faults are
-``sqlite3.Error`` and ``OSError``; the recorder knows what to do about each.
+``sqlite3.Error`` and ``OSError``; the writer knows what to do about each.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
-import structlog
 
-from sniffer.errors import OutputError, printable
+from sniffer.errors import printable
 from sniffer.history import schema
 from sniffer.history.cases import MOST, Entry, Profile
+from sniffer.history.records import Counts
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Sample
 from sniffer.replace import sync_folder
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sniffer.history.cases import Change, Decision
+    from sniffer.history.records import Bounds, Level
     from sniffer.history.rows import Page, Session
 
 MODE: Final = 0o600
@@ -55,8 +55,6 @@ VACUUM_PAGES: Final = 2_048  # given back at once: 8 MiB
 FREE: Final = 0.10  # of the file may lie empty
 SECURE: Final = "ON"
 
-log = structlog.get_logger("sniffer.history")
-
 
 class UnusableError(Exception):
     """The file is none of ours, or broken."""
@@ -66,50 +64,21 @@ class TooLargeError(Exception):
     """A page does not fit the bound."""
 
 
-class Bounds(NamedTuple):
-    """How much is kept.  Seconds and bytes."""
+class Tell(Protocol):
+    """Takes a line for the log."""
 
-    keep: float
-    detail: float
-    max_size: int
+    def __call__(self, level: Level, event: str, **fields: str | int) -> None:
+        """Write it, or pass it on."""
+
+
+def to_the_log(level: Level, event: str, **fields: str | int) -> None:
+    """Write a line to the log of this process."""
+    import structlog  # noqa: PLC0415  # the writer's process does without it, which saves 13 MiB
+
+    getattr(structlog.get_logger("sniffer.history"), level)(event, **fields)
 
 
 # ── the file ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Lock:
-    """Held while somebody writes; the kernel lets go of it when he dies.
-
-    Raises:
-        OutputError: somebody else holds it, or it cannot be made.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._fd = -1
-        where = f"{path}.lock"
-        try:
-            self._fd = os.open(where, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
-            raise OutputError(
-                "another process writes this history",
-                where=str(path),
-                remedy="stop it (systemctl stop sniffer), or give each daemon its own history.file",
-            ) from None
-        except OSError as fault:
-            self.release()
-            raise OutputError(
-                f"the history cannot be written: {fault.strerror}",
-                where=str(path),
-                remedy="set history.file to a path in a folder that the service's user may write",
-            ) from None
-
-    def release(self) -> None:
-        """Let others write."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 def family(path: Path) -> tuple[Path, ...]:
@@ -117,7 +86,7 @@ def family(path: Path) -> tuple[Path, ...]:
     return path, Path(f"{path}-wal"), Path(f"{path}-shm")
 
 
-def set_aside(path: Path, reason: str) -> Path:
+def set_aside(path: Path, reason: str, tell: Tell = to_the_log) -> Path:
     """Give a file that cannot be used another name, and say so."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 0
@@ -126,7 +95,8 @@ def set_aside(path: Path, reason: str) -> Path:
     for old, new in zip(family(path), family(aside), strict=True):
         with contextlib.suppress(FileNotFoundError):
             old.rename(new)
-    log.error(
+    tell(
+        "error",
         "history_set_aside",
         file=printable(path),
         to=printable(aside),
@@ -266,16 +236,6 @@ class Words:
         self._known = {"": 0}
 
 
-class Counts(msgspec.Struct):
-    """What became of rows, since the start."""
-
-    rows: int = 0
-    late: int = 0  # samples whose time had been merged already, which were left out
-    merged: int = 0  # rows that became part of a longer one
-    expired: int = 0  # rows that were too old
-    trimmed: int = 0  # rows that went, merged or removed, because the file was full
-
-
 _FIND: Final = """
 SELECT id FROM sessions WHERE host = ? AND server = ? AND server_port = ? AND protocol = ? AND account = ? AND tenant = ?
     AND begun = ?
@@ -297,22 +257,32 @@ class Store:
     """An open history file.  Everything is called by one thread, the one that made it.
 
     Args:
-        path: of the file; whoever makes a store holds its :class:`Lock`.
+        path: of the file; whoever makes a store holds its :class:`~sniffer.history.lock.Lock`.
         bounds: how much is kept.
         run: which life of the daemon writes: its beginning, ns.
         counts: of rows, to go on with.
+        tell: takes lines for the log.
 
     Raises:
         sqlite3.Error, OSError: it can be neither opened nor made.
     """
 
-    def __init__(self, path: Path, bounds: Bounds, *, run: int = 0, counts: Counts | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bounds: Bounds,
+        *,
+        run: int = 0,
+        counts: Counts | None = None,
+        tell: Tell = to_the_log,
+    ) -> None:
         self.path, self.bounds, self.run = path, bounds, run
+        self._tell = tell
         self.counts = counts or Counts()
         try:
             self._base = connect(path)
         except UnusableError as fault:
-            set_aside(path, str(fault))
+            set_aside(path, str(fault), tell)
             self._base = connect(path)
         try:
             self._set_up()
@@ -737,7 +707,8 @@ class Store:
                     break
                 trimmed += gone
         self.counts.trimmed += trimmed
-        log.warning(
+        self._tell(
+            "warning",
             "history_trimmed",
             code="history_trimmed",
             file=printable(self.path),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from processes import halted, until
 from sizerun import START, work
 from structlog.testing import capture_logs
 
@@ -18,7 +20,6 @@ from sniffer.history.gather import Gatherer
 from sniffer.history.query import Reader
 from sniffer.history.recorder import MAX_PAGES, History
 from sniffer.history.rows import BUCKET, HOUR, SECOND, Page
-from sniffer.history.store import Store
 from sniffer.owners.table import Owner
 from sniffer.sinks.metrics import SinkHealth
 from sniffer.sinks.networks import HostNames
@@ -26,7 +27,7 @@ from sniffer.size.hosts import SizeBook
 from sniffer.totals import InterfaceTotals, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 S0 = START // SECOND
@@ -42,13 +43,14 @@ class Queue:
 
     def __init__(self) -> None:
         self.room = MAX_PAGES
+        self.up = True
         self.pages: list[Page] = []
         self.closed = -1.0
 
     @property
     def health(self) -> SinkHealth:
         """Full, or with room."""
-        return SinkHealth(len(self.pages), 0, 0, 0 if self.room else MAX_PAGES, up=True)
+        return SinkHealth(len(self.pages), 0, 0, 0 if self.room else MAX_PAGES, up=self.up)
 
     def offer(self, page: Page) -> bool:
         """Take it, if there is room."""
@@ -269,24 +271,52 @@ def test_everything_is_on_the_disk_in_the_end(path: Path) -> None:
     assert (health.dropped, health.failed, health.waiting) == (0, 0, 0)
 
 
-def test_a_disk_that_hangs_holds_up_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.contextmanager
+def hanging(history: History) -> Iterator[None]:
+    """While the writer does nothing; it ends by itself when it can."""
+    until(lambda: history.pid is not None)
+    with halted(history.pid or 0):
+        yield
+    history._thread.join(30)
+    assert not history._thread.is_alive()
+
+
+def test_a_disk_that_hangs_holds_up_nobody(path: Path) -> None:
     """Steps take no time; the end takes its own time and no more; every page is counted once."""
-    hangs = threading.Event()
-    written = Store.write
-
-    def slow(*args: Any) -> None:
-        hangs.wait(30)
-        written(*args)
-
-    monkeypatch.setattr(Store, "write", slow)
     keeper, history = real(path, sizes())
+    with hanging(history):
+        began = time.monotonic()
+        minutes(keeper, 0, 300)
+        assert time.monotonic() - began < 5
+        assert keeper.health.waiting == MAX_PAGES + MAX_REFUSED
+        began = time.monotonic()
+        keeper.close(START + 300 * 60 * SECOND, totals, 0.5)
+        assert time.monotonic() - began < 1.5
+        assert (keeper.health.written, keeper.health.dropped, keeper.health.waiting) == (0, 301, 0)
+
+
+def test_a_second_signal_ends_the_wait(path: Path) -> None:
+    """However long the end may take."""
+    keeper, history = real(path, sizes())
+    with hanging(history):
+        minutes(keeper, 0, 300)
+        hurry = threading.Timer(0.3, keeper.hurry, (0.2,))
+        hurry.start()
+        began = time.monotonic()
+        keeper.close(START + 300 * 60 * SECOND, totals, 60.0)
+        assert time.monotonic() - began < 3
+        hurry.join()
+        assert keeper.health.waiting == 0
+
+
+def test_a_fault_is_not_waited_for_in_the_end() -> None:
+    """What finds no room is given up at once: the disk has been full for longer than the queue is."""
+    queue = Queue()
+    queue.up = False
+    queue.room = 0
+    keeper = made(queue)
+    minutes(keeper, 0, 5)
     began = time.monotonic()
-    minutes(keeper, 0, 300)
-    assert time.monotonic() - began < 5
-    assert keeper.health.waiting == MAX_PAGES + MAX_REFUSED
-    began = time.monotonic()
-    keeper.close(START + 300 * 60 * SECOND, totals, 0.5)
-    assert time.monotonic() - began < 1.5
-    assert (keeper.health.written, keeper.health.dropped, keeper.health.waiting) == (0, 301, 0)
-    hangs.set()
-    history._thread.join(10)
+    keeper.close(START + 300 * SECOND, totals, 10.0)
+    assert time.monotonic() - began < 1
+    assert keeper.health.dropped == 6

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bcrypt
@@ -30,13 +31,13 @@ from test_demo import ROOT, wanted
 from sniffer.evidence.replay import replay
 from sniffer.evidence.store import bundle_names
 from sniffer.evidence.verify import verify_folder
+from sniffer.history.lock import Lock
 from sniffer.history.query import Reader
 from sniffer.sinks.schema import event_schema
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from authority import Authority
 
@@ -950,6 +951,7 @@ def test_a_history_outlives_its_daemon(start: Callable[..., Daemon], stories: Pa
     daemon.until(lambda: daemon.metric('sniffer_sink_written_total{sink="history"}') >= 3, "three pages")
     daemon.process.kill()
     daemon.process.wait(10)
+    Lock(file, 10).release()  # what writes it may still be at the last page
     before, hits = shares_of(file), hits_of(file)
     assert sum(submitted for submitted, _, _ in before.values()) > 0
     assert asked(file, "PRAGMA integrity_check") == [("ok",)]
@@ -966,6 +968,46 @@ def test_a_history_outlives_its_daemon(start: Callable[..., Daemon], stories: Pa
     after = shares_of(file)
     assert sum(after["10.20.1.11"]) - sum(before.get("10.20.1.11", ())) == 43 + 43
     assert asked(file, "SELECT count(DISTINCT begun) FROM sessions") == [(2,)]
+
+
+def writer_of(daemon: Daemon) -> int:
+    """The process that writes a daemon's history; 0: none just now."""
+    for thread in Path(f"/proc/{daemon.process.pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            for pid in (thread / "children").read_text(encoding="ascii").split():
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if b"sniffer.history.writer" in command:
+                    return int(pid)
+    return 0
+
+
+def test_a_history_outlives_its_writer(start: Callable[..., Daemon], stories: Path, tmp_path: Path) -> None:
+    """KILL to the process that writes it, twice: a sealed parent starts another, no page is lost, the log tells."""
+    file = tmp_path / "history.db"
+    daemon = start("--replay", stories, "--speed", "60", config=f"history: {{file: {file}, interval: 10s}}\n")
+    daemon.until(lambda: daemon.said("watching"), "the worker")
+    killed = {0}
+    for pages in (1, 4):
+        daemon.until(
+            lambda most=pages: daemon.metric('sniffer_sink_written_total{sink="history"}') >= most, "pages"
+        )
+        daemon.until(lambda: writer_of(daemon) not in killed, "a writer")
+        writer = writer_of(daemon)
+        os.kill(writer, signal.SIGKILL)
+        killed.add(writer)
+    daemon.until(lambda: daemon.said("the replay has ended"), "the end")
+    daemon.until(lambda: writer_of(daemon) not in killed, "a third writer")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(writer_of(daemon), number)
+    status, took = daemon.stop()
+    assert (status, took < 5) == (0, True)
+    assert hits_of(file) == wanted()
+    told = [line for line in daemon.log() if line["event"].startswith("history_")]
+    assert {(line["level"], line.get("error", "")) for line in told} == {
+        ("error", "the writer ended: killed by SIGKILL"),
+        ("info", ""),
+    }
+    Lock(file).release()
 
 
 def test_sinks_that_are_off_have_zeros(start: Callable[..., Daemon], miner: Path, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sniffer.children import Unframer
 from sniffer.control import outbox as module
 from sniffer.control.outbox import MAX_EXHIBIT_BYTES, MAX_EXHIBITS, NEWS_SIGHTINGS, Outbox
-from sniffer.control.records import Carried, News, Unframer, from_worker
+from sniffer.control.records import Carried, News, from_worker
 from sniffer.counts import Sighting
 from sniffer.evidence.exhibit import Exhibit, Frame
 from sniffer.model import Confidence, Severity

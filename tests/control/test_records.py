@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tenants import owners
 
 from sniffer.capture.packet_socket import Position, RingSettings
+from sniffer.children import Unframer
 from sniffer.control import records
 from sniffer.control.records import (
     Ended,
@@ -24,7 +25,6 @@ from sniffer.control.records import (
     ReplayJob,
     RulesInUse,
     Stop,
-    Unframer,
     frame,
 )
 from sniffer.counts import Sighting
@@ -92,21 +92,6 @@ def test_in_any_pieces(cuts: list[int]) -> None:
         out += unframer.feed(stream[at : at + cut])
         at += cut
     assert [records.from_worker.decode(body) for body in out] == FROM_WORKER
-
-
-def test_what_is_not_asked_for_stays() -> None:
-    """A reader that takes the first record finds the second one later."""
-    unframer = Unframer()
-    first = next(unframer.feed(frame(Ready()) + frame(Lost("eth0"))))
-    assert records.from_worker.decode(first) == Ready()
-    (second,) = unframer.feed(b"")
-    assert records.from_worker.decode(second) == Lost("eth0")
-
-
-def test_a_frame_has_a_limit() -> None:
-    """A length beyond the limit is refused before anything is kept for it."""
-    with pytest.raises(ValueError, match="frame of"):
-        list(Unframer().feed((records.MAX_FRAME + 1).to_bytes(4, "little")))
 
 
 @given(st.binary(max_size=60))

@@ -23,7 +23,7 @@ from sniffer.control.records import (
     RulesInUse,
     Snapshot,
 )
-from sniffer.control.supervisor import MAX_QUEUED, Supervisor, describe
+from sniffer.control.supervisor import MAX_QUEUED, Supervisor
 from sniffer.errors import AccessError, WorkerError
 from sniffer.owners.timeline import OPEN, Change
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PRELUDE = """
 import os, signal, socket, sys, time
+from sniffer.children import Unframer
 from sniffer.control.board import Board
 from sniffer.control.records import *
 sock = socket.socket(fileno=int(sys.argv[-1]))
@@ -280,15 +281,6 @@ def test_a_job_that_cannot_be_made() -> None:
 
     with pytest.raises(AccessError):
         asyncio.run(Supervisor(Listener(), refuse).run())
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(0, "exit status 0"), (70, "exit status 70"), (-9, "killed by SIGKILL"), (-99, "killed by signal 99")],
-)
-def test_reasons_in_words(status: int, words: str) -> None:
-    """Why a process ended can be read."""
-    assert describe(status) == words
 
 
 def test_what_follows_a_job_comes_first(tmp_path: Path) -> None:

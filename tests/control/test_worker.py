@@ -20,6 +20,7 @@ from rulefolder import many_pools
 from tenants import owners
 
 from sniffer import frames
+from sniffer.children import Unframer
 from sniffer.control import records
 from sniffer.control.board import Board
 from sniffer.control.outbox import Outbox
@@ -34,7 +35,6 @@ from sniffer.control.records import (
     RulesInUse,
     Snapshot,
     Stop,
-    Unframer,
     Watched,
     frame,
 )

@@ -12,7 +12,9 @@ sys.path[:0] = [str(ROOT), str(ROOT.parent)]
 from historyrows import T0, farm_page  # noqa: E402
 
 from sniffer.history.cases import CaseBook  # noqa: E402
-from sniffer.history.store import Bounds, Lock, Store  # noqa: E402
+from sniffer.history.lock import Lock  # noqa: E402
+from sniffer.history.records import Bounds  # noqa: E402
+from sniffer.history.store import Store  # noqa: E402
 
 if __name__ == "__main__":
     path, first = Path(sys.argv[1]), int(sys.argv[2])

@@ -13,9 +13,10 @@ from historyrows import T0, address, farm_page, health, sample, session
 
 from sniffer.history import cases
 from sniffer.history.cases import CaseBook, Change, Entry, _pattern
-from sniffer.history.recorder import load_book, write_page
+from sniffer.history.records import Bounds
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Detection, Page, Sample, Session
-from sniffer.history.store import Bounds, Store
+from sniffer.history.store import Store
+from sniffer.history.writer import load_book, write_page
 
 STEP = 1_800
 STORIES = yaml.safe_load((Path(__file__).parent / "cases.yaml").read_text(encoding="utf-8"))

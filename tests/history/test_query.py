@@ -13,8 +13,9 @@ from historyrows import T0, WORTH, detection, farm_page, health, sample, session
 from sniffer.errors import InputError
 from sniffer.history.cases import CaseBook
 from sniffer.history.query import BY, By, Coverage, Day, Reader
+from sniffer.history.records import Bounds
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Page, Tenant
-from sniffer.history.store import Bounds, Store
+from sniffer.history.store import Store
 
 BOUNDS = Bounds(90 * DAY, 2 * DAY, 1 << 30)
 OWNERS = (

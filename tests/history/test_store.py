@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from sniffer.errors import OutputError
 from sniffer.history import schema
 from sniffer.history import store as store_module
 from sniffer.history.cases import CaseBook
 from sniffer.history.query import Reader
+from sniffer.history.records import Bounds
 from sniffer.history.rows import BUCKET, DAY, HOUR, SECOND, Page
-from sniffer.history.store import Bounds, Lock, Store, TooLargeError, prune_aside
+from sniffer.history.store import Store, TooLargeError, prune_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -299,17 +299,6 @@ def test_few_files_set_aside_are_kept(path: Path) -> None:
     left = sorted(file.name[-20:] for file in path.parent.glob("*.set-aside-*Z"))
     assert [name[-16:] for name in left] == ["20260100T000000Z", "20260101T000000Z"]
     assert path.exists()
-
-
-def test_one_process_writes(path: Path) -> None:
-    """A second daemon with the same file is told so, and the first one goes on."""
-    lock = Lock(path)
-    with pytest.raises(OutputError) as told:
-        Lock(path)
-    assert "another process writes this history" in str(told.value)
-    assert "history.file" in told.value.remedy
-    lock.release()
-    Lock(path).release()
 
 
 # ── age ──────────────────────────────────────────────────────────────────────────────────────────────────
