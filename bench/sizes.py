@@ -34,6 +34,7 @@ LISTEN = "127.0.0.1:9479"
 PER_FLOW = 5
 FRAMES = 2  # of a share: itself and its verdict
 PATIENCE = 90.0
+SCRAPE_EVERY = 15.0  # seconds, as in deploy/prometheus
 
 
 def greeting(account: str) -> bytes:
@@ -128,7 +129,7 @@ def main() -> int:
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"))
         try:
-            span = watch(process.pid, arguments.seconds, arguments.shares)
+            span = watch(process.pid, arguments.sessions, arguments.seconds, arguments.shares)
             lost = wanted - figure("sniffer_shares_total") / 2
             kept = figure("sniffer_sessions")
             peak = memory_of(process.pid, "VmHWM")
@@ -147,7 +148,7 @@ def main() -> int:
     return 0
 
 
-def watch(pid: int, seconds: int, shares: int) -> float:
+def watch(pid: int, sessions: int, seconds: int, shares: int) -> float:
     """The parent's share of a processor in the second part, when every session is there."""
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -163,13 +164,16 @@ def watch(pid: int, seconds: int, shares: int) -> float:
     while handed_in > last or not handed_in:
         last = handed_in
         spans.append((time.monotonic(), cpu_of(pid), handed_in))
-        time.sleep(10)
+        time.sleep(SCRAPE_EVERY)
         handed_in = figure("sniffer_shares_total") / 2
         if time.monotonic() > deadline + 2 * seconds:
             raise FailedError("the daemon does not come to an end; see its log")
-    begin, end = spans[-min(5, len(spans))], spans[-1]
-    if len(spans) < 3:
+    steady = [span for span in spans if span[2] >= sessions][
+        :-1
+    ]  # within the last one the shares may have ended
+    if len(steady) < 2:
         raise FailedError("too short to measure; choose more --seconds")
+    begin, end = steady[0], steady[-1]
     rate = (end[2] - begin[2]) / (end[0] - begin[0])
     print(f"measured over {end[0] - begin[0]:.0f} s at {rate:.0f} of {shares} shares a second")
     return (end[1] - begin[1]) / (end[0] - begin[0])

@@ -74,7 +74,9 @@ STATUS_EVERY: Final = 5.0  # it says how long ago the last packet came
 FIRST_START: Final = 3.0  # seconds after which it is said what takes so long
 DRAIN_SECONDS: Final = 3.5  # for the worker to finish
 FLUSH_SECONDS: Final = 1.0  # for the sinks
-HISTORY_SECONDS: Final = 3.0  # for the history: 100,000 sessions at once take 1.3; with the others the end comes within 5
+HISTORY_SECONDS: Final = (
+    3.0  # for the history: 100,000 sessions at once take 1.3; with the others the end comes within 5
+)
 STALE: Final = 5.0  # seconds without a word from the worker after which the sensor is not healthy
 
 

@@ -200,14 +200,24 @@ class HostBook:
             self._overflow.setdefault(rule, 0)
         if (owned := (tenant, level)) in self._by_tenant:
             self._by_tenant[owned] += count
-        if not self.names.is_inside(host):
+        network = host if len(host) == 4 else self.names.network(host)
+        key = (network, rule, level, tenant)
+        queue = self._high if level >= Severity.HIGH else self._low
+        series = queue.get(key)
+        if series is not None:
+            queue.move_to_end(key)
+        elif not self.names.is_inside(host):
             series = self._special_series(OUTSIDE, rule, severity, now)
+        elif len(self._low) + len(self._high) >= self.limit and not self._make_room(severity, now):
+            series = self._special_series(OVERFLOW, rule, severity, now)
+            self._overflow[rule] += count
         else:
-            series = self._host_series(host, rule, severity, tenant, now)
-            if series.host is None:
-                self._overflow[rule] += count
-            else:
-                series.host.seen[kind[2]] = now
+            owner = self._hosts.get((network, tenant))
+            if owner is None:
+                owner = self._hosts[network, tenant] = Host(self.names.written(network), tenant, network)
+            series = queue[key] = owner.series[key] = Series(rule, severity, owner, now, now)
+        if series.host is not None:
+            series.host.seen[kind[2]] = now
         series.hits += count
         series.last = max(series.last, time_ns)
         series.seen = now
@@ -221,26 +231,6 @@ class HostBook:
                 self.expired += 1
 
     # ── series ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def _queue(self, severity: Severity) -> OrderedDict[SeriesKey, Series]:
-        return self._high if severity >= Severity.HIGH else self._low
-
-    def _host_series(self, host: bytes, rule: str, severity: Severity, tenant: str, now: float) -> Series:
-        network = self.names.network(host)
-        key = (network, rule, int(severity), tenant)
-        queue = self._queue(severity)
-        series = queue.get(key)
-        if series is not None:
-            queue.move_to_end(key)
-            return series
-        if len(self) >= self.limit and not self._make_room(severity, now):
-            return self._special_series(OVERFLOW, rule, severity, now)
-        owner = self._hosts.get((network, tenant))
-        if owner is None:
-            owner = self._hosts[network, tenant] = Host(self.names.written(network), tenant, network)
-        series = Series(rule, severity, owner, now, now)
-        queue[key] = owner.series[key] = series
-        return series
 
     def _make_room(self, severity: Severity, now: float) -> bool:
         """Let the longest idle series go that may go for a new one of this severity."""

@@ -174,7 +174,8 @@ class Session:
 
     def add(self, work: Work) -> None:
         """Enter what was done."""
-        self.advance(work.last)
+        if work.last // BUCKET != self.newest or self.stated is not None:
+            self.advance(work.last)
         before, self.last = self.last, max(self.last, work.last)
         self.first = min(self.first, work.first)
         self.submitted += work.submitted
@@ -258,8 +259,6 @@ class Session:
     def advance(self, now: int) -> None:
         """Let time pass until ``now``, nanoseconds of packet time: close buckets, sum what machines state themselves."""
         bucket = now // BUCKET
-        if bucket == self.newest and self.stated is None:
-            return
         if not self.newest:
             self.newest = bucket
         if abs(bucket - self.newest) > LEAP:
@@ -306,6 +305,9 @@ class Session:
     def _draw(self, hashes: float) -> None:
         """Add the energy of hashes to this bucket and to what is to be collected."""
         if not hashes:
+            return
+        if self.costs is NOTHING:
+            self.now_known = 0
             return
         sums = self._summed()
         for place, cost in enumerate(self.costs):
