@@ -377,10 +377,12 @@ class Daemon:
 
     def _enter(self, hit: HitDelta, now: float) -> None:
         """Enter hits into the books."""
-        self.book.hit(hit.host, hit.rule, hit.severity, hit.confidence, hit.count, hit.last, now, hit.tenant)
+        host = self.book.hit(
+            hit.host, hit.rule, hit.severity, hit.confidence, hit.count, hit.last, now, hit.tenant
+        )
         if self.chronicle is not None:
             self.chronicle.gatherer.hit(
-                self.book.names.written(hit.host),
+                host,
                 hit.tenant,
                 hit.rule,
                 hit.severity.label,

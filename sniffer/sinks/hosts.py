@@ -175,8 +175,8 @@ class HostBook:
         time_ns: int,
         now: float,
         tenant: str = "",
-    ) -> None:
-        """Count ``count`` hits of one host and rule.
+    ) -> str:
+        """Count ``count`` hits of one host and rule; return how the host may be written.
 
         Args:
             host: the address that mines, packed: 4 or 16 bytes.
@@ -189,7 +189,7 @@ class HostBook:
             tenant: whose the address was then, "" if nobody's.
         """
         if count <= 0:
-            return
+            return self.names.written(host)
         self.hits += count
         level = int(severity)
         kind = (rule, level, int(confidence))
@@ -216,11 +216,13 @@ class HostBook:
             if owner is None:
                 owner = self._hosts[network, tenant] = Host(self.names.written(network), tenant, network)
             series = queue[key] = owner.series[key] = Series(rule, severity, owner, now, now)
-        if series.host is not None:
-            series.host.seen[kind[2]] = now
         series.hits += count
         series.last = max(series.last, time_ns)
         series.seen = now
+        if series.host is None:
+            return self.names.written(host)
+        series.host.seen[kind[2]] = now
+        return series.host.ip
 
     def expire(self, now: float) -> None:
         """Let go of series that have been idle too long."""

@@ -5,13 +5,28 @@ from __future__ import annotations
 import pytest
 from sizerun import SHARE, START, work
 
-from sniffer.size.sessions import BUCKETS, LEAP, SECOND, STATED_FOR, Finished, Session, SessionBook, key_of
+from sniffer.size.sessions import (
+    BUCKETS,
+    LEAP,
+    SECOND,
+    STATED_FOR,
+    Finished,
+    Session,
+    SessionBook,
+    SessionKey,
+)
 from sniffer.size.work import BUCKET, Work
+
+
+def begun(work: Work, finished: Finished | None = None) -> Session:
+    """A session that begins with work, which is not yet entered."""
+    key = SessionKey(work.host, work.server, work.server_port, work.protocol, work.account, work.tenant)
+    return Session(key, work, finished)
 
 
 def session_of(*works: Work) -> Session:
     """A session that has done all this."""
-    session = Session(key_of(works[0]), works[0])
+    session = begun(works[0])
     for one in works:
         session.add(one)
     return session
@@ -72,7 +87,7 @@ def test_samples_sum_up() -> None:
     """What the buckets hold is what was done, whenever they close; silence of an active session is a sample, too."""
     finished = Finished(100)
     works = [work(at, 2) for at in range(5, 3_000, 30)]
-    session = Session(key_of(works[0]), works[0], finished)
+    session = begun(works[0], finished)
     for one in works:
         session.add(one)
     session.advance(START + 6_000 * SECOND)
@@ -89,7 +104,7 @@ def test_samples_sum_up() -> None:
 def test_samples_that_nobody_fetches() -> None:
     """They are bounded and counted."""
     finished = Finished(300)
-    session = Session(key_of(work(0)), work(0), finished)
+    session = begun(work(0), finished)
     for number in range(1_000):
         session.add(work(300 * number, 1))
     assert finished.lost == 999 - 300
