@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from evidence.making import Stage, session
 
-from sniffer.control.records import Unframer, frame, from_worker
+from sniffer.children import Unframer
+from sniffer.control.records import frame, from_worker
 from sniffer.evidence.exhibit import FRAME_WEIGHT
 
 if TYPE_CHECKING:
