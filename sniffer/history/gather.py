@@ -95,7 +95,7 @@ class Gatherer:
         self._traffic: dict[
             tuple[str, str, int], tuple[int, int]
         ] = {}  # bytes of mining and in all by host, tenant, hour, oldest first, about
-        self._owners: dict[str, str] = {}  # by host, the tenant that mined there last; longest ago first
+        self._owners: dict[str, str] = {}  # by host, the tenant that mined there last; in the order in which they began
         self._carried: dict[tuple[str, str, int], None] = {}  # of these, what has grown since it was told
         self._rows: tuple[list[Session], list[Sample], list[Detection]] = ([], [], [])
         self._health: dict[int, Health] = {}  # by bucket; told ones, too, as time may come back to them
@@ -280,7 +280,7 @@ class Gatherer:
 
     def own(self, host: str, tenant: str) -> None:
         """A tenant mines at a host: what that carries beside is the tenant's, until somebody else mines there."""
-        if not self.measures:
+        if not self.measures or self._owners.get(host) == tenant:
             return
         if self._owners.pop(host, None) is None and len(self._owners) >= MAX_OWNERS:
             del self._owners[next(iter(self._owners))]
