@@ -36,7 +36,7 @@ def repeated(frames: Sequence[bytes], times: int) -> Batch:
     row["time"], row["link"] = wire.START, 1
     row["length"] = row["captured"] = [len(frame) for frame in frames]
     row["offset"] = np.cumsum([0, *(len(frame) for frame in frames[:-1])])
-    return Batch(np.frombuffer(data, np.uint8), np.tile(row, times))
+    return Batch(np.frombuffer(bytearray(data), np.uint8), np.tile(row, times))
 
 
 def told(gate: Gate, batch: Batch) -> dict[bytes, tuple[int, int]]:
