@@ -95,7 +95,7 @@ class Gatherer:
         self._traffic: dict[
             tuple[str, str, int], tuple[int, int]
         ] = {}  # bytes of mining and in all by host, tenant, hour, oldest first, about
-        self._owners: dict[str, str] = {}  # by host, the tenant that mined there last; in the order in which they began
+        self._owners: dict[str, str] = {}  # the tenant that mined last, by host
         self._carried: dict[tuple[str, str, int], None] = {}  # of these, what has grown since it was told
         self._rows: tuple[list[Session], list[Sample], list[Detection]] = ([], [], [])
         self._health: dict[int, Health] = {}  # by bucket; told ones, too, as time may come back to them
