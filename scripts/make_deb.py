@@ -165,7 +165,9 @@ def control_files(stage: Path, architecture: str, number: str) -> None:
     """What dpkg wants to know."""
     folder = stage / "DEBIAN"
     files = sorted(path for path in stage.rglob("*") if path.is_file() and not path.is_symlink())
-    size = sum(-(-path.lstat().st_size // 1024) for path in stage.rglob("*"))
+    # Of a folder or a link one KiB, as Debian's policy says (5.6.20): what the machine's file system gives them is chance.
+    others = sum(path.is_symlink() or not path.is_file() for path in stage.rglob("*"))
+    size = sum(-(-path.stat().st_size // 1024) for path in files) + others
     sums = "".join(
         f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(stage)}\n"  # noqa: S324  # dpkg's choice
         for path in files
