@@ -377,12 +377,10 @@ class Daemon:
 
     def _enter(self, hit: HitDelta, now: float) -> None:
         """Enter hits into the books."""
-        host = self.book.hit(
-            hit.host, hit.rule, hit.severity, hit.confidence, hit.count, hit.last, now, hit.tenant
-        )
+        self.book.hit(hit.host, hit.rule, hit.severity, hit.confidence, hit.count, hit.last, now, hit.tenant)
         if self.chronicle is not None:
             self.chronicle.gatherer.hit(
-                host,
+                self.book.names.written(hit.host),
                 hit.tenant,
                 hit.rule,
                 hit.severity.label,

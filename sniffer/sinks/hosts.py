@@ -72,12 +72,17 @@ class Series:
 class Host:
     """One address, or one IPv6 network, that has at least one series."""
 
-    ip: str
     tenant: str
     network: bytes
+    names: HostNames
     series: dict[SeriesKey, Series] = field(default_factory=dict)
     seen: list[float] = field(default_factory=lambda: [NEVER] * LEVELS)
     """Monotonic seconds of the last hit, by confidence."""
+
+    @property
+    def ip(self) -> str:
+        """As it is shown; most hosts of a flood never are."""
+        return self.names.label(self.network)
 
     def row(self) -> HostRow:
         """This host in a table."""
@@ -175,8 +180,8 @@ class HostBook:
         time_ns: int,
         now: float,
         tenant: str = "",
-    ) -> str:
-        """Count ``count`` hits of one host and rule; return how the host may be written.
+    ) -> None:
+        """Count ``count`` hits of one host and rule.
 
         Args:
             host: the address that mines, packed: 4 or 16 bytes.
@@ -189,7 +194,7 @@ class HostBook:
             tenant: whose the address was then, "" if nobody's.
         """
         if count <= 0:
-            return self.names.written(host)
+            return
         self.hits += count
         level = int(severity)
         kind = (rule, level, int(confidence))
@@ -200,7 +205,7 @@ class HostBook:
             self._overflow.setdefault(rule, 0)
         if (owned := (tenant, level)) in self._by_tenant:
             self._by_tenant[owned] += count
-        network = host if len(host) == 4 else self.names.network(host)
+        network = self.names.network(host)
         key = (network, rule, level, tenant)
         queue = self._high if level >= Severity.HIGH else self._low
         series = queue.get(key)
@@ -214,15 +219,13 @@ class HostBook:
         else:
             owner = self._hosts.get((network, tenant))
             if owner is None:
-                owner = self._hosts[network, tenant] = Host(self.names.written(network), tenant, network)
+                owner = self._hosts[network, tenant] = Host(tenant, network, self.names)
             series = queue[key] = owner.series[key] = Series(rule, severity, owner, now, now)
         series.hits += count
         series.last = max(series.last, time_ns)
         series.seen = now
-        if series.host is None:
-            return self.names.written(host)
-        series.host.seen[kind[2]] = now
-        return series.host.ip
+        if series.host is not None:
+            series.host.seen[kind[2]] = now
 
     def expire(self, now: float) -> None:
         """Let go of series that have been idle too long."""
