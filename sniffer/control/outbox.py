@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sniffer.control.records import Carried, HitDelta, News, frame
-from sniffer.history.rows import HOUR, SECOND
+from sniffer.history.rows import hour_of
 from sniffer.model import Confidence, Severity
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Outbox:
 
     def carry(self, host: bytes, time: int, mining: int, other: int) -> None:
         """Add to what a host has carried in the hour of a packet time."""
-        key = host, time // SECOND // HOUR * HOUR
+        key = host, hour_of(time)
         past = self._carried.get(key)
         if past is None and len(self._carried) >= MAX_CARRIED:
             self.dropped_hits += 1
@@ -175,9 +175,9 @@ class Outbox:
         works: list[Work] = []
         for _ in range(min(NEWS_TALLIES, len(self._tallies))):
             works += self._tallies.popleft().take()
-        rows = list(self._carried)[:NEWS_CARRIED]
+        rows = list(itertools.islice(self._carried, NEWS_CARRIED))
         carried = tuple(Carried(*key, *self._carried.pop(key)) for key in rows)
-        watched = tuple(self._watched)[:NEWS_WATCHED]
+        watched = tuple(itertools.islice(self._watched, NEWS_WATCHED))
         for host in watched:
             del self._watched[host]
         self.put(News(hits, lines, sightings, tuple(works), carried, watched))

@@ -30,6 +30,7 @@ from sniffer.history.rows import (
     Session,
     Tenant,
     Traffic,
+    hour_of,
 )
 from sniffer.size.sessions import SEEN
 
@@ -45,7 +46,6 @@ GROWS: Final = 300 * SECOND  # nanoseconds of packet time between two rows about
 MAX_DETECTIONS: Final = 200_000  # kept while their hour may get more
 MAX_TRAFFIC: Final = 200_000  # counts of bytes, likewise
 MAX_OWNERS: Final = 200_000  # hosts of which it is known who mined there last
-HOUR_NS: Final = HOUR * SECOND
 LATE: Final = 2 * HOUR  # after which an hour is taken to be over
 MAX_HEALTH: Final = 10_000  # buckets of the sensor's health that are kept: 35 days
 LEAP: Final = 30 * DAY  # seconds of packet time between two looks at the sensor that were not watched
@@ -123,7 +123,7 @@ class Gatherer:
             count: how many.
             time: packet time of the last of them, nanoseconds since 1970.
         """
-        key = (host, tenant, rule, confidence, time // HOUR_NS * HOUR)
+        key = (host, tenant, rule, confidence, hour_of(time))
         row = self._detections.get(key)
         if row is None:
             if len(self._detections) >= MAX_DETECTIONS:
@@ -275,7 +275,7 @@ class Gatherer:
         """Enter what a session has carried since it was told last, as of the hour of its last message."""
         carried = session.bytes_up + session.bytes_down
         grown, session.told_bytes = carried - session.told_bytes, carried
-        hour = session.last // HOUR_NS * HOUR
+        hour = hour_of(session.last)
         self._grow((session.label, session.key.tenant, hour), grown, grown)
 
     def own(self, host: str, tenant: str) -> None:

@@ -21,6 +21,11 @@ DAY: Final = 86_400
 SECOND: Final = 1_000_000_000  # nanoseconds
 
 
+def hour_of(time: int) -> int:
+    """The hour that a packet time lies in, seconds since 1970."""
+    return time // (HOUR * SECOND) * HOUR
+
+
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One (host, server, server_port, protocol, account, tenant), cumulative since the daemon's start (``begun``)."""
 
