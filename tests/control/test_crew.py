@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from sniffer.totals import InterfaceTotals, Totals
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from sniffer.control.records import Ended, News
@@ -72,6 +73,15 @@ def make(folder: Path, script: str, count: int = 3) -> tuple[Crew, Listener]:
     return Crew(listener, job, count, command=(sys.executable, str(file))), listener
 
 
+@contextlib.asynccontextmanager
+async def running(crew: Crew) -> AsyncIterator[None]:
+    """While a crew works; then it is stopped."""
+    working = asyncio.create_task(crew.run())
+    yield
+    await crew.stop()
+    await working
+
+
 def run(crew: Crew) -> Finished:
     """Run a crew to its end."""
     return asyncio.run(asyncio.wait_for(crew.run(), 60))
@@ -101,11 +111,9 @@ def test_books_of_all_are_added(tmp_path: Path) -> None:
     )
 
     async def go() -> None:
-        working = asyncio.create_task(crew.run())
-        await listener.until(hits=3)
-        assert listener.readies == 1
-        await crew.stop()
-        await working
+        async with running(crew):
+            await listener.until(hits=3)
+            assert listener.readies == 1
 
     asyncio.run(asyncio.wait_for(go(), 60))
     assert crew.totals.packets == crew.totals.flows == 33
@@ -145,6 +153,17 @@ def test_what_was_filtered_never_falls(tmp_path: Path) -> None:
     assert crew.totals.interfaces["a"].filtered == 80
 
 
+def until_the_others_have_heard(crew: Crew, listener: Listener) -> None:
+    """Run a crew of three until two of them, which were told what they wait for, have said so; nobody dies of it."""
+
+    async def go() -> None:
+        async with running(crew):
+            await listener.until(hits=2)
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    assert all(one.restarts == 0 for one in crew.health().values())
+
+
 def test_what_one_learns_the_others_are_told(tmp_path: Path) -> None:
     """An address that one worker learned reaches each of the others, and not the one that learned it."""
     script = """
@@ -161,15 +180,7 @@ else:
 say(Finished())
 """
     crew, listener = make(tmp_path, script.replace("\\\\", "\\"))
-
-    async def go() -> None:
-        working = asyncio.create_task(crew.run())
-        await listener.until(hits=2)
-        await crew.stop()
-        await working
-
-    asyncio.run(asyncio.wait_for(go(), 60))
-    assert all(one.restarts == 0 for one in crew.health().values())
+    until_the_others_have_heard(crew, listener)
 
 
 def test_hosts_that_one_saw_mining_the_others_watch(tmp_path: Path) -> None:
@@ -188,15 +199,7 @@ else:
 say(Finished())
 """
     crew, listener = make(tmp_path, script)
-
-    async def go() -> None:
-        working = asyncio.create_task(crew.run())
-        await listener.until(hits=2)
-        await crew.stop()
-        await working
-
-    asyncio.run(asyncio.wait_for(go(), 60))
-    assert all(one.restarts == 0 for one in crew.health().values())
+    until_the_others_have_heard(crew, listener)
 
 
 def test_rules_are_taken_by_all_or_by_none(tmp_path: Path) -> None:
@@ -212,12 +215,10 @@ say(Finished())
     crew, listener = make(tmp_path, script.replace('f"{job', f'f"{tmp_path}/{{job'))
 
     async def go() -> tuple[str, str]:
-        working = asyncio.create_task(crew.run())
-        await listener.until(readies=1)
-        refused = await crew.take_rules(NewRules(2, b""))
-        taken = await crew.take_rules(NewRules(3, b""))
-        await crew.stop()
-        await working
+        async with running(crew):
+            await listener.until(readies=1)
+            refused = await crew.take_rules(NewRules(2, b""))
+            taken = await crew.take_rules(NewRules(3, b""))
         return refused, taken
 
     refused, taken = asyncio.run(asyncio.wait_for(go(), 60))
@@ -240,12 +241,9 @@ say(Finished())
     crew, listener = make(tmp_path, script.replace("TOLD", str(tmp_path)))
 
     async def go() -> str:
-        working = asyncio.create_task(crew.run())
-        await listener.until(readies=1)
-        fault = await crew.take_rules(NewRules(2, b""))
-        await crew.stop()
-        await working
-        return fault
+        async with running(crew):
+            await listener.until(readies=1)
+            return await crew.take_rules(NewRules(2, b""))
 
     assert asyncio.run(asyncio.wait_for(go(), 60)) == "worker 1 did not answer"
     assert [(tmp_path / f"{number}.told").read_text() for number in range(3)] == ["2 1 "] * 3
@@ -266,13 +264,11 @@ say(Finished())
     crew, listener = make(tmp_path, script.replace("TOLD", str(tmp_path)))
 
     async def go() -> tuple[str, list[int]]:
-        working = asyncio.create_task(crew.run())
-        await listener.until(readies=1)
-        fault = await crew.take_rules(NewRules(2, b""))
-        while crew.members[1].generation != 2:  # noqa: ASYNC110  # nobody tells
-            await asyncio.sleep(0.05)
-        await crew.stop()
-        await working
+        async with running(crew):
+            await listener.until(readies=1)
+            fault = await crew.take_rules(NewRules(2, b""))
+            while crew.members[1].generation != 2:  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.05)
         return fault, [member.generation for member in crew.members]
 
     assert asyncio.run(asyncio.wait_for(go(), 60)) == ("", [2, 2, 2])

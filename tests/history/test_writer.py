@@ -283,6 +283,19 @@ def test_it_loads_little() -> None:
     assert not heavy & set(loaded.stdout.split())
 
 
+@contextlib.contextmanager
+def process_of(
+    path: Path, page: Page
+) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket, list[FromWriter]]]:
+    """A writer in a process of its own, our end of its socket, and what it said to a first page."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen([*COMMAND, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
+        theirs.close()
+        ours.sendall(frame(begin(path)) + frame(page))
+        yield process, ours, heard(ours)
+
+
 def status_of(pid: int) -> dict[str, str]:
     """What the kernel tells of a process."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:  # noqa: PTH123
@@ -292,12 +305,7 @@ def status_of(pid: int) -> dict[str, str]:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="capabilities are Linux's")
 def test_it_gives_up_what_it_does_not_need(path: Path) -> None:
     """Capabilities but those about files, ways to gain any, a place before the workers."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        process = subprocess.Popen([*COMMAND, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
-        theirs.close()
-        ours.sendall(frame(begin(path)) + frame(farm_page(1, T0)))
-        heard(ours)
+    with process_of(path, farm_page(1, T0)) as (process, ours, _):
         status = status_of(process.pid)
         assert int(status["CapEff"], 16) & ~FILES == 0
         assert int(status["CapAmb"], 16) == 0
@@ -315,12 +323,7 @@ def test_root_may_write_where_somebody_else_is_at_home(tmp_path: Path) -> None:
     os.chown(home, 65_534, 65_534)
     path = home / "history.db"
     for number in range(2):
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            process = subprocess.Popen([*COMMAND, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
-            theirs.close()
-            ours.sendall(frame(begin(path)) + frame(farm_page(1, T0)))
-            answer, _ = heard(ours)
+        with process_of(path, farm_page(1, T0)) as (process, ours, (answer, _)):
             assert isinstance(answer, Answer)
             assert (answer.state, answer.fault) == ("written", "")
             if number:
@@ -332,12 +335,7 @@ def test_root_may_write_where_somebody_else_is_at_home(tmp_path: Path) -> None:
 
 def test_the_file_is_whole_and_free_when_daemon_and_writer_are_killed(path: Path) -> None:
     """In whatever they are at: what was answered is in it."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        process = subprocess.Popen([*COMMAND, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
-        theirs.close()
-        ours.sendall(frame(begin(path)) + frame(farm_page(200, T0)))
-        heard(ours)
+    with process_of(path, farm_page(200, T0)) as (process, ours, _):
         ours.sendall(frame(farm_page(2_000, T0 + BUCKET)))
         until(lambda: path.with_name("history.db-wal").stat().st_size > 100_000)
         process.send_signal(signal.SIGKILL)
