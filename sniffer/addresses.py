@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import socket
 
 
 @functools.lru_cache(maxsize=4_096)
 def address_text(packed: bytes) -> str:
     """An address as text; those of the busiest hosts are remembered."""
+    if len(packed) == 4:
+        return socket.inet_ntoa(packed)
     return str(ipaddress.ip_address(packed))
 
 

@@ -369,11 +369,9 @@ class Daemon:
         for work in news.works:
             self.sizes.add(work)
         if self.chronicle is not None:
-            gatherer, written = self.chronicle.gatherer, self.book.names.written
-            for work in news.works:
-                gatherer.own(written(work.host), work.tenant)
             for row in news.carried:
-                gatherer.carry(written(row.host), row.hour, row.mining, row.other)
+                host, tenant = self.book.names.written(row.host), self.sizes.tenant_of(row.host)
+                self.chronicle.gatherer.carry(host, tenant, row.hour, row.mining, row.other)
 
     def _enter(self, hit: HitDelta, now: float) -> None:
         """Enter hits into the books."""

@@ -111,7 +111,7 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
     """Kernels are compiled, the source is open."""
 
 
-class HitDelta(msgspec.Struct, frozen=True, array_like=True):
+class HitDelta(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Hits of one (host, rule, confidence, tenant) since the last record."""
 
     host: bytes  # packed
@@ -123,7 +123,7 @@ class HitDelta(msgspec.Struct, frozen=True, array_like=True):
     tenant: str = ""  # whose the address was at the time
 
 
-class Carried(msgspec.Struct, frozen=True, array_like=True):
+class Carried(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a host that mines has carried in one hour, since the last record; estimates, bytes on the wire."""
 
     host: bytes  # packed

@@ -45,7 +45,6 @@ MAX_STEP: Final = 1_000  # counts of hits that one step takes
 GROWS: Final = 300 * SECOND  # nanoseconds of packet time between two rows about the same hits
 MAX_DETECTIONS: Final = 200_000  # kept while their hour may get more
 MAX_TRAFFIC: Final = 200_000  # counts of bytes, likewise
-MAX_OWNERS: Final = 200_000  # hosts of which it is known who mined there last
 LATE: Final = 2 * HOUR  # after which an hour is taken to be over
 MAX_HEALTH: Final = 10_000  # buckets of the sensor's health that are kept: 35 days
 LEAP: Final = 30 * DAY  # seconds of packet time between two looks at the sensor that were not watched
@@ -64,6 +63,7 @@ class Counted(msgspec.Struct):
     last: int
     hits: int = 0
     told: bool = False
+    waits: bool = False  # it has grown since, and will be told again
 
 
 class Gatherer:
@@ -90,12 +90,12 @@ class Gatherer:
         self._tenants: tuple[Tenant, ...] = ()
         self._detections: dict[DetectionKey, Counted] = {}  # by hour, oldest first, about
         self._new: deque[DetectionKey] = deque()  # not yet told
-        self._grown: dict[DetectionKey, int] = {}  # since then; when to tell it, earliest first, about
+        self._grown: deque[tuple[DetectionKey, int]] = deque()
+        """Grown since they were told, and when to tell it: earliest first, about."""
         self._forgotten = 0  # counts of hours that were over
         self._traffic: dict[
             tuple[str, str, int], tuple[int, int]
         ] = {}  # bytes of mining and in all by host, tenant, hour, oldest first, about
-        self._owners: dict[str, str] = {}  # the tenant that mined last, by host
         self._carried: dict[tuple[str, str, int], None] = {}  # of these, what has grown since it was told
         self._rows: tuple[list[Session], list[Sample], list[Detection]] = ([], [], [])
         self._health: dict[int, Health] = {}  # by bucket; told ones, too, as time may come back to them
@@ -131,8 +131,9 @@ class Gatherer:
                 return
             row = self._detections[key] = Counted(severity, self._begun + self._forgotten, time, time)
             self._new.append(key)
-        elif row.told and key not in self._grown:
-            self._grown[key] = time + GROWS
+        elif row.told and not row.waits:
+            row.waits = True
+            self._grown.append((key, time + GROWS))
         row.hits += count
         if time >= row.last:
             row.last = time
@@ -239,14 +240,15 @@ class Gatherer:
         keys: list[DetectionKey] = []
         while self._new and (self._last or len(keys) < MAX_STEP):
             keys.append(self._new.popleft())
-        for key, when in list(itertools.islice(self._grown.items(), None if self._last else MAX_STEP)):
+        for _ in range(len(self._grown) if self._last else min(len(self._grown), MAX_STEP)):
+            key, when = self._grown[0]
             if 0 < when - now <= 2 * GROWS and not self._last:  # more than that: packet time has leapt back
                 break
-            del self._grown[key]
+            self._grown.popleft()
             keys.append(key)
         for key in keys:
             row = self._detections[key]
-            row.told = True
+            row.told, row.waits = True, False
             host, tenant, rule, confidence, hour = key
             out.append(
                 Detection(
@@ -266,7 +268,8 @@ class Gatherer:
         for key in list(itertools.islice(self._detections, MAX_STEP)):
             hour = key[-1]
             is_open = seconds - LATE <= hour + HOUR and hour <= seconds + LATE
-            if is_open or key in self._grown or not self._detections[key].told:
+            row = self._detections[key]
+            if is_open or row.waits or not row.told:
                 break
             del self._detections[key]
             self._forgotten += 1
@@ -278,24 +281,16 @@ class Gatherer:
         hour = hour_of(session.last)
         self._grow((session.label, session.key.tenant, hour), grown, grown)
 
-    def own(self, host: str, tenant: str) -> None:
-        """A tenant mines at a host: what that carries beside is the tenant's, until somebody else mines there."""
-        if not self.measures or self._owners.get(host) == tenant:
-            return
-        if self._owners.pop(host, None) is None and len(self._owners) >= MAX_OWNERS:
-            del self._owners[next(iter(self._owners))]
-        self._owners[host] = tenant
-
-    def carry(self, host: str, hour: int, mining: int, other: int) -> None:
+    def carry(self, host: str, tenant: str | None, hour: int, mining: int, other: int) -> None:
         """Enter what a host has carried beside the work of its sessions.
 
         Args:
             host: as it may be written.
+            tenant: who mined there last, whose it is taken to be; None: nobody is known, and it is lost.
             hour: seconds since 1970, a multiple of an hour.
             mining: bytes of connections that mine, which are not in the work of sessions.
             other: bytes of everything else.
         """
-        tenant = self._owners.get(host)
         if tenant is None:
             self.lost += 1
         else:

@@ -12,10 +12,11 @@ high, and the others) find it without a search; a high-severity series of the la
 from __future__ import annotations
 
 import heapq
+import itertools
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from sniffer.errors import UsageError
 from sniffer.model import Confidence, Severity
@@ -23,7 +24,7 @@ from sniffer.sinks.exposition import escaped, head
 from sniffer.sinks.networks import OUTSIDE, HostNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sniffer.prefixes import Network
 
@@ -32,13 +33,14 @@ SERIES_CEILING: Final = 100_000
 RECENT: Final = 3600.0  # seconds
 DAY: Final = 86_400.0
 NEVER: Final = float("-inf")
-LEVELS: Final = max(Confidence) + 1
 OVERFLOW: Final = "_overflow"
 MAX_TENANTS: Final = 20_000
 """Twice as many as there can be at a time: those of before a reload keep their counters."""
 
-SeriesKey = tuple[bytes, str, int, str]
+SeriesKey: TypeAlias = tuple[bytes, str, int, str]
 """Network (packed), rule, severity, tenant.  Bytes and text hash with a secret seed, integers and addresses do not."""
+HostKey: TypeAlias = tuple[bytes, str]
+"""Network (packed), tenant."""
 
 
 class HostRow(NamedTuple):
@@ -58,45 +60,28 @@ class HostRow(NamedTuple):
 class Series:
     """One counter: an address, a rule, a severity, a tenant."""
 
-    rule: str
-    severity: Severity
-    host: Host | None  # None for _outside and _overflow
+    key: SeriesKey
+    confidence: int  # of the last hit
     born: float  # monotonic seconds
     seen: float  # monotonic seconds of the last hit
     hits: int = 0
     last: int = 0  # packet time of the last hit, nanoseconds since 1970
+    earlier: dict[int, float] | None = None  # ``seen`` of other confidences; most rules claim one
     labels: str = ""  # as exposed, braces included, once it was; most series of a flood go before
 
+    def turn_to(self, confidence: int) -> None:
+        """From now on hits have another confidence than the last one."""
+        self.earlier = {**(self.earlier or {}), self.confidence: self.seen}
+        self.earlier.pop(confidence, None)
+        self.confidence = confidence
 
-@dataclass(slots=True)
-class Host:
-    """One address, or one IPv6 network, that has at least one series."""
-
-    tenant: str
-    network: bytes
-    names: HostNames
-    series: dict[SeriesKey, Series] = field(default_factory=dict)
-    seen: list[float] = field(default_factory=lambda: [NEVER] * LEVELS)
-    """Monotonic seconds of the last hit, by confidence."""
-
-    @property
-    def ip(self) -> str:
-        """As it is shown; most hosts of a flood never are."""
-        return self.names.label(self.network)
-
-    def row(self) -> HostRow:
-        """This host in a table."""
-        series = sorted(self.series.values(), key=lambda one: (-one.hits, one.rule))
-        return HostRow(
-            ip=self.ip,
-            tenant=self.tenant,
-            hits=sum(one.hits for one in series),
-            confidence=max(level for level in Confidence if self.seen[level] > NEVER),
-            severity=max(one.severity for one in series),
-            last_hit=max(one.last for one in series),
-            rules=tuple(dict.fromkeys(one.rule for one in series)),
-            network=self.network,
-        )
+    def highest(self, since: float) -> int:
+        """The highest confidence of hits since a time; 0: there were none."""
+        if self.seen < since:
+            return 0
+        if self.earlier is None:
+            return self.confidence
+        return max((self.confidence, *(level for level, seen in self.earlier.items() if seen >= since)))
 
 
 class HostBook:
@@ -134,8 +119,7 @@ class HostBook:
         self.names = HostNames(inside=inside, ipv6_prefix=ipv6_prefix)
         self._low: OrderedDict[SeriesKey, Series] = OrderedDict()  # by last hit, oldest first
         self._high: OrderedDict[SeriesKey, Series] = OrderedDict()
-        self._hosts: dict[tuple[bytes, str], Host] = {}
-        self._special: dict[tuple[str, str, Severity], Series] = {}  # _outside and _overflow
+        self._special: dict[tuple[str, str, int], Series] = {}  # _outside and _overflow
         # By severities and confidences as integers: members of an enumeration take long to hash.
         self._by_rule: dict[tuple[str, int, int], int] = {}
         self._overflow: dict[str, int] = {}
@@ -196,8 +180,8 @@ class HostBook:
         if count <= 0:
             return
         self.hits += count
-        level = int(severity)
-        kind = (rule, level, int(confidence))
+        level, claim = int(severity), int(confidence)
+        kind = (rule, level, claim)
         if kind in self._by_rule:
             self._by_rule[kind] += count
         else:
@@ -205,27 +189,23 @@ class HostBook:
             self._overflow.setdefault(rule, 0)
         if (owned := (tenant, level)) in self._by_tenant:
             self._by_tenant[owned] += count
-        network = self.names.network(host)
-        key = (network, rule, level, tenant)
+        key = (self.names.network(host), rule, level, tenant)
         queue = self._high if level >= Severity.HIGH else self._low
         series = queue.get(key)
         if series is not None:
             queue.move_to_end(key)
         elif not self.names.is_inside(host):
-            series = self._special_series(OUTSIDE, rule, severity, now)
-        elif len(self._low) + len(self._high) >= self.limit and not self._make_room(severity, now):
-            series = self._special_series(OVERFLOW, rule, severity, now)
+            series = self._special_series(OUTSIDE, rule, level, now)
+        elif len(self._low) + len(self._high) >= self.limit and not self._make_room(level, now):
+            series = self._special_series(OVERFLOW, rule, level, now)
             self._overflow[rule] += count
         else:
-            owner = self._hosts.get((network, tenant))
-            if owner is None:
-                owner = self._hosts[network, tenant] = Host(tenant, network, self.names)
-            series = queue[key] = owner.series[key] = Series(rule, severity, owner, now, now)
+            series = queue[key] = Series(key, claim, now, now)
         series.hits += count
         series.last = max(series.last, time_ns)
+        if claim != series.confidence:
+            series.turn_to(claim)
         series.seen = now
-        if series.host is not None:
-            series.host.seen[kind[2]] = now
 
     def expire(self, now: float) -> None:
         """Let go of series that have been idle too long."""
@@ -237,12 +217,10 @@ class HostBook:
 
     # ── series ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _make_room(self, severity: Severity, now: float) -> bool:
+    def _make_room(self, level: int, now: float) -> bool:
         """Let the longest idle series go that may go for a new one of this severity."""
         low, high = next(iter(self._low.values()), None), next(iter(self._high.values()), None)
-        may_go = high is not None and (
-            now - high.seen >= RECENT or (severity >= Severity.HIGH and low is None)
-        )
+        may_go = high is not None and (now - high.seen >= RECENT or (level >= Severity.HIGH and low is None))
         if high is not None and may_go and (low is None or high.seen < low.seen):
             self._remove(self._high)
         elif low is not None:
@@ -253,40 +231,59 @@ class HostBook:
         return True
 
     def _remove(self, queue: OrderedDict[SeriesKey, Series]) -> None:
-        key, series = queue.popitem(last=False)
+        _, series = queue.popitem(last=False)
         self.gone_hits += series.hits
-        owner = series.host
-        if owner is not None:
-            del owner.series[key]
-            if not owner.series:
-                del self._hosts[key[0], key[3]]
 
-    def _special_series(self, name: str, rule: str, severity: Severity, now: float) -> Series:
-        key = (name, rule, severity)
+    def _special_series(self, name: str, rule: str, level: int, now: float) -> Series:
+        key = (name, rule, level)
         series = self._special.get(key)
         if series is None:
-            series = self._special[key] = Series(rule, severity, None, now, now)
-            series.labels = _labels(name, rule, severity, "")
+            series = self._special[key] = Series((b"", rule, level, ""), 0, now, now)
+            series.labels = _labels(name, rule, level, "")
         return series
 
     # ── what is shown ────────────────────────────────────────────────────────────────────────────────────
 
     def top(self, number: int = 20) -> list[HostRow]:
         """The hosts with the most hits, most first."""
-        rows = heapq.nlargest(
-            number, self._hosts.values(), key=lambda host: sum(one.hits for one in host.series.values())
+        hits: dict[HostKey, int] = {}
+        for series in self._all():
+            owner = series.key[0], series.key[3]
+            hits[owner] = hits.get(owner, 0) + series.hits
+        shown: dict[HostKey, list[Series]] = {
+            owner: [] for owner in heapq.nlargest(number, hits, key=hits.__getitem__)
+        }
+        for series in self._all():
+            if (mine := shown.get((series.key[0], series.key[3]))) is not None:
+                mine.append(series)
+        return [self._row(owner, series) for owner, series in shown.items()]
+
+    def _all(self) -> Iterator[Series]:
+        """The series of hosts."""
+        return itertools.chain(self._high.values(), self._low.values())
+
+    def _row(self, owner: HostKey, series: list[Series]) -> HostRow:
+        series.sort(key=lambda one: (-one.hits, one.key[1]))
+        return HostRow(
+            ip=self.names.label(owner[0]),
+            tenant=owner[1],
+            hits=sum(one.hits for one in series),
+            confidence=Confidence(max(one.highest(NEVER) for one in series)),
+            severity=Severity(max(one.key[2] for one in series)),
+            last_hit=max(one.last for one in series),
+            rules=tuple(dict.fromkeys(one.key[1] for one in series)),
+            network=owner[0],
         )
-        return [host.row() for host in rows]
 
     def active(self, now: float) -> dict[Confidence, int]:
         """How many hosts had a hit in the last hour, by the highest confidence of that hour."""
-        counts = [0] * LEVELS
-        since, levels = now - RECENT, sorted(map(int, Confidence), reverse=True)
-        for host in self._hosts.values():  # all of them at each scrape: no call and no hash for each
-            for level in levels:
-                if host.seen[level] >= since:
-                    counts[level] += 1
-                    break
+        levels: dict[HostKey, int] = {}
+        since = now - RECENT
+        for series in self._all():
+            owner, level = (series.key[0], series.key[3]), series.highest(since)
+            if level > levels.get(owner, 0):
+                levels[owner] = level
+        counts = Counter(levels.values())
         return {level: counts[level] for level in Confidence}
 
     def render(self, now: float | None = None) -> bytes:
@@ -299,10 +296,11 @@ class HostBook:
         self.expire(now)
         out: list[str] = []
         born_before = now - self.hold_seconds
-        all_series = [*self._special.values(), *self._high.values(), *self._low.values()]
+        all_series = [*self._special.values(), *self._all()]
         for one in all_series:
-            if not one.labels and one.host is not None:
-                one.labels = _labels(one.host.ip, one.rule, one.severity, one.host.tenant)
+            if not one.labels:
+                network, rule, level, tenant = one.key
+                one.labels = _labels(self.names.label(network), rule, level, tenant)
         head(out, "host_hits_total", "counter", "Messages that a rule matched, by the address that mines.")
         out += [
             f"sniffer_host_hits_total{one.labels} {one.hits if one.born <= born_before else 0}"
@@ -358,5 +356,7 @@ class HostBook:
         return ("\n".join(out) + "\n").encode()
 
 
-def _labels(ip: str, rule: str, severity: Severity, tenant: str) -> str:
-    return f'{{ip="{ip}",rule="{escaped(rule)}",severity="{severity.label}",tenant="{escaped(tenant)}"}}'
+def _labels(ip: str, rule: str, level: int, tenant: str) -> str:
+    return (
+        f'{{ip="{ip}",rule="{escaped(rule)}",severity="{Severity(level).label}",tenant="{escaped(tenant)}"}}'
+    )

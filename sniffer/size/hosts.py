@@ -9,7 +9,6 @@ Estimates are renewed host by host, a few at each turn, so that no turn takes lo
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.sinks.exposition import escaped, head
@@ -34,6 +33,7 @@ OTHER: Final = "other"  # a message names one that we do not know
 NAMES: Final = {*known(), UNKNOWN}  # that become labels: whoever invents names makes no series
 ROUND: Final = 480  # turns in which every host is renewed once: four minutes, less than a bucket
 FEWEST: Final = 200  # sessions looked at in each turn, if there are as many
+MAX_LAST: Final = 200_000  # addresses of which it is known whose mining was seen last
 MAX_OF_HOST: Final = 4_096  # sessions of one address: whoever invents accounts makes no turn long
 
 HostKey = tuple[bytes, str]
@@ -57,6 +57,7 @@ class HostSize:
         "devices",
         "estimates",
         "ip",
+        "is_last",
         "key",
         "lines",
         "rejected",
@@ -68,6 +69,7 @@ class HostSize:
 
     def __init__(self, key: HostKey, ip: str) -> None:
         self.key, self.ip, self.tenant = key, ip, key[1]
+        self.is_last = False  # nobody else's mining was seen here since
         self.sessions: list[Session] = []  # oldest first
         self.submitted = self.accepted = self.rejected = 0
         self.devices = 0
@@ -105,7 +107,10 @@ class SizeBook:
             limit // len(VERDICTS), 1
         )  # hosts: the largest family has a series for each verdict
         self._expire_after = int(expire_after * 1e9)
-        self._hosts: OrderedDict[HostKey, HostSize] = OrderedDict()  # by last work, oldest first
+        self._hosts: dict[HostKey, HostSize] = {}
+        self._last: dict[
+            bytes, str
+        ] = {}  # the tenant whose mining was seen last, by network; the hosts may have gone
         self._due: list[HostKey] = []  # to be renewed in this round
         self._due_sessions: list[Session] = []  # to be written down
         self._energy: dict[str, list[float]] = {}  # joules at the meter by tenant, as BOUNDS
@@ -123,7 +128,8 @@ class SizeBook:
         if gone is not None:
             self._forget(gone)
         host: HostSize = session.owner or self._settle(session)
-        self._hosts.move_to_end(host.key)
+        if not host.is_last:
+            self._take_over(host)
         host.submitted += work.submitted
         host.accepted += work.accepted
         host.rejected += work.rejected
@@ -140,6 +146,23 @@ class SizeBook:
             self.sessions.drop(host.sessions[0])
             self._forget(host.sessions[0])
         return host
+
+    def _take_over(self, host: HostSize) -> None:
+        """From now on this tenant's mining is what was seen last at the address."""
+        network, tenant = host.key
+        if network not in self._last and len(self._last) >= MAX_LAST:
+            self._give_up(next(iter(self._last)))
+        self._give_up(network)
+        self._last[network], host.is_last = tenant, True
+
+    def _give_up(self, network: bytes) -> None:
+        tenant = self._last.pop(network, None)
+        if tenant is not None and (host := self._hosts.get((network, tenant))) is not None:
+            host.is_last = False
+
+    def tenant_of(self, host: bytes) -> str | None:
+        """Whose mining was seen last at an address; None: nobody's, or so long ago that others took the room."""
+        return self._last.get(self._names.network(host) if self._names.is_inside(host) else b"")
 
     def turn(self, now: int, *, everything: bool = False) -> None:
         """Renew some estimates.
@@ -272,14 +295,20 @@ class SizeBook:
         host = self._hosts.get((network, tenant))
         return None if host is None else figures_of(host)
 
-    def _exported(self) -> Iterator[HostSize]:
+    def _exported(self) -> list[HostSize]:
         """The hosts that may have series: those that worked last."""
-        for _, host in zip(range(self._shown), reversed(self._hosts.values()), strict=False):
-            yield host
+        if len(self._hosts) <= self._shown:
+            return list(self._hosts.values())
+        hosts: dict[HostSize, None] = {}
+        for session in self.sessions.latest():
+            hosts[session.owner] = None
+            if len(hosts) == self._shown:
+                break
+        return list(hosts)
 
     def render(self) -> bytes:
         """All families of this book in Prometheus text format 0.0.4."""
-        hosts = list(self._exported())
+        hosts = self._exported()
         lines = [host.lines or lines_of(host) for host in hosts]
         for host, each in zip(hosts, lines, strict=True):
             host.lines = each
@@ -362,11 +391,10 @@ def estimate_of(session: Session, now: int) -> Estimate | None:
     else:
         return None
     costs = session.costs
-    watts = Joules(
-        None if costs.low is None else costs.low * low,
-        None if costs.central is None else costs.central * hashes,
-        None if costs.high is None else costs.high * high,
-    )
+    watts = NOTHING
+    if costs is not None:
+        central = None if costs.central is None else costs.central * hashes
+        watts = Joules(costs.low * low, central, costs.high * high)
     algorithm = session.algorithm or UNKNOWN
     return Estimate(algorithm if algorithm in NAMES else OTHER, hashes, variance, watts)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import OrderedDict, deque
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sniffer.size.power import efficiency, rounded
@@ -20,6 +21,7 @@ from sniffer.size.work import BUCKET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sniffer.size.power import Efficiency
     from sniffer.size.work import Work
 
 SECOND: Final = 1_000_000_000
@@ -41,6 +43,7 @@ NOW: Final = (
     3 * KEPT
 )  # where the hashes that machines state for the bucket that goes on are summed, then its joules
 DRAWN: Final = NOW + 4  # joules that nobody has collected: low, central, high
+UNDRAWN: Final = DRAWN + 3  # hashes behind shares, whose joules are not yet in any of these
 TEXTS: Final = ("algorithm", "coin", "pool", "domain", "agent", "hardware")
 SEEN: Final = ("", "client", "server", "both")
 
@@ -66,7 +69,7 @@ class Rate(NamedTuple):
 
 
 class Joules(NamedTuple):
-    """Energy, or with a rate for hashes power: each bound known or not."""
+    """Energy, or a second power: each bound known or not."""
 
     low: float | None
     central: float | None
@@ -87,6 +90,12 @@ class Sample(NamedTuple):
     unknown: int
     stated: float | None  # hashes, by the machines' own statement
     joules: Joules
+
+
+@lru_cache(maxsize=4 * KEPT)
+def same(bucket: int) -> int:
+    """A bucket's number, one object however many sessions keep it."""
+    return bucket
 
 
 class Finished:
@@ -158,8 +167,9 @@ class Session:
         self.most = 1  # machines behind one of them
         self.seen = 0
         self.algorithm = self.coin = self.pool = self.domain = self.agent = self.hardware = ""
-        self.costs = NOTHING  # joules a hash, as of the last look
-        self.sums: array[float] | None = None  # of each bucket shares, hashes, squares; then as NOW and DRAWN
+        self.costs: Efficiency | None = None  # as of the last look
+        self.sums: array[float] | None = None
+        """Of each bucket shares, hashes, squares; then as NOW, DRAWN, UNDRAWN."""
         self.newest = 0  # number of the bucket that goes on
         self.now_unknown = 0  # shares of unknown worth in it
         self.now_known = 7  # which joules are known for all of it, as bits
@@ -240,7 +250,7 @@ class Session:
     def _summed(self) -> array[float]:
         """The sums; from now on there are some."""
         if self.sums is None:
-            self.sums = array("d", (0.0,)) * (DRAWN + 3)  # from bytes it would have room for an eighth more
+            self.sums = array("d", (0.0,)) * (UNDRAWN + 1)  # from bytes it would have room for an eighth more
         return self.sums
 
     def _count(self, work: Work) -> None:
@@ -252,13 +262,13 @@ class Session:
             sums[at + 1] += work.hashes
             sums[at + 2] += work.squares
         if self.stated is None or self.stated_rate(work.last) is None:
-            self._draw(work.hashes)
+            sums[UNDRAWN] += work.hashes
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def advance(self, now: int) -> None:
         """Let time pass until ``now``, nanoseconds of packet time: close buckets, sum what machines state themselves."""
-        bucket = now // BUCKET
+        bucket = same(now // BUCKET)
         if not self.newest:
             self.newest = bucket
         if abs(bucket - self.newest) > LEAP:
@@ -267,7 +277,7 @@ class Session:
             self._integrate((self.newest + 1) * BUCKET)
             self._close()
             gap = bucket - self.newest
-            self.newest = self.newest + 1 if gap <= KEPT else bucket - KEPT
+            self.newest = same(self.newest + 1 if gap <= KEPT else bucket - KEPT)
             if self.sums is not None:
                 at = 3 * (self.newest % KEPT)
                 self.sums[at] = self.sums[at + 1] = self.sums[at + 2] = 0.0
@@ -276,14 +286,14 @@ class Session:
 
     def look(self) -> None:
         """See anew what a hash costs: what is known of the machines, or how fast they are, has changed."""
+        self._draw_shares()
         if self.algorithm:
-            found = efficiency(self.algorithm, self.hardware, self.agent, self._rate_of_one())
-            self.costs = Joules(*found) if found else NOTHING
+            self.costs = efficiency(self.algorithm, self.hardware, self.agent, self._rate_of_one())
 
     def _begin_again(self, now: int) -> None:
         """Packet time has leapt, forth or back: what was counted stays, what is summed over time begins anew."""
         self._close()
-        self.newest, self.energy_until = now // BUCKET, now
+        self.newest, self.energy_until = same(now // BUCKET), now
         self.known_since = now if self.known_since else 0
         self.stated = self.flows = None
         if self.sums is not None:
@@ -302,11 +312,17 @@ class Session:
             self._summed()[NOW] += hashes
             self._draw(hashes)
 
+    def _draw_shares(self) -> None:
+        """Add the energy of the shares since the last time, before anything that it depends on changes."""
+        if self.sums is not None and self.sums[UNDRAWN]:
+            self._draw(self.sums[UNDRAWN])
+            self.sums[UNDRAWN] = 0.0
+
     def _draw(self, hashes: float) -> None:
         """Add the energy of hashes to this bucket and to what is to be collected."""
         if not hashes:
             return
-        if self.costs is NOTHING:
+        if self.costs is None:
             self.now_known = 0
             return
         sums = self._summed()
@@ -319,6 +335,7 @@ class Session:
 
     def _close(self) -> None:
         """The bucket is over: keep what was done in it, if anything was."""
+        self._draw_shares()
         sample = self.sample((self.newest + 1) * BUCKET) if self.finished is not None else None
         if self.finished is not None and sample is not None:
             self.finished.add(self, sample)
@@ -329,6 +346,7 @@ class Session:
 
     def sample(self, now: int) -> Sample | None:
         """What was done in the bucket that goes on, so far; None: nothing, and nobody is known to be there."""
+        self._draw_shares()
         start = self.newest * BUCKET
         shares, hashes, squares, stated = 0, 0.0, 0.0, 0.0
         joules: Sequence[float] = (0.0, 0.0, 0.0)
@@ -366,8 +384,9 @@ class Session:
         """Joules since the last call, as far as they are known: low, central, high."""
         if self.sums is None:
             return 0.0, 0.0, 0.0
-        low, central, high = self.sums[DRAWN:]
-        self.sums[DRAWN:] = array("d", (0.0, 0.0, 0.0))
+        self._draw_shares()
+        low, central, high = self.sums[DRAWN:UNDRAWN]
+        self.sums[DRAWN:UNDRAWN] = array("d", (0.0, 0.0, 0.0))
         return low, central, high
 
     # ── what it comes to ─────────────────────────────────────────────────────────────────────────────────
@@ -440,6 +459,10 @@ class SessionBook:
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions.values())
+
+    def latest(self) -> Iterator[Session]:
+        """All of them, the one that worked last first."""
+        return reversed(self._sessions.values())
 
     def add(self, work: Work) -> tuple[Session, Session | None]:
         """Enter work.

@@ -42,7 +42,7 @@ TEXTS: Final = {
 LONGEST: Final = 128  # characters of a text from the wire
 
 
-class Work(msgspec.Struct, array_like=True):
+class Work(msgspec.Struct, array_like=True, gc=False):
     """What one account of one flow did within one bucket, since the last record about it."""
 
     host: bytes  # packed

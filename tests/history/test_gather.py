@@ -318,12 +318,10 @@ def test_all_bytes_of_a_host() -> None:
     gatherer = Gatherer(BEGUN, measures=True)
     first = T0 // SECOND // HOUR * HOUR
     book.add(work(5, 1, host=b"\x0a\0\0\7", tenant="a", bytes_up=30, bytes_down=10))
-    gatherer.own("10.0.0.7", "a")
-    gatherer.carry("10.0.0.7", first, 5, 100)
-    gatherer.carry("10.0.0.7", first, 0, 50)
-    gatherer.carry("10.0.0.7", first + HOUR, 0, 7)
-    gatherer.own("10.0.0.7", "b")
-    gatherer.carry("10.0.0.7", first + HOUR, 0, 9)
+    gatherer.carry("10.0.0.7", "a", first, 5, 100)
+    gatherer.carry("10.0.0.7", "a", first, 0, 50)
+    gatherer.carry("10.0.0.7", "a", first + HOUR, 0, 7)
+    gatherer.carry("10.0.0.7", "b", first + HOUR, 0, 9)
     book.turn(T0 + 10 * SECOND, everything=True)
     pages = gatherer.pages(T0 + 10 * SECOND, book.take(), None)
     rows = {
@@ -334,17 +332,13 @@ def test_all_bytes_of_a_host() -> None:
     assert rows == {("a", 0): (45, 195), ("a", HOUR): (0, 7), ("b", HOUR): (0, 9)}
 
 
-def test_bytes_of_nobody_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of hosts whose mining was not told, or began so long ago that others took the room, until they are told again."""
-    monkeypatch.setattr(gather, "MAX_OWNERS", 3)
+def test_bytes_of_nobody_are_counted() -> None:
+    """Of hosts of which nobody knows who mines there."""
     gatherer = Gatherer(BEGUN, measures=True)
-    for host in "abcda":
-        gatherer.own(host, "")
-    for host in "abcde":
-        gatherer.carry(host, T0 // SECOND // HOUR * HOUR, 0, 1)
+    gatherer.carry("10.0.0.7", None, T0 // SECOND // HOUR * HOUR, 0, 1)
     (page,) = gatherer.pages(T0, [], None)
-    assert sorted(row.host for row in page.traffic) == ["a", "c", "d"]  # b had to go for a
-    assert gatherer.lost == 2
+    assert not page.traffic
+    assert gatherer.lost == 1
 
 
 def test_where_nothing_is_measured_nothing_is_told() -> None:
@@ -353,10 +347,8 @@ def test_where_nothing_is_measured_nothing_is_told() -> None:
     book.add(work(5, 1, host=b"\x0a\0\0\7", bytes_up=30))
     book.turn(T0, everything=True)
     gatherer = Gatherer(BEGUN)
-    gatherer.own("10.0.0.7", "")
     (page,) = gatherer.pages(T0, book.take(), None)
     assert [(row.mining_bytes, row.bytes) for row in page.traffic] == [(30, 0)]
-    assert not gatherer._owners
 
 
 def test_bytes_of_another_time_do_not_stay() -> None:

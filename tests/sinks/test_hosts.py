@@ -104,7 +104,7 @@ def test_a_flood_of_addresses_stays_within_the_limit() -> None:
     assert sum(samples(book, "hits_total", 100.0).values()) == total
     assert samples(book, "host_series", 100.0) == {(): 1000}
     assert samples(book, "host_series_evicted_total", 100.0) == {(): 99_000}
-    assert len(book._hosts) == 1000
+    assert len(book.top(2_000)) == 1000
 
 
 def test_a_high_flood_cannot_be_pushed_out_by_a_low_one() -> None:
@@ -231,8 +231,7 @@ def test_no_hit_is_ever_lost(operations: list[Any], limit: int) -> None:
         assert len(book) <= limit
         if severity < Severity.HIGH:
             assert recent <= set(book._high)
-        assert sum(len(host.series) for host in book._hosts.values()) == len(book)
-        assert all(host.series for host in book._hosts.values())
+        assert sum(row.hits for row in book.top(40)) == sum(one.hits for one in book._all())
     assert shown_hits(book, now) + book.gone_hits == book.hits == expected
     assert sum(samples(book, "hits_total", now).values()) == expected
 
@@ -262,6 +261,20 @@ def test_active_hosts_by_highest_confidence_of_the_last_hour() -> None:
     assert samples(book, "active_hosts", 3600) == {("suspected",): 0, ("probable",): 1, ("confirmed",): 1}
     assert samples(book, "active_hosts", 3601) == {("suspected",): 1, ("probable",): 1, ("confirmed",): 0}
     assert samples(book, "active_hosts", 6601) == {("suspected",): 0, ("probable",): 0, ("confirmed",): 0}
+
+
+def test_one_rule_with_several_confidences() -> None:
+    """A series that is confirmed now and then counts as confirmed for an hour after it was so last, and then as what it was since."""
+    book = HostBook()
+    for now, confidence in (
+        (0, Confidence.PROBABLE), (10, Confidence.CONFIRMED), (20, Confidence.SUSPECTED), (30, Confidence.CONFIRMED),
+        (40, Confidence.SUSPECTED), (3_000, Confidence.SUSPECTED),
+    ):  # fmt: skip
+        hit(book, numbered(1), now=now, confidence=confidence)
+    assert samples(book, "active_hosts", 3630) == {("suspected",): 0, ("probable",): 0, ("confirmed",): 1}
+    assert samples(book, "active_hosts", 3631) == {("suspected",): 1, ("probable",): 0, ("confirmed",): 0}
+    assert book.top()[0].confidence is Confidence.CONFIRMED
+    assert book.top()[0].hits == 6
 
 
 def test_top_shows_most_hits_first() -> None:

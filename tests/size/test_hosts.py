@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
 from sizerun import SHARE, START, work
 
 from sniffer.sinks.networks import HostNames
+from sniffer.size import hosts
 from sniffer.size.hosts import MAX_OF_HOST, SizeBook
 from sniffer.size.sessions import SECOND
 
@@ -144,6 +146,30 @@ def test_one_address_has_so_many_sessions_at_most() -> None:
         book.add(work(1, 1, account=str(number)))
     assert len(book.sessions) == MAX_OF_HOST
     assert values(book, "sessions_evicted_total") == {"": 100}
+
+
+def test_who_mined_last() -> None:
+    """The tenant of the last work at an address, also when it had worked there before, and after its sessions went."""
+    book = SizeBook(HostNames(inside=("10.0.0.0/8", "2001:db8::/32")), expire_after=60)
+    assert book.tenant_of(host(1)) is None
+    for number, tenant in enumerate("abba"):
+        book.add(work(number, 1, host=host(1), tenant=tenant))
+        assert book.tenant_of(host(1)) == tenant
+    for at in (1, 1_000):  # the first time passes from is not known
+        book.turn(START + at * SECOND)
+    assert not len(book.sessions)
+    assert book.tenant_of(host(1)) == "a"
+    book.add(work(5, 1, host=ip_address("2001:db8::7").packed, tenant="c"))
+    assert book.tenant_of(ip_address("2001:db8::8").packed) == "c"  # they count together
+    book.add(work(5, 1, host=b"\x08\x08\x08\x08"))
+    assert book.tenant_of(b"\x09\x09\x09\x09") == ""  # all that are outside, too
+
+
+def test_who_mined_last_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had to go for others is known again with the next work."""
+    monkeypatch.setattr(hosts, "MAX_LAST", 3)
+    book = book_of(*(work(1, 1, host=host(number)) for number in (0, 1, 2, 3, 0)))
+    assert [book.tenant_of(host(number)) for number in range(4)] == ["", None, "", ""]
 
 
 def test_figures_of_an_address() -> None:
