@@ -35,6 +35,11 @@ def work(at: float, shares: int = 0, *, worth: float = SHARE, flow: int = 1, **m
     return Work(**{**fields, **more})  # type: ignore[arg-type]
 
 
+def finished(book: SizeBook) -> list[Session]:
+    """Nothing more will come: all sessions that are due."""
+    return [session for part in book.finish() for session in part]
+
+
 def shown(text: str) -> str:
     """Accounts in clear text."""
     return text

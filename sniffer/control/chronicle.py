@@ -117,17 +117,26 @@ class Chronicle:
         """Tell what is left, and have it written; for at most so many seconds.  What is not written then counts as dropped."""
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         self._sizes.turn(now)
-        self._sizes.finish()
+        for due in self._sizes.finish():  # a part at a time: the rows of all would be too many at once
+            self._refused += self.gatherer.pages(now, due, self._sizes.sessions.finished)
+            self._hand_over()
         self.gatherer.finish()
         self._next_watch = 0.0
         self._tell(now, totals)
-        # Where there is a fault there is no use in a wait; the last of the pages in the queue finds out whether it is over.
-        while self._refused and self._history.health.up and time.monotonic() < self._deadline:
-            time.sleep(0.01)
-            self._offer()
+        self._hand_over()
         self._history.close(max(self._deadline - time.monotonic(), 0.1))
         self._given_up += len(self._refused)
         self._refused.clear()
+
+    def _hand_over(self) -> None:
+        """Wait until the pages are in the queue.
+
+        Where there is a fault there is no use in a wait; the last of the pages in the queue finds out whether it is over.
+        """
+        self._offer()
+        while self._refused and self._history.health.up and time.monotonic() < self._deadline:
+            time.sleep(0.01)
+            self._offer()
 
     def hurry(self, seconds: float) -> None:
         """Have :meth:`close` end within so many seconds from now, if it would last longer."""

@@ -33,6 +33,7 @@ OTHER: Final = "other"  # a message names one that we do not know
 NAMES: Final = {*known(), UNKNOWN}  # that become labels: whoever invents names makes no series
 ROUND: Final = 480  # turns in which every host is renewed once: four minutes, less than a bucket
 FEWEST: Final = 200  # sessions looked at in each turn, if there are as many
+PART: Final = 2_000  # sessions that are finished at a time
 MAX_LAST: Final = 200_000  # addresses of which it is known whose mining was seen last
 MAX_OF_HOST: Final = 4_096  # sessions of one address: whoever invents accounts makes no turn long
 
@@ -220,13 +221,20 @@ class SizeBook:
         due, self._due_sessions = self._due_sessions, []
         return due
 
-    def finish(self) -> None:
-        """Nothing more will come: everything that has changed is due, with the buckets that go on."""
-        for session in self.sessions:
+    def finish(self) -> Iterator[list[Session]]:
+        """Nothing more will come: everything that has changed is due, with the buckets that go on.
+
+        Yields:
+            The sessions to be written down, as by :meth:`take`, a part at a time.
+        """
+        for number, session in enumerate(self.sessions, 1):
+            if number % PART == 0:
+                yield self.take()
             session.told = -1
             self._tell(session)
             if session.finished is not None and (sample := session.sample(self.now)):
                 session.finished.add(session, sample)
+        yield self.take()
 
     def _forget(self, session: Session) -> None:
         host: HostSize = session.owner

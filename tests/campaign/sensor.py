@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sizerun import finished
+
 from sniffer.history.gather import Gatherer
 from sniffer.history.rows import SECOND
 from sniffer.sinks.networks import HostNames
@@ -15,9 +17,10 @@ from sniffer.size.hosts import SizeBook
 from sniffer.totals import InterfaceTotals, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sniffer.history.rows import Page, Tenant
+    from sniffer.size.sessions import Session
     from sniffer.size.work import Work
 
 
@@ -58,15 +61,14 @@ class Sensor:
         if not now % self._round:
             self._sizes.turn(now * SECOND, everything=True)
         self._gatherer.watch(now - LOOK, self._totals, up=True)
-        return self._pages(now)
+        return self._pages(now, self._sizes.take())
 
     def close(self, now: int) -> list[Page]:
         """Stop."""
         self._sizes.turn(now * SECOND, everything=True)
-        self._sizes.finish()
         self._gatherer.finish()
         self._gatherer.watch(now - LAST, self._totals, up=True)
-        return self._pages(now)
+        return self._pages(now, finished(self._sizes))
 
-    def _pages(self, now: int) -> list[Page]:
-        return self._gatherer.pages(now * SECOND, self._sizes.take(), self._sizes.sessions.finished)
+    def _pages(self, now: int, due: Sequence[Session]) -> list[Page]:
+        return self._gatherer.pages(now * SECOND, due, self._sizes.sessions.finished)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sizerun import START, work
+from sizerun import START, finished, work
 
 from sniffer.history import gather
 from sniffer.history.gather import GROWS, LATE, MAX_DETECTIONS, MAX_HEALTH, MAX_ROWS, Gatherer
@@ -256,9 +256,8 @@ def test_sessions_come_new_and_then_with_their_buckets() -> None:
     assert len(sessions) == 10  # new, and after each of nine buckets
     assert [row.submitted for row in sessions] == sorted(row.submitted for row in sessions)
     assert {(row.host, row.begun) for row in sessions} == {("10.0.0.7", BEGUN)}
-    book.finish()
     gatherer.finish()
-    pages += gatherer.pages(now, book.take(), book.sessions.finished)
+    pages += gatherer.pages(now, finished(book), book.sessions.finished)
     samples = [row for page in pages for row in page.samples]
     assert sum({row.start: row.shares for row in samples}.values()) == 200
     assert [row for page in pages for row in page.sessions][-1].submitted == 200
@@ -299,9 +298,8 @@ def test_bytes_of_mining_add_up() -> None:
             book.add(work(second, 1, host=b"\x0a\0\0\x07", account=account, bytes_up=30, bytes_down=10))
         book.turn(T0 + second * SECOND, everything=True)
         pages += gatherer.pages(T0 + second * SECOND, book.take(), book.sessions.finished)
-    book.finish()
     gatherer.finish()
-    pages += gatherer.pages(T0 + 7_200 * SECOND, book.take(), book.sessions.finished)
+    pages += gatherer.pages(T0 + 7_200 * SECOND, finished(book), book.sessions.finished)
     told = traffic_of(pages)
     assert sum(told.values()) == 2 * 120 * 40
     # A session is told when a bucket is over: what its last minutes carried may count for the next hour.
@@ -404,9 +402,8 @@ def test_the_overhead_of_a_building() -> None:
     for overhead in (1.0, 1.5):
         book = book_of_sessions()
         book.add(work(9, 3, host=b"\x0a\0\0\1", algorithm="", hardware=""))
-        book.finish()
         gatherer = Gatherer(BEGUN, overhead=overhead)
-        found.append(gatherer.pages(T0, book.take(), book.sessions.finished)[-1].samples)
+        found.append(gatherer.pages(T0, finished(book), book.sessions.finished)[-1].samples)
     for one, more in zip(*found, strict=True):
         for name in ("joules_low", "joules", "joules_high"):
             alone = getattr(one, name)
@@ -428,9 +425,8 @@ def test_sessions_outlive_a_leap(leap: int) -> None:
             book.turn(now, everything=True)
             rows += [row for page in gatherer.pages(now, book.take(), None) for row in page.sessions]
         assert len(rows) > before
-    book.finish()
     gatherer.finish()
-    rows += [row for page in gatherer.pages(now, book.take(), None) for row in page.sessions]
+    rows += [row for page in gatherer.pages(now, finished(book), None) for row in page.sessions]
     assert rows[-1].submitted == 120
 
 
