@@ -54,7 +54,7 @@ DetectionKey: TypeAlias = tuple[str, str, str, str, int]
 """Host, tenant, rule, confidence, hour."""
 
 
-class Counted(msgspec.Struct):
+class Counted(msgspec.Struct, gc=False):
     """Hits of one (host, tenant, rule, confidence) in one hour, so far."""
 
     severity: str
@@ -92,7 +92,9 @@ class Gatherer:
         self._new: deque[DetectionKey] = deque()  # not yet told
         self._grown: deque[tuple[DetectionKey, int]] = deque()
         """Grown since they were told, and when to tell it: earliest first, about."""
-        self._forgotten = 0  # counts of hours that were over
+        self._stamp = (
+            begun  # of new counts of hits; another one once counts of hours that were over have gone
+        )
         self._traffic: dict[
             tuple[str, str, int], tuple[int, int]
         ] = {}  # bytes of mining and in all by host, tenant, hour, oldest first, about
@@ -129,7 +131,7 @@ class Gatherer:
             if len(self._detections) >= MAX_DETECTIONS:
                 self.lost += count
                 return
-            row = self._detections[key] = Counted(severity, self._begun + self._forgotten, time, time)
+            row = self._detections[key] = Counted(severity, self._stamp, time, time)
             self._new.append(key)
         elif row.told and not row.waits:
             row.waits = True
@@ -272,7 +274,7 @@ class Gatherer:
             if is_open or row.waits or not row.told:
                 break
             del self._detections[key]
-            self._forgotten += 1
+            self._stamp += 1
 
     def _carry(self, session: size.Session) -> None:
         """Enter what a session has carried since it was told last, as of the hour of its last message."""
@@ -344,12 +346,7 @@ class Gatherer:
             stated=session.stated_rate(now),
             devices=session.devices(now),
             seen=SEEN[session.seen],
-            algorithm=session.algorithm,
-            coin=session.coin,
-            pool=session.pool,
-            domain=session.domain,
-            agent=session.agent,
-            hardware=session.hardware,
+            **session.known._asdict(),
             bytes_up=session.bytes_up,
             bytes_down=session.bytes_down,
         )

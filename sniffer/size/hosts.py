@@ -403,7 +403,7 @@ def estimate_of(session: Session, now: int) -> Estimate | None:
     if costs is not None:
         central = None if costs.central is None else costs.central * hashes
         watts = Joules(costs.low * low, central, costs.high * high)
-    algorithm = session.algorithm or UNKNOWN
+    algorithm = session.known.algorithm or UNKNOWN
     return Estimate(algorithm if algorithm in NAMES else OTHER, hashes, variance, watts)
 
 

@@ -44,7 +44,6 @@ NOW: Final = (
 )  # where the hashes that machines state for the bucket that goes on are summed, then its joules
 DRAWN: Final = NOW + 4  # joules that nobody has collected: low, central, high
 UNDRAWN: Final = DRAWN + 3  # hashes behind shares, whose joules are not yet in any of these
-TEXTS: Final = ("algorithm", "coin", "pool", "domain", "agent", "hardware")
 SEEN: Final = ("", "client", "server", "both")
 
 
@@ -57,6 +56,23 @@ class SessionKey(NamedTuple):
     protocol: str
     account: str  # as it may be shown; "" unknown
     tenant: str
+
+
+class Known(NamedTuple):
+    """What messages told of a session, "" unknown."""
+
+    algorithm: str = ""
+    coin: str = ""
+    pool: str = ""
+    domain: str = ""
+    agent: str = ""
+    hardware: str = ""
+
+
+@lru_cache(maxsize=4_096)
+def shared(known: Known) -> Known:
+    """One object for all sessions of which the same is known."""
+    return known
 
 
 class Rate(NamedTuple):
@@ -131,9 +147,9 @@ class Session:
     """
 
     __slots__ = (
-        "accepted", "agent", "algorithm", "bytes_down", "bytes_up", "changed", "coin", "costs", "difficulty", "domain",
-        "energy_until", "finished", "first", "flow", "flows", "hardware", "key", "known_since", "label", "last", "most", "newest",
-        "now_known", "now_unknown", "number", "owner", "pool", "rejected", "seen", "stated", "submitted", "sums", "told", "told_bytes", "touched", "unknown", "worker", "workers",
+        "accepted", "bytes_down", "bytes_up", "changed", "costs", "difficulty", "energy_until", "finished", "first", "flow", "flows",
+        "key", "known", "known_since", "label", "last", "most", "newest", "now_known", "now_unknown", "number", "owner", "rejected", "seen",
+        "stated", "submitted", "sums", "told", "told_bytes", "touched", "unknown", "worker", "workers",
     )  # fmt: skip
 
     def __init__(
@@ -166,7 +182,7 @@ class Session:
         self.flows: dict[int, int] | None = None  # last message of each, once there are two
         self.most = 1  # machines behind one of them
         self.seen = 0
-        self.algorithm = self.coin = self.pool = self.domain = self.agent = self.hardware = ""
+        self.known = Known()
         self.costs: Efficiency | None = None  # as of the last look
         self.sums: array[float] | None = None
         """Of each bucket shares, hashes, squares; then as NOW, DRAWN, UNDRAWN."""
@@ -191,8 +207,9 @@ class Session:
         self.submitted += work.submitted
         self.accepted += work.accepted
         self.rejected += work.rejected
-        self.unknown += work.unknown
-        self.now_unknown += work.unknown
+        if work.unknown:
+            self.unknown += work.unknown
+            self.now_unknown += work.unknown
         self.bytes_up += work.bytes_up
         self.bytes_down += work.bytes_down
         self.seen |= work.seen
@@ -200,43 +217,36 @@ class Session:
         self.known_since = self.known_since or work.known_since
         if work.difficulty is not None:
             self.difficulty = work.difficulty
-        if self._note_texts(work):
-            self.look()
-        self._note_machines(work, before)
+        told = work.algorithm, work.coin, work.pool, work.domain, work.agent, work.hardware
+        if told != self.known:
+            self._note_texts(told)
+        self.most = max(self.most, work.devices)
+        if self.flows is not None or work.flow != self.flow:
+            self._note_flow(work, before)
+        if work.workers:
+            self._note_workers(work.workers)
+        if work.stated:
+            self._note_rates(work)
         if work.counted:
             self._count(work)
 
-    def _note_texts(self, work: Work) -> bool:
-        """Take over what is known of it by now; returns whether that is news."""
-        if (
-            work.algorithm == self.algorithm
-            and work.coin == self.coin
-            and work.pool == self.pool
-            and work.domain == self.domain
-            and work.agent == self.agent
-            and work.hardware == self.hardware
-        ):
-            return False  # as nearly always
-        news = False
-        for name in TEXTS:
-            text = getattr(work, name)
-            if text and text != getattr(self, name):
-                setattr(self, name, sys.intern(text))
-                news = True
-        return news
+    def _note_texts(self, told: tuple[str, ...]) -> None:
+        """Take over what is known of it by now."""
+        known = Known(*(text or before for text, before in zip(told, self.known, strict=True)))
+        if known != self.known:
+            self.known = shared(known)
+            self.look()
 
-    def _note_machines(self, work: Work, before: int) -> None:
-        self.most = max(self.most, work.devices)
-        if self.flows is not None:
-            if work.flow in self.flows or len(self.flows) < MAX_FLOWS:
-                self.flows[work.flow] = work.last
-        elif work.flow != self.flow:
-            self.flows = {self.flow: before, work.flow: work.last}
-        if work.workers:
-            self._note_workers(work.workers)
+    def _note_flow(self, work: Work, before: int) -> None:
+        if self.flows is None:
+            self.flows = {self.flow: before}
+        if work.flow in self.flows or len(self.flows) < MAX_FLOWS:
+            self.flows[work.flow] = work.last
+
+    def _note_rates(self, work: Work) -> None:
+        if self.stated is None:
+            self.stated, self.energy_until = {}, work.last
         for worker, rate in work.stated.items():
-            if self.stated is None:
-                self.stated, self.energy_until = {}, work.last
             if worker in self.stated or len(self.stated) < MAX_WORKERS:
                 self.stated[worker] = rate, work.last
 
@@ -287,8 +297,9 @@ class Session:
     def look(self) -> None:
         """See anew what a hash costs: what is known of the machines, or how fast they are, has changed."""
         self._draw_shares()
-        if self.algorithm:
-            self.costs = efficiency(self.algorithm, self.hardware, self.agent, self._rate_of_one())
+        known = self.known
+        if known.algorithm:
+            self.costs = efficiency(known.algorithm, known.hardware, known.agent, self._rate_of_one())
 
     def _begin_again(self, now: int) -> None:
         """Packet time has leapt, forth or back: what was counted stays, what is summed over time begins anew."""

@@ -139,8 +139,8 @@ def test_accounts_are_hidden(prepared: Prepared) -> None:
 def test_rolled_versions_are_bitcoin(prepared: Prepared) -> None:
     """A miner that rolls the version field does double SHA-256."""
     mask = {"id": None, "method": "mining.set_version_mask", "params": ["1fffe000"]}
-    assert told(prepared, *GREETING, (1, mask), (0, submit(4)), (1, verdict(4))).algorithm == "sha256d"
-    assert told(prepared, *GREETING, (0, submit(4)), (1, verdict(4))).algorithm == ""
+    assert told(prepared, *GREETING, (1, mask), (0, submit(4)), (1, verdict(4))).known.algorithm == "sha256d"
+    assert told(prepared, *GREETING, (0, submit(4)), (1, verdict(4))).known.algorithm == ""
 
 
 def test_rates_that_machines_state(prepared: Prepared) -> None:
