@@ -93,7 +93,6 @@ class Options:
     seconds: float = 0.0  # to read for; 0: until told to stop
     rules: tuple[Path, ...] = ()
     paranoid: bool = False  # each answer of the rules is found twice, and compared
-    exit_at_end: bool = False  # end with the replay, in place of staying for its metrics
 
 
 class Daemon:
@@ -326,7 +325,7 @@ class Daemon:
         sockets = [sock for sock, _ in opened]
         replay = None
         if options.replay is not None:
-            replay = ReplayJob(options.replay, options.speed, options.loop, linger=not options.exit_at_end)
+            replay = ReplayJob(options.replay, options.speed, options.loop)
         job = Job(
             rules=self.crew.rules.dump,
             interfaces=options.interfaces,

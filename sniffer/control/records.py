@@ -32,7 +32,6 @@ class ReplayJob(msgspec.Struct, frozen=True):
     path: str
     speed: float = 1.0  # 0: as fast as possible
     loop: bool = False
-    linger: bool = True  # at its end, stay until Stop comes
 
 
 class Job(msgspec.Struct, tag="job", frozen=True):

@@ -248,7 +248,7 @@ class Worker:
             lines, status = tuple(error.lines()), error.exit_status
         self._finish()
         in_vain = status and not self.snapshot().totals.packets
-        if self.job.replay is not None and self.job.replay.linger and not in_vain:
+        if self.job.replay is not None and not in_vain:
             self._linger(Ended(lines, status))
         return Finished(lines, status, stopped=self.stopping)
 

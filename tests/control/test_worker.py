@@ -101,6 +101,12 @@ class Parent:
             time.sleep(0.01)
         return self.books
 
+    def played(self) -> list[FromWorker]:
+        """Everything up to the end of a replay; then the worker is told to stop."""
+        self.until(Ended)
+        self.send(Stop())
+        return self.past
+
     def rest(self) -> list[FromWorker]:
         """Everything up to the end of the worker."""
         while data := self.sock.recv(1 << 20):
@@ -136,15 +142,15 @@ def test_a_capture_is_told_whole(parent: Parent, shipped: Loaded, miner: Path) -
     parent.send(
         Job(
             shipped.dump,
-            replay=ReplayJob(str(miner), 0, linger=False),
+            replay=ReplayJob(str(miner), 0),
             sensor="s1",
             events=True,
             owners=owners(("acme", "10.0.0.0/8"), contact="noc@acme.example"),
         )
     )
-    heard = parent.rest()
+    heard = parent.played()
     assert isinstance(heard[0], Ready)
-    assert heard[-1] == Finished()
+    assert parent.until(Finished) == Finished(stopped=True)
     assert parent.process.wait(10) == 0
     assert hits(heard) == {("10.0.0.7", "stratum-v1-submit"): 3}
     totals = parent.books.totals
@@ -193,21 +199,20 @@ def test_sightings_are_told_one_by_one(parent: Parent, miner: Path, tmp_path: Pa
 
 def test_lines_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path) -> None:
     """Without a taker no event line is made."""
-    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0, linger=False)))
-    assert all(not record.events for record in parent.rest() if isinstance(record, News))
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0)))
+    assert all(not record.events for record in parent.played() if isinstance(record, News))
 
 
 def test_evidence_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path) -> None:
     """A flow that triggers is handed over whole, before the end; the worker writes no file; without bounds nothing is kept."""
-    job = Job(shipped.dump, replay=ReplayJob(str(miner), 0, linger=False))
+    job = Job(shipped.dump, replay=ReplayJob(str(miner), 0))
     parent.send(msgspec.structs.replace(job, evidence=Bounds()))
-    heard = parent.rest()
+    heard = parent.played()
     (one,) = [record for record in heard if isinstance(record, Exhibit)]
     assert [verdict.rule for verdict in one.verdicts] == ["stratum-v1-submit"]
     assert (one.filename, one.rules_version) == ("miner.pcap", shipped.version)
     assert b"mining.submit" in one.frames[0].data
     assert parent.books.dropped_exhibits == 0
-    assert isinstance(heard[-1], Finished)
 
 
 def test_traffic_only_when_wanted(parent: Parent, shipped: Loaded, tmp_path: Path) -> None:
@@ -217,10 +222,10 @@ def test_traffic_only_when_wanted(parent: Parent, shipped: Loaded, tmp_path: Pat
     frames = [*talk.frames, *((talk.time + number, other) for number in range(20_000))]
     file = tmp_path / "both.pcap"
     file.write_bytes(build.pcap(frames))
-    replay = ReplayJob(str(file), 0.0, linger=False)
+    replay = ReplayJob(str(file), 0.0)
     parent.send(Job(shipped.dump, replay=replay, traffic=True, shares=True))
     parent.send(Watched((bytes([10, 0, 0, 8]),)))
-    news = [record for record in parent.rest() if isinstance(record, News)]
+    news = [record for record in parent.played() if isinstance(record, News)]
     assert [host for one in news for host in one.watched] == [bytes([10, 0, 0, 7])]
     hour = talk.time // 10**9 // 3_600 * 3_600
     rows = [row for one in news for row in one.carried]
@@ -230,8 +235,8 @@ def test_traffic_only_when_wanted(parent: Parent, shipped: Loaded, tmp_path: Pat
 
 def test_no_traffic_unless_wanted(parent: Parent, shipped: Loaded, miner: Path) -> None:
     """Without a history nobody asks."""
-    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0.0, linger=False), shares=True))
-    news = [record for record in parent.rest() if isinstance(record, News)]
+    parent.send(Job(shipped.dump, replay=ReplayJob(str(miner), 0.0), shares=True))
+    news = [record for record in parent.played() if isinstance(record, News)]
     assert not any(one.watched or one.carried for one in news)
 
 
