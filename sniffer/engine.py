@@ -8,64 +8,52 @@ Which hits count when, and as how sure, is :mod:`sniffer.reporter`'s business.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sniffer.detector import Detector
 from sniffer.flows.table import FlowTable
+from sniffer.following import Followed, Server
 from sniffer.gate import reasons, rows
 from sniffer.gate.gate import DEFAULT_FLOWS, Gate
 from sniffer.gate.headers import TCP
 from sniffer.learned import Addresses, Lesson
-from sniffer.model import Alternative, Confidence, Data, Detection, Facts, Place, Role
+from sniffer.model import Alternative, Data, Detection, Facts, Role
 from sniffer.oddities import Oddities
 from sniffer.openings import OpeningReader
-from sniffer.owners.keys import NO_LABELS
-from sniffer.owners.labels import read_labels
-from sniffer.owners.table import ACCESS_LAYERS, Seen
 from sniffer.prepared import Prepared, prepare
-from sniffer.protocols import dns, management, payload, tls
+from sniffer.protocols import dns, management, tls
 from sniffer.protocols.conversation import Conversation, Verdict
-from sniffer.protocols.facts import FACTS
 from sniffer.protocols.messages import Origin
-from sniffer.reporter import Reporter, Reports, seen_of
-from sniffer.ruleset.domains import splits
+from sniffer.reporter import Reporter
 from sniffer.suppressor import Suppressor
 from sniffer.totals import InterfaceTotals, Totals
+from sniffer.traffic import HostTraffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sniffer.batch import Batch
     from sniffer.counts import Sighting
     from sniffer.evidence.witness import Witness
     from sniffer.flows.table import Flow
     from sniffer.model import Chunk, Packet
-    from sniffer.owners.keys import Labels
-    from sniffer.owners.table import Owned, Ownership
-    from sniffer.prepared import Party
+    from sniffer.owners.table import Ownership
     from sniffer.ruleset import RuleSet
-    from sniffer.ruleset.matcher import Answers
-    from sniffer.size.work import Tallies, Tally
+    from sniffer.size.work import Tallies
 
 SECOND: Final = 1_000_000_000
 MAX_DATAGRAMS: Final = 8_192  # remembered, to know one again
 DUPLICATE_WITHIN: Final = SECOND // 20
-WATCH_EVERY: Final = (
-    600 * SECOND
-)  # that a flow which goes on mining says so, for its host's traffic to be counted
-CARRIED_EVERY: Final = 60 * SECOND  # of packet time, between two looks at what such hosts have carried
 SILENT_AFTER: Final = 4  # chunks in which a flow has neither mined nor named a host
 RESOLVER_PORTS: Final = (443, 853)
 SERVER_PROTOCOLS: Final = {"address.name": "pool-address", "doh.resolver": "doh"}
 """Facts that come from a server's address, and the protocol that an event about them names."""
-HOST_FACTS: Final = ("tls.server_name", "http.host", "connect.host")
-"""Facts that name the host a flow goes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +67,6 @@ class EngineSettings:
     repeat_interval: int = 600 * SECOND  # between two event lines of the same flow and rule
     answer_wait: int = 5 * SECOND  # how long a hit waits for the peer's answer
     paranoid: bool = False  # each answer of the rules is found twice, and compared
-
-
-@dataclass(slots=True)
-class Followed:
-    """What the engine knows of one flow that is being read."""
-
-    conversation: Conversation
-    openings: payload.Openings | None = None  # where a rule may ask about them
-    server: Server | None = None  # where one end is known by its address
-    told_server: bool = False
-    reports: Reports = field(default_factory=Reports)
-    tally: Tally | None = None  # of shares, once it mines
-    watch_due: int = 0  # when its host is to be watched again; 0: it is not yet
-    stage: int = rows.WATCHED
-    chunks: int = 0  # read so far
-    labels: Labels = NO_LABELS  # of the packets of both sides
-    labelled: list[bool] = field(default_factory=lambda: [False, False])  # sides whose labels were read
-    opens: bool = False  # the gate passes it because a side opens as a rule says, whatever the stage was
-
-    @property
-    def known_as(self) -> str:
-        """The name that DNS gave to one end, "" if none."""
-        return self.server.name if self.server and self.server.fact == "address.name" else ""
-
-    @property
-    def is_unsettled(self) -> bool:
-        """Whether an opening is still read, or a hit waits for its answer."""
-        return bool(self.reports.waiting) or (self.openings is not None and self.openings.is_open)
-
-
-class Server(NamedTuple):
-    """An end that is known by its address before the flow says anything."""
-
-    side: int
-    fact: str  # of SERVER_PROTOCOLS
-    name: str
 
 
 class Engine:
@@ -164,10 +116,8 @@ class Engine:
         self._addresses = Addresses(self.oddities)
         self._learned = learned
         self._suppressor = Suppressor()
-        self.ownership = ownership  # may be replaced between two batches
         self._tallies = tallies
-        self._carried, self._watched = carried, watched
-        self._minute = 0  # of packet time, in which it was last asked what hosts have carried
+        self._traffic = HostTraffic(self.gate, carried, watched) if carried is not None else None
         self._reporter = Reporter(
             answer_wait=settings.answer_wait,
             repeat_interval=settings.repeat_interval,
@@ -177,9 +127,10 @@ class Engine:
             suppresses=self._suppressor.suppresses,
             sighting=sighting,
         )
+        self._detector = Detector(
+            prepared, self._reporter, self.oddities, ownership=ownership, paranoid=settings.paranoid
+        )
         self._witness: Witness | None = None
-        self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
-        self._facts = dict.fromkeys(FACTS, 0)
         # Held weakly, so that an engine, and the rules it has, are gone at once: a circle would wait for a search for waste.
         me = weakref.proxy(self)
         self._openings = OpeningReader(
@@ -202,9 +153,23 @@ class Engine:
         """Nanoseconds of packet time since the first packet, without leaps, plus idle time."""
         return self._now + self._idle
 
+    @property
+    def differing(self) -> Iterable[str]:
+        """Rules about which both matchers disagreed."""
+        return self._detector.differing
+
+    def set_ownership(self, ownership: Ownership) -> None:
+        """Have it told by others whose an address is, from the next batch on."""
+        self._detector.ownership = ownership
+
+    def watch(self, host: bytes) -> None:
+        """Count what a host carries that another engine saw mining; nothing where nobody asks."""
+        if self._traffic is not None:
+            self._traffic.watch(host)
+
     def show(self, witness: Witness) -> None:
         """Show what is read to a witness, before the first batch; hits are told to it by whoever gets them."""
-        self._witness = witness
+        self._witness = self._detector.witness = witness
         witness.interfaces, witness.rules_version = self.interfaces, self.ruleset.version
 
     def set_rules(self, prepared: Prepared) -> None:
@@ -217,7 +182,7 @@ class Engine:
         self._suppressor.suppressions = ruleset.suppressions
         if self._witness is not None:
             self._witness.rules_version = ruleset.version
-        self._ends, self._told, self._resolvers = prepared.ends, prepared.told, prepared.resolvers
+        self._detector.use(prepared)
         self.gate.list_names(prepared.names)
         self.gate.list_patterns(ruleset.patterns)
         self._openings.set_patterns(ruleset.patterns)
@@ -236,11 +201,8 @@ class Engine:
                 self._datagram(packet)
         self._count_interfaces(batch, self.gate.bytes - before)
         self._advance(self.gate.now, self.gate.last_packet)
-        minute = self._time // CARRIED_EVERY
-        if minute != self._minute:
-            self._minute = self._minute or minute  # the first one
-            self._tell_carried()
-            self._minute = minute
+        if self._traffic is not None:
+            self._traffic.turn(self._time)
 
     def tick(self, idle: int) -> None:
         """Let time pass: ``idle`` nanoseconds went by without a packet."""
@@ -268,7 +230,8 @@ class Engine:
             self._read(flow, flow.state, chunks)
         self._openings.finish()
         self._reporter.finish()
-        self._tell_carried()
+        if self._traffic is not None:
+            self._traffic.tell()
 
     # ── packets ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -281,40 +244,18 @@ class Engine:
         if followed is None:
             followed = flow.state = self._follow(flow, packet.opener)
         followed.opens = followed.opens or packet.reason == reasons.PAYLOAD
-        if self.ownership is not None and self.ownership.wants_labels and packet.layers:
-            self._read_labels(flow, followed, packet)
+        if packet.layers:
+            self._detector.read_labels(flow, followed, packet)
         if self._witness is not None:
             self._witness.packet(flow, packet, followed.known_as)
         self._read(flow, followed, chunks)
         if followed.tally:
             followed.tally.bytes[flow.side_of(packet)] += packet.frame_length
-            if self._carried is not None:
-                self._watch(followed, followed.tally.host, packet)
+            if self._traffic is not None:
+                self._traffic.note(followed, followed.tally.host, packet, self.now)
         if followed.reports.waiting:
             self._reporter.release(followed.reports)
         self._give_verdict(flow, followed, packet)
-
-    def _watch(self, followed: Followed, host: bytes, packet: Packet) -> None:
-        """Have the gate count what the host of a flow that mines carries in all, and leave out what is counted here."""
-        if (
-            not followed.watch_due or packet.reason != reasons.WATCHED
-        ):  # else: the gate has it since it was told
-            self.gate.note_mining(packet.slot, packet.flow_hash)
-        if self.now >= followed.watch_due:
-            followed.watch_due = self.now + WATCH_EVERY
-            self.gate.watch_host(host)
-            if self._watched is not None:
-                self._watched(host)
-
-    def watch(self, host: bytes) -> None:
-        """Count what a host carries that another engine saw mining."""
-        self.gate.watch_host(host)
-
-    def _tell_carried(self) -> None:
-        """Tell what hosts have carried since the last time, as of the minute that it was."""
-        if self._carried is not None:
-            for host, mining, other in self.gate.carried():
-                self._carried(host, self._minute * CARRIED_EVERY, mining, other)
 
     def _wake(self, packet: Packet) -> tuple[Flow, list[Chunk]] | None:
         """Read a flow that is not read any more again where its other side opens as a rule says."""
@@ -361,7 +302,7 @@ class Engine:
             followed.chunks += 1
             hit = False
             for facts in found:
-                hit = self._match_flow(flow, followed, facts, told=hit and facts.again)
+                hit = self._detector.detect(flow, followed, facts, self.now, told=hit and facts.again)
                 if facts.mining and self._tallies and not isinstance(chunk, Alternative):
                     self._tally(flow, followed, facts, self._tallies)
             for resolution in conversation.take_resolutions():
@@ -377,31 +318,21 @@ class Engine:
         tally = followed.tally
         if tally is None:
             side = facts.side if facts.sender is Role.CLIENT else 1 - facts.side
-            domain = self._server_name(followed)
+            domain, detector = followed.server_name, self._detector
             tally = followed.tally = tallies.begin(
                 flow,
                 side,
-                tenant_at=lambda time: self._tenant_at(flow, followed, side, time),
+                tenant_at=lambda time: detector.tenant_at(flow, followed, side, time),
                 domain=domain,
                 pool=self.ruleset.pool_of(domain) if domain else "",
                 coins=self.ruleset.coins_of(domain) if domain else (),
             )
         tally.note(facts, followed.conversation.session)
 
-    def _tenant_at(self, flow: Flow, followed: Followed, side: int, time: int) -> str:
-        """Whose the side of a flow that mines was at a time, "" if nobody's."""
-        owned = self.owner_of(flow.ends[side], time, flow.vlans, followed.labels)
-        return owned.tenant if owned else ""
-
-    @staticmethod
-    def _server_name(followed: Followed) -> str:
-        """Name of the server, as a proxy was asked for it, or as DNS answered; "" unknown."""
-        return followed.conversation.target or followed.known_as
-
     def _tell_opening(self, flow: Flow, facts: Facts) -> None:
         followed = flow.state
         if followed is not None:
-            self._match_flow(flow, followed, facts)
+            self._detector.detect(flow, followed, facts, self.now)
             self._reporter.release(followed.reports)
 
     def _tell_server(self, flow: Flow, followed: Followed, server: Server, chunk: Chunk) -> None:
@@ -420,7 +351,7 @@ class Engine:
             chunk.side,
             chunk.time,
         )
-        self._match_flow(flow, followed, facts)
+        self._detector.detect(flow, followed, facts, self.now)
 
     def _give_verdict(self, flow: Flow, followed: Followed, packet: Packet) -> None:
         verdict = followed.conversation.verdict
@@ -463,7 +394,7 @@ class Engine:
         if self._witness is not None and found:
             self._witness.datagram(packet, found)
         for facts in found:
-            hit = self._match_datagram(packet, facts, told=hit and facts.again)
+            hit = self._detector.detect_datagram(packet, facts, told=hit and facts.again)
         if self._witness is not None and found:
             self._witness.datagram_done()
 
@@ -514,138 +445,6 @@ class Engine:
         if pool and self._addresses.learn(lesson, pool, self.now):
             self.gate.know_server(lesson.address, lesson.until)
 
-    # ── matching ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _match(self, facts: Facts, client: Party, server: Party, transport: str) -> Answers:
-        counts, values = self._facts, facts.values
-        for name in values:
-            counts[name] += 1
-        for name, of in self._ends:
-            values[name] = of(client, server, transport)
-        told = facts.told or {}
-        for name, fact in self._told:
-            if fact in told:
-                values[name] = told[fact]
-        if not self.settings.paranoid:
-            return self.ruleset.match(values)
-        answers, differing = self.ruleset.match_twice(values)
-        if differing:
-            self.oddities.count("matcher_differs")
-            self.differing.update(dict.fromkeys(differing))
-        return answers
-
-    def _match_flow(self, flow: Flow, followed: Followed, facts: Facts, *, told: bool = False) -> bool:
-        """Match facts of a flow; ``told``: the message they belong to is a hit already.  Returns whether it is."""
-        name = self._server_name(followed)
-        if name or not facts.mining:
-            self._add_names(facts, name)
-        if self._witness is not None:
-            self._witness.message(flow, facts)
-        sender, peer = flow.ends[facts.side], flow.ends[1 - facts.side]
-        client, server = (sender, peer) if facts.sender is Role.CLIENT else (peer, sender)
-        matches = self._match(facts, client, server, "tcp")
-        if told or not matches:
-            return told
-        counted = False
-        place = Place(*sender, *peer, TCP, flow.layers, flow.vlans, flow.interface)
-        has_server, session = not is_dns(facts), followed.conversation.session
-        owned = self.owner_of(client, facts.time, flow.vlans, followed.labels)
-        for rule, match in matches:
-            detection = Detection(
-                rule=rule,
-                facts=facts,
-                match=match,
-                place=place,
-                flow_id=flow.id,
-                confidence=rule.confidence,
-                host=client[0],
-                server=server[0] if has_server else None,
-                server_port=server[1] if has_server else 0,
-                seen=seen_of(flow, facts),
-                session=session.told,
-                owned=owned,
-            )
-            hits = self._reporter.counted(flow.id, detection)
-            counted = counted or not hits  # it counts towards one
-            for hit in hits:
-                if hit.facts.mining or hit.facts.protocol == payload.FAMILY:
-                    self._reporter.hold(followed.reports, hit, flow, session.spoke, self.now)
-                    counted = True
-                elif self._reporter.report(followed.reports, hit):
-                    counted = True
-        return counted
-
-    def _read_labels(self, flow: Flow, followed: Followed, packet: Packet) -> None:
-        """Note the labels of access sessions around a packet: once for each side of a flow.
-
-        Each direction may have labels of its own, so hits that wait for the peer's answer are owned by both sides' labels.
-        """
-        side = flow.side_of(packet)
-        if followed.labelled[side] or ACCESS_LAYERS.isdisjoint(packet.layers):
-            return
-        followed.labelled[side] = True
-        followed.labels = followed.labels.merged(read_labels(packet.frame, packet.link))
-        for one in followed.reports.waiting:
-            detection = one.detection
-            party = next(end for end in flow.ends if end[0] == detection.host)
-            time, vlans = detection.facts.time, detection.place.vlans
-            detection.owned = self.owner_of(party, time, vlans, followed.labels)
-
-    def owner_of(self, party: Party, time: int, vlans: tuple[int, ...], labels: Labels) -> Owned | None:
-        """Whose one end of a flow was at a time; None where no tenants are known."""
-        if self.ownership is None:
-            return None
-        return self.ownership.of(Seen(*party, time, vlans, labels))
-
-    def _add_names(self, facts: Facts, server_name: str) -> None:
-        """Add what is known of the host that facts are about: its name, and whether it is a resolver."""
-        if server_name:
-            facts.values["server.name"] = server_name
-        if facts.mining:
-            return
-        for fact in HOST_FACTS:
-            name = facts.values.get(fact)
-            if isinstance(name, str) and is_below(name, self._resolvers):
-                facts.values["doh.resolver"] = name
-
-    def _match_datagram(self, packet: Packet, facts: Facts, *, told: bool = False) -> bool:
-        self._add_names(facts, "")
-        source = (packet.source, packet.source_port)
-        destination = (packet.destination, packet.destination_port)
-        client, server = (source, destination) if facts.sender is Role.CLIENT else (destination, source)
-        matches = self._match(facts, client, server, "udp")
-        if told or not matches:
-            return told
-        counted = False
-        place = Place(*source, *destination, packet.protocol, packet.layers, packet.vlans, packet.interface)
-        has_server, is_opening = not is_dns(facts), facts.protocol == payload.FAMILY
-        reads = self.ownership is not None and self.ownership.wants_labels and packet.layers
-        labels = read_labels(packet.frame, packet.link) if reads else NO_LABELS
-        owned = self.owner_of(client, facts.time, packet.vlans, labels)
-        for rule, match in matches:
-            detection = Detection(
-                rule=rule,
-                facts=facts,
-                match=match,
-                place=place,
-                flow_id=datagram_flow(packet),
-                # Whoever forges a datagram needs no answer, so that one alone confirms nothing.
-                confidence=min(rule.confidence, Confidence.PROBABLE) if is_opening else rule.confidence,
-                host=client[0],
-                server=server[0] if has_server else None,
-                server_port=server[1] if has_server else 0,
-                seen="client" if facts.sender is Role.CLIENT else "server",
-                owned=owned,
-            )
-            # Each question has a port of its own, so what a host asks its resolver about a name is taken as one flow.
-            belongs = (client[0], server[0], match.endpoint.domain if match.endpoint else "")
-            hits = self._reporter.counted(belongs, detection)
-            counted = counted or not hits  # it counts towards one
-            for hit in hits:
-                if self._reporter.report_datagram(belongs, hit):
-                    counted = True
-        return counted
-
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _count_interfaces(self, batch: Batch, size: int) -> None:
@@ -695,7 +494,7 @@ class Engine:
             flows_read=len(self.flows),
             flows_evicted=gate.evicted(),
             one_sided_ratio=one_sided,
-            facts=dict(self._facts),
+            facts=dict(self._detector.facts),
             oddities=oddities,
             sightings=self._reporter.sightings,
             hits=self._reporter.hits,
@@ -703,20 +502,3 @@ class Engine:
             suppressed_by=dict(self._suppressor.by_entry),
             interfaces={self.interfaces[index]: books for index, books in self._by_interface.items()},
         )
-
-
-def is_dns(facts: Facts) -> bool:
-    """Whether facts come from DNS: the resolver that is asked is not the pool."""
-    return facts.protocol == dns.FAMILY
-
-
-def is_below(name: str, names: frozenset[str]) -> bool:
-    """Whether a name, or one above it, is one of ``names``."""
-    return any(parent in names for _, parent in splits(name))
-
-
-def datagram_flow(packet: Packet) -> int:
-    """A number for the flow of a datagram, the same for both directions: 48 bits, as those of TCP flows."""
-    ends = sorted(((packet.source, packet.source_port), (packet.destination, packet.destination_port)))
-    key = b"".join(address + port.to_bytes(2, "big") for address, port in ends)
-    return int.from_bytes(hashlib.blake2s(key, digest_size=6).digest(), "big")

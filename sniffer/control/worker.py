@@ -365,7 +365,8 @@ class Worker:
             if made.prepared is not None and made.ownership is not None:
                 self._rules = made.prepared
                 self._engine.set_rules(made.prepared)
-                self._ownership = self._engine.ownership = made.ownership
+                self._ownership = made.ownership
+                self._engine.set_ownership(made.ownership)
                 self._fault = ""  # they were tried
             self.outbox.put(RulesInUse(made.generation, made.fault))
 

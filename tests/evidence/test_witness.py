@@ -191,7 +191,7 @@ def test_a_datagram_is_an_exhibit_of_its_own(ruleset: RuleSet) -> None:
 def test_without_a_witness_nothing_is_kept(ruleset: RuleSet) -> None:
     """Hits are the same with evidence and without."""
     with_witness, without = Stage(ruleset), Stage(ruleset)
-    without.engine._witness = None
+    without.engine._witness = without.engine._detector.witness = None
     talk = session(5)
     with_witness.read(talk.batch()).finish()
     without.read(talk.batch())
