@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 SECOND: Final = 1_000_000_000
 MAX_NAMES: Final = 8
 MAX_LINE: Final = 1 << 20  # bytes
-OFFLINE: Final = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+OFFLINE: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 """Nothing is fetched from anywhere, whatever a line holds."""
 
 COLUMNS: Final = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sniffer.campaign.charts import Step, bars, line, share_bar
 from sniffer.campaign.markup import Markup, element, joined
-from sniffer.campaign.model import Band
+from sniffer.campaign.model import Address, Band
 from sniffer.campaign.style import POLICY, STYLE
 from sniffer.campaign.units import (
     NOTHING,
@@ -31,7 +31,7 @@ from sniffer.campaign.units import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sniffer.campaign.model import Address, Blind, Case, Energy, Group, Rate, Report, Totals
+    from sniffer.campaign.model import Blind, Case, Energy, Group, Rate, Report, Totals
     from sniffer.campaign.words import Words
 
 CHARTS: Final = 4
@@ -333,14 +333,20 @@ class _Article:
             ("n", NOTHING if part is None else percent(part)),
         ]
         if with_traffic:
-            cells.append(("n", joined(size(one.mining_bytes), _below(self._of_traffic(one)))))
+            cells.append(("n", joined(size(one.mining_bytes), self._part(one))))
         return cells
+
+    def _part(self, one: Group | Address) -> Markup | None:
+        """The same as a second line of a cell."""
+        text = self._of_traffic(one)
+        return element("small", text, class_="wraps") if text else None
 
     def _of_traffic(self, one: Totals | Group | Address) -> str:
         """Which part of all traffic is mining; "" where that was not measured.  An estimate may be below what is counted."""
         if not one.all_bytes:
             return ""
-        return self.words.of_traffic.format(share=percent(min(one.mining_bytes / one.all_bytes, 1.0)))
+        text = self.words.of_traffic if isinstance(one, Address) else self.words.of_their_traffic
+        return text.format(share=percent(min(one.mining_bytes / one.all_bytes, 1.0)))
 
     def _addresses(self) -> Markup:
         report = self.report
@@ -353,7 +359,7 @@ class _Article:
         pools, coins = (_some(names, self.words.listed) for names in (one.pools, one.coins))
         return [
             ("n", str(one.rank)),
-            ("k", joined(one.host, _below(self._of_traffic(one)))),
+            ("k", joined(one.host, self._part(one))),
             ("t", one.tenant or NOTHING),
             ("t", joined(pools or NOTHING, _below(coins))),
             ("n", count(one.machines)),

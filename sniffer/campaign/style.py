@@ -36,7 +36,7 @@ th,td{text-align:left;padding:.32rem .5rem;border-bottom:1px solid var(--line);v
 th{color:var(--dim);font-weight:600;border-bottom:1px solid var(--ink);vertical-align:bottom}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.t{overflow-wrap:anywhere;min-width:5.5rem}td i{font-style:normal;color:var(--dim)}td.k{white-space:nowrap}td small{display:block;color:var(--dim);font-size:.92em;white-space:nowrap}
-td.t small{white-space:normal}
+td.t small,td small.wraps{white-space:normal}
 tbody tr:nth-child(even){background:var(--soft)}
 svg{display:block;width:100%}svg.rank{width:6.5rem;height:.7rem;margin:.15rem 0 0 auto}
 .charts{display:grid;grid-template-columns:1fr 1fr;gap:.2rem 1.2rem}figure{margin:.3rem 0}figure.whole{grid-column:span 2}

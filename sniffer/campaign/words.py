@@ -37,7 +37,8 @@ class Words:
     blind: dict[str, str]
     holes: dict[str, str]
     unknown: dict[str, str]
-    of_traffic: str
+    of_traffic: str  # of an address
+    of_their_traffic: str  # of several
     more: str
     none: str
     unknown_algorithm: str
@@ -199,7 +200,8 @@ ENGLISH: Final = Words(
         "addresses_with_signs_only": "Addresses with signs alone (names asked for, pools reached under encryption): counted nowhere else in this report.",
         "addresses_without_tenant": "Mining addresses that belong to no known tenant.",
     },
-    of_traffic="about {share} of all its traffic",
+    of_traffic="about {share} of its traffic",
+    of_their_traffic="about {share} of the traffic of these addresses",
     more="… and {count} more: see --format csv or json, or raise --top.",
     none="None in the period.",
     unknown_algorithm="not known",
@@ -409,6 +411,7 @@ CHINESE: Final = Words(
         "addresses_without_tenant": "不属于任何已知租户的挖矿地址。",
     },
     of_traffic="约占其全部流量的 {share}",
+    of_their_traffic="约占这些地址全部流量的 {share}",
     more="……另有 {count} 行：见 --format csv 或 json，或调大 --top。",
     none="报告期内没有。",
     unknown_algorithm="未知",

@@ -6,12 +6,12 @@ Never: a row of its own making.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sizerun import finished
 
 from sniffer.history.gather import Gatherer
-from sniffer.history.rows import SECOND
+from sniffer.history.rows import SECOND, hour_of
 from sniffer.sinks.networks import HostNames
 from sniffer.size.hosts import SizeBook
 from sniffer.totals import InterfaceTotals, Totals
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 LOOK = 0.5  # seconds before the end of a bucket, at which the sensor looks at itself
 LAST = 2.0**-10  # the same for the last look
+
+
+class Rest(NamedTuple):
+    """What a host carried in a bucket beside its mining."""
+
+    host: str
+    tenant: str
+    bytes: int
 
 
 class Sensor:
@@ -43,7 +51,7 @@ class Sensor:
         self, begun: int, tenants: Iterable[Tenant], overhead: float, every: int, round_: int
     ) -> None:
         self._sizes = SizeBook(HostNames(), overhead=overhead, samples=True)
-        self._gatherer = Gatherer(begun * SECOND, overhead=overhead, every=every * SECOND)
+        self._gatherer = Gatherer(begun * SECOND, overhead=overhead, every=every * SECOND, measures=True)
         self._gatherer.use(tenants)
         self._round = round_
         self._interface = InterfaceTotals()
@@ -52,10 +60,13 @@ class Sensor:
         )
         self._gatherer.watch(begun, self._totals, up=True)
 
-    def hear(self, now: int, works: Iterable[Work], packets: int) -> list[Page]:
+    def hear(self, now: int, works: Iterable[Work], rests: Iterable[Rest], packets: int) -> list[Page]:
         """Take in what was done up to ``now``, seconds since 1970."""
         for work in works:
             self._sizes.add(work)
+        hour = hour_of(now * SECOND - 1)
+        for rest in rests:
+            self._gatherer.carry(rest.host, rest.tenant, hour, 0, rest.bytes)
         self._interface.packets += packets
         self._totals.tls_hellos["hidden"] += packets // 200_000
         if not now % self._round:

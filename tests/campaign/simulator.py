@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
-from sensor import Sensor
+from sensor import Rest, Sensor
 
 from sniffer.history.rows import Tenant
 from sniffer.owners.keys import KINDS
@@ -40,6 +40,12 @@ SECOND: Final = 1_000_000_000
 BEGIN: Final = 1_793_491_200  # 2026-11-01T00:00:00Z
 PACKETS: Final = 9_000_000  # that the sensor sees in a bucket
 MINING_BYTES: Final = 400  # of one share, both directions
+RESTS: Final = {
+    kind: 4**number
+    for number, kind in enumerate(("", "power_plant", "park", "household", "telecom", "data_centre"))
+}
+"""Times what it mines, that a host carries beside, by the kind of its owner: a farm has little else."""
+ANY_REST: Final = 10
 
 
 class Algorithm(NamedTuple):
@@ -159,6 +165,7 @@ class Truth:
     shares: dict[str, int] = field(default_factory=dict)  # by host
     unknown: int = 0
     mining_bytes: int = 0
+    all_bytes: dict[str, int] = field(default_factory=dict)  # of mining and everything else, by host
     machines: dict[str, int] = field(default_factory=dict)  # by host
     signs: dict[tuple[str, str], list[tuple[int, int]]] = field(
         default_factory=dict
@@ -184,6 +191,7 @@ class Campaign:
             Tenant(f"tenant-{number:03}", f"Site {number % 40:02}", f"District {number % 12:02}", KINDS[number % len(KINDS)], "")
             for number in range(plan.tenants)
         ]  # fmt: skip
+        self._rests = {one.name: RESTS.get(one.kind, ANY_REST) for one in self.tenants} | {"": RESTS[""]}
         self._connections: dict[tuple[int, Phase], Connection] = {}
         self.miners = [self._miner(number, chance) for number in range(plan.miners)]
 
@@ -265,8 +273,9 @@ class Campaign:
                 place += 1
             alive = [pair for pair in alive if pair[1].end > start]
             works: dict[int, list[Work]] = {bucket: [] for bucket in range(start, end, BUCKET)}
+            rests: dict[int, list[Rest]] = {bucket: [] for bucket in works}
             for pair in alive:
-                self._work(*pair, start, end, works)
+                self._work(*pair, start, end, works, rests)
             for bucket, done in works.items():
                 if _within(bucket, self.down):
                     if sensor is not None:
@@ -278,13 +287,22 @@ class Campaign:
                 sensor = sensor or Sensor(
                     bucket, self.tenants, plan.overhead, plan.page_seconds, plan.round_seconds
                 )
-                yield from sensor.hear(bucket + BUCKET, done, 0 if _within(bucket, self.silent) else PACKETS)
+                packets = 0 if _within(bucket, self.silent) else PACKETS
+                yield from sensor.hear(bucket + BUCKET, done, rests[bucket], packets)
         if sensor is not None:
             yield from sensor.close(self.end)
             self._close(self.end)
 
-    def _work(self, miner: Miner, phase: Phase, start: int, end: int, works: dict[int, list[Work]]) -> None:
-        """What one miner does, bucket by bucket."""
+    def _work(
+        self,
+        miner: Miner,
+        phase: Phase,
+        start: int,
+        end: int,
+        works: dict[int, list[Work]],
+        rests: dict[int, list[Rest]],
+    ) -> None:
+        """What one miner does, bucket by bucket, and what its host carries beside."""
         begin, until = max(phase.begin, start), min(phase.end, end)
         if begin >= until:
             return
@@ -310,6 +328,10 @@ class Campaign:
                 truth.unknown += number
             works[bucket] += self._tell(miner, phase, bucket, number, worth, known=known)
             truth.mining_bytes += number * MINING_BYTES
+            rest = number * MINING_BYTES * self._rests[phase.tenant]
+            truth.all_bytes[phase.host] = truth.all_bytes.get(phase.host, 0) + number * MINING_BYTES + rest
+            if rest:
+                rests[bucket].append(Rest(phase.host, phase.tenant, rest))
             if number or miner.states:
                 self._sign(miner, phase, bucket, number)
 

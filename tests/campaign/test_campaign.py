@@ -67,6 +67,10 @@ def figures(campaign: Campaign, report: Report) -> None:
     assert report.unknown.shares == truth.unknown
     assert report.period.watched_seconds == pytest.approx(campaign.watched(), abs=1)
     assert report.totals.mining_bytes == truth.mining_bytes
+    assert {one.host: one.all_bytes for one in report.addresses if one.all_bytes} == {
+        host: octets for host, octets in truth.all_bytes.items() if octets
+    }
+    assert report.totals.all_bytes == sum(truth.all_bytes.values())
     assert report.totals.machines == sum(truth.machines.values())
     tenants = {
         phase.tenant for miner in campaign.miners for phase in miner.phases if phase.host in truth.shares
