@@ -1,12 +1,12 @@
 """What it costs the parent to know how big everybody is: memory and processor for a hundred thousand sessions.
 
-    python bench/sizes.py [--sessions 100000] [--shares 2000] [--seconds 60] [--without-history] [--json FILE]
+    python bench/sizes.py [--sessions 100000] [--accounts 5] [--shares 2000] [--seconds 60] [--without-history] [--json FILE]
 
 In: nothing.  Out: resident memory of the parent, its share of a processor while shares come in, the sessions it keeps, rows in its
 history; of the worker, that no share was lost on the way.
 Never: traffic; the daemon replays a capture that is made here.
 
-Connections have five accounts each, as behind a proxy, so that a worker reads all of them at once.  First every session comes
+Connections have some accounts each, as behind a proxy, so that a worker reads all of them at once.  First every session comes
 into being, as fast as shares come later; then shares of accounts by chance, each with the pool's verdict.
 """
 
@@ -31,7 +31,6 @@ from measure import FailedError, conditions
 from mix import Writer
 
 LISTEN = "127.0.0.1:9479"
-PER_FLOW = 5
 FRAMES = 2  # of a share: itself and its verdict
 PATIENCE = 90.0
 SCRAPE_EVERY = 15.0  # seconds, as in deploy/prometheus
@@ -54,7 +53,7 @@ def share(number: int, account: str, nonce: int) -> bytes:
 DIFFICULTY = b'{"id":null,"method":"mining.set_difficulty","params":[65536]}\n'
 
 
-def make(path: Path, sessions: int, shares: int, seconds: int) -> int:
+def make(path: Path, sessions: int, accounts: int, shares: int, seconds: int) -> int:
     """Write the capture; return how many shares are in it."""
     rng = random.Random(7)
     flows = [
@@ -66,7 +65,7 @@ def make(path: Path, sessions: int, shares: int, seconds: int) -> int:
             client=(0x0A000000 + number).to_bytes(4, "big"),
             tagged=False,
         )
-        for number in range(sessions // PER_FLOW)
+        for number in range(sessions // accounts)
     ]
     told = 0
     with path.open("wb") as file:
@@ -84,10 +83,10 @@ def make(path: Path, sessions: int, shares: int, seconds: int) -> int:
                 writer.put(ends.tcp(side, flags, data))
             writer.put(ends.tcp(0, PSH | ACK, greeting(f"account{number}x0")))
             writer.put(ends.tcp(1, PSH | ACK, DIFFICULTY))
-            for account in range(PER_FLOW):
+            for account in range(accounts):
                 hand_in(number, account)
         for _ in range(shares * seconds):
-            hand_in(rng.randrange(len(flows)), rng.randrange(PER_FLOW))
+            hand_in(rng.randrange(len(flows)), rng.randrange(accounts))
         writer.flush()
     return told
 
@@ -105,6 +104,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sessions", type=int, default=100_000)
+    parser.add_argument("--accounts", type=int, default=5, help="of each address")
     parser.add_argument("--shares", type=int, default=2_000, help="a second")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--without-history", action="store_true")
@@ -115,8 +115,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         capture = folder / "sessions.pcap"
-        wanted = make(capture, arguments.sessions, arguments.shares, arguments.seconds)
-        print(f"{wanted} shares of {arguments.sessions} sessions, {capture.stat().st_size >> 20} MiB")
+        wanted = make(capture, arguments.sessions, arguments.accounts, arguments.shares, arguments.seconds)
+        print(
+            f"{wanted} shares of {arguments.sessions} sessions, {arguments.accounts} an address, {capture.stat().st_size >> 20} MiB"
+        )
         config = folder / "sniffer.yaml"
         config.write_text(
             "log: {level: info}\n"

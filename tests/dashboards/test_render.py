@@ -126,8 +126,8 @@ def test_what_is_poor_is_found(
     poor = told(scraped, "sensor")
     panel = next(one for one in poor["dashboard"]["panels"] if one["title"] == "Packets by interface")
     change(panel, poor["answers"][str(panel["id"])])
-    faults = drawer.draw("poor", poor).faults()
-    assert faults == [f"{panel['title']}: {fault}"]
+    drawn = drawer.draw(change.__name__, poor)
+    assert drawn.faults() == [f"{panel['title']}: {fault}"], shown(drawn.panels, panel["title"])
 
 
 def test_an_error_of_the_page_is_told(scraped: tuple[Prometheus, Window], drawer: Drawer) -> None:
