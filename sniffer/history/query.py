@@ -340,14 +340,15 @@ class Reader:
         points: dict[tuple[int, str, str], list[Any]] = {}
         for at, word, algorithm, hosts, *values in self._all(
             f"SELECT at, word.word, algorithm.word, hosts, {', '.join(schema.SUMS)} FROM ("
-            f"SELECT (start - ?1) / ?3 AS at, {column} AS word, algorithm, count(DISTINCT host) AS hosts,"
+            f"SELECT (start - ?) / ? AS at, {column} AS word, algorithm, count(DISTINCT host) AS hosts,"
             f" {', '.join(f'{one} AS {name}' for one, name in zip(sums.split(', '), schema.SUMS, strict=True))}"
             " FROM samples JOIN sessions ON sessions.id = session"
-            " WHERE span IN (300, 3600, 86400) AND start >= ?1 AND start < ?2 GROUP BY 1, 2, 3) AS work"
+            " WHERE span IN (300, 3600, 86400) AND start >= ? AND start < ? GROUP BY 1, 2, 3) AS work"
             " JOIN words AS word ON word.id = work.word JOIN words AS algorithm ON algorithm.id = work.algorithm",
             since,
-            until,
             step,
+            since,
+            until,
         ):
             key = word
             if by in ("site", "district", "kind"):
@@ -406,11 +407,12 @@ class Reader:
         return [
             Day(since + day * 86_400, rule, severity, confidence, hosts, hits)
             for day, rule, severity, confidence, hosts, hits in self._all(
-                "SELECT (start - ?1) / 86400, rule.word, severity.word, confidence.word, count(DISTINCT host), sum(hits)"
+                "SELECT (start - ?) / 86400, rule.word, severity.word, confidence.word, count(DISTINCT host), sum(hits)"
                 " FROM detections JOIN words AS rule ON rule.id = rule JOIN words AS severity ON severity.id = severity"
                 " JOIN words AS confidence ON confidence.id = confidence"
-                " WHERE span IN (3600, 86400) AND start >= ?1 AND start < ?2"
+                " WHERE span IN (3600, 86400) AND start >= ? AND start < ?"
                 " GROUP BY 1, detections.rule, detections.severity, detections.confidence ORDER BY 1, 2, 3, 4",
+                since,
                 since,
                 until,
             )

@@ -466,8 +466,8 @@ class Store:
     def _is_merged(self, start: int, session: int) -> bool:
         return bool(
             self._value(
-                "SELECT EXISTS (SELECT 1 FROM samples WHERE session = ?1 AND"
-                " (span = 3600 AND start = ?2 OR span = 86400 AND start = ?3))",
+                "SELECT EXISTS (SELECT 1 FROM samples WHERE session = ? AND"
+                " (span = 3600 AND start = ? OR span = 86400 AND start = ?))",
                 session,
                 start - start % HOUR,
                 start - start % DAY,
