@@ -32,6 +32,7 @@ from mix import Writer
 
 LISTEN = "127.0.0.1:9479"
 FRAMES = 2  # of a share: itself and its verdict
+OPENING = 5  # frames of a connection before its first share
 PATIENCE = 90.0
 SCRAPE_EVERY = 15.0  # seconds, as in deploy/prometheus
 
@@ -131,7 +132,9 @@ def main() -> int:
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"))
         try:
-            span = watch(process.pid, arguments.sessions, arguments.seconds, arguments.shares)
+            frames = wanted * FRAMES + arguments.sessions // arguments.accounts * OPENING
+            lasts = frames / (arguments.shares * FRAMES)
+            span = watch(process.pid, arguments.sessions, lasts, arguments.shares)
             lost = wanted - figure("sniffer_shares_total") / 2
             kept = figure("sniffer_sessions")
             peak = memory_of(process.pid, "VmHWM")
@@ -150,11 +153,11 @@ def main() -> int:
     return 0
 
 
-def watch(pid: int, sessions: int, seconds: int, shares: int) -> float:
-    """The parent's share of a processor in the second part, when every session is there."""
-    deadline = time.monotonic() + PATIENCE
+def watch(pid: int, sessions: int, lasts: float, shares: int) -> float:
+    """The parent's share of a processor in the second part of ``lasts`` seconds, when every session is there."""
+    deadline = time.monotonic() + PATIENCE + lasts
     while True:
-        if time.monotonic() > deadline + seconds:
+        if time.monotonic() > deadline:
             raise FailedError("the daemon does not come to an end; see its log")
         try:
             handed_in = figure("sniffer_shares_total") / 2
@@ -168,7 +171,7 @@ def watch(pid: int, sessions: int, seconds: int, shares: int) -> float:
         spans.append((time.monotonic(), cpu_of(pid), handed_in))
         time.sleep(SCRAPE_EVERY)
         handed_in = figure("sniffer_shares_total") / 2
-        if time.monotonic() > deadline + 2 * seconds:
+        if time.monotonic() > deadline:
             raise FailedError("the daemon does not come to an end; see its log")
     steady = [span for span in spans if span[2] >= sessions][
         :-1
