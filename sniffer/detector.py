@@ -39,7 +39,6 @@ class Detector:
     """Matches facts.
 
     Args:
-        prepared: the rules.
         reporter: takes the detections.
         oddities: where it is counted that matchers disagree.
         ownership: tells whose an address is; None: no tenants are known.
@@ -48,7 +47,6 @@ class Detector:
 
     def __init__(
         self,
-        prepared: Prepared,
         reporter: Reporter,
         oddities: Oddities,
         *,
@@ -60,10 +58,9 @@ class Detector:
         self.witness: Witness | None = None
         self.facts = dict.fromkeys(FACTS, 0)  # how often each was told
         self.differing: dict[str, None] = {}  # rules about which both matchers disagreed
-        self.use(prepared)
 
     def use(self, prepared: Prepared) -> None:
-        """Match other rules from now on."""
+        """Match these rules from now on; there are none before."""
         self._ruleset = prepared.ruleset
         self._ends, self._told, self._resolvers = prepared.ends, prepared.told, prepared.resolvers
 

@@ -128,7 +128,7 @@ class Engine:
             sighting=sighting,
         )
         self._detector = Detector(
-            prepared, self._reporter, self.oddities, ownership=ownership, paranoid=settings.paranoid
+            self._reporter, self.oddities, ownership=ownership, paranoid=settings.paranoid
         )
         self._witness: Witness | None = None
         # Held weakly, so that an engine, and the rules it has, are gone at once: a circle would wait for a search for waste.

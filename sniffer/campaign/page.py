@@ -333,13 +333,8 @@ class _Article:
             ("n", NOTHING if part is None else percent(part)),
         ]
         if with_traffic:
-            cells.append(("n", joined(size(one.mining_bytes), self._part(one))))
+            cells.append(("n", joined(size(one.mining_bytes), _below(self._of_traffic(one), wraps=True))))
         return cells
-
-    def _part(self, one: Group | Address) -> Markup | None:
-        """The same as a second line of a cell."""
-        text = self._of_traffic(one)
-        return element("small", text, class_="wraps") if text else None
 
     def _of_traffic(self, one: Totals | Group | Address) -> str:
         """Which part of all traffic is mining; "" where that was not measured.  An estimate may be below what is counted."""
@@ -359,7 +354,7 @@ class _Article:
         pools, coins = (_some(names, self.words.listed) for names in (one.pools, one.coins))
         return [
             ("n", str(one.rank)),
-            ("k", joined(one.host, self._part(one))),
+            ("k", joined(one.host, _below(self._of_traffic(one), wraps=True))),
             ("t", one.tenant or NOTHING),
             ("t", joined(pools or NOTHING, _below(coins))),
             ("n", count(one.machines)),
@@ -518,9 +513,9 @@ def _reason(told: str, words: Words) -> str:
     return sentence.replace("{value}", value)
 
 
-def _below(text: str | None) -> Markup | None:
-    """A second line of a cell, if there is anything to say."""
-    return element("small", text) if text else None
+def _below(text: str | None, *, wraps: bool = False) -> Markup | None:
+    """A second line of a cell, if there is anything to say; ``wraps``: rather two lines than a wide column."""
+    return element("small", text, class_="wraps" if wraps else None) if text else None
 
 
 def _energy(energy: Energy | None) -> Markup | str:

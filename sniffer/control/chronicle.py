@@ -118,7 +118,7 @@ class Chronicle:
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         self._sizes.turn(now)
         for due in self._sizes.finish():  # a part at a time: the rows of all would be too many at once
-            self._refused += self.gatherer.pages(now, due, self._sizes.sessions.finished)
+            self._refused += self.gatherer.full_pages(now, due, self._sizes.sessions.finished)
             self._hand_over()
         self.gatherer.finish()
         self._next_watch = 0.0

@@ -205,22 +205,29 @@ class Gatherer:
             sessions: those that are due.
             finished: samples of buckets that are over.
         """
-        rows, samples, detections = self._rows
-        rows += [self._session(session, now) for session in sessions]
-        if finished is not None:
-            samples += [self._sample(*one) for one in finished.take()]
         is_due = (
             self._last or abs(now - self._told) >= self._every or len(self._unsaid) > 1
         )  # a bucket is over
-        self._take_detections(now, detections)
-        out = []
-        while len(rows) + len(samples) + len(detections) + len(self._carried) > MAX_ROWS:
-            out.append(self._page(now, MAX_ROWS // 4))
+        self._take_detections(now, self._rows[-1])
+        out = self.full_pages(now, sessions, finished)
         if is_due:
             self._told = now
             health, self._unsaid = tuple(self._health[start] for start in self._unsaid), {}
             last = self._page(now, MAX_ROWS)
             out.append(msgspec.structs.replace(last, tenants=self._tenants, health=health))
+        return out
+
+    def full_pages(
+        self, now: int, sessions: Sequence[size.Session], finished: size.Finished | None
+    ) -> list[Page]:
+        """The same, without what does not fill a page: more will come at once."""
+        rows, samples, detections = self._rows
+        rows += [self._session(session, now) for session in sessions]
+        if finished is not None:
+            samples += [self._sample(*one) for one in finished.take()]
+        out = []
+        while len(rows) + len(samples) + len(detections) + len(self._carried) > MAX_ROWS:
+            out.append(self._page(now, MAX_ROWS // 4))
         return out
 
     def _page(self, now: int, most: int) -> Page:

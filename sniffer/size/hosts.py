@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sniffer.sinks.exposition import escaped, head
-from sniffer.sinks.hosts import DAY, SERIES_LIMIT
+from sniffer.sinks.hosts import DAY, SERIES_LIMIT, HostKey
 from sniffer.size.algorithms import known
 from sniffer.size.bands import band
 from sniffer.size.figures import Bounds, Figures
@@ -36,9 +36,6 @@ FEWEST: Final = 200  # sessions looked at in each turn, if there are as many
 PART: Final = 2_000  # sessions that are finished at a time
 MAX_LAST: Final = 200_000  # addresses of which it is known whose mining was seen last
 MAX_OF_HOST: Final = 4_096  # sessions of one address: whoever invents accounts makes no turn long
-
-HostKey = tuple[bytes, str]
-"""Network (packed) and tenant; b"" for all hosts outside."""
 
 
 class Estimate(NamedTuple):
@@ -163,7 +160,7 @@ class SizeBook:
 
     def tenant_of(self, host: bytes) -> str | None:
         """Whose mining was seen last at an address; None: nobody's, or so long ago that others took the room."""
-        return self._last.get(self._names.network(host) if self._names.is_inside(host) else b"")
+        return self._last.get(self._network(host))
 
     def turn(self, now: int, *, everything: bool = False) -> None:
         """Renew some estimates.
@@ -208,9 +205,12 @@ class SizeBook:
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _key(self, session: Session) -> HostKey:
-        if not self._names.is_inside(session.key.host):
-            return b"", ""
-        return self._names.network(session.key.host), session.key.tenant
+        network = self._network(session.key.host)
+        return network, session.key.tenant if network else ""
+
+    def _network(self, host: bytes) -> bytes:
+        """What an address is counted by, packed; b"" for all that are outside."""
+        return self._names.network(host) if self._names.is_inside(host) else b""
 
     def _tell(self, session: Session) -> None:
         if session.finished is not None and session.is_due():

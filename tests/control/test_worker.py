@@ -213,6 +213,7 @@ def test_evidence_only_when_wanted(parent: Parent, shipped: Loaded, miner: Path)
     assert (one.filename, one.rules_version) == ("miner.pcap", shipped.version)
     assert b"mining.submit" in one.frames[0].data
     assert parent.books.dropped_exhibits == 0
+    assert isinstance(parent.until(Finished), Finished)
 
 
 def test_traffic_only_when_wanted(parent: Parent, shipped: Loaded, tmp_path: Path) -> None:
